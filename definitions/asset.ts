@@ -1,0 +1,110 @@
+import type { z } from "zod";
+import type { Automation } from "./automation.ts";
+import type { Body } from "./body.ts";
+import type { Check } from "./check.ts";
+import type { Column } from "./column_type.ts";
+import type { Duration } from "./duration.ts";
+import type { Fault, SourcePosition } from "./fault.ts";
+import type { Freshness } from "./freshness.ts";
+import type { Partitions } from "./partitions.ts";
+import { register } from "./registry.ts";
+import { callerPosition } from "./source_position.ts";
+import type { ColumnRef, TableRef } from "./sql.ts";
+import { validate } from "./validate.ts";
+
+/** The columns of an asset: name to zod type. */
+export type Shape = z.ZodRawShape;
+/** The names of the columns. */
+export type Name<S extends Shape> = keyof S & string;
+/** The names of the columns whose value is a `T` and never null. */
+export type NameOf<S extends Shape, T> = { [K in keyof S & string]: z.output<S[K]> extends T ? K : never }[keyof S &
+  string];
+/** What a body yields: not yet validated. */
+export type Row<S extends Shape> = z.input<z.ZodObject<S>>;
+
+/** How Dagster runs a failed step again. */
+export interface RetryPolicy {
+  readonly maxRetries: number;
+  /** Wait before the first retry. @default 0 */
+  readonly delaySeconds?: number | undefined;
+  /** How the wait grows. @default none */
+  readonly backoff?: "linear" | "exponential" | undefined;
+  /** Randomness of the wait. @default none */
+  readonly jitter?: "full" | "plus_minus" | undefined;
+}
+
+/** Everything that an asset is. */
+export interface AssetOptions<S extends Shape> {
+  readonly description: string;
+  /**
+   * The contract, made with `z.strictObject`: the type of a row in TypeScript, the table in every store, the column
+   * schema in Dagster. A task has none.
+   */
+  readonly columns?: z.ZodObject<S, z.core.$strict> | undefined;
+  /** The columns that name one row. */
+  readonly key?: readonly NoInfer<Name<S>>[] | undefined;
+  readonly partitions?: Partitions<NoInfer<NameOf<S, Date | string>>> | undefined;
+  readonly checks?: readonly Check<NoInfer<Name<S>>>[] | undefined;
+  readonly freshness?: Freshness | undefined;
+  readonly automation?: Automation | undefined;
+  /** E-mail addresses, or `team:name`. */
+  readonly owners?: readonly string[] | undefined;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** @default the schema, which is the first part of the key */
+  readonly group?: string | undefined;
+  /** Dagster's concurrency pool. */
+  readonly pool?: string | undefined;
+  readonly retry?: RetryPolicy | undefined;
+  /** The step is ended when it takes longer. @default "1h" */
+  readonly timeout?: Duration | undefined;
+  /** Rows that break the contract are kept apart; the asset fails when there are more than `maxRows`. @default 0 */
+  readonly quarantine?: { readonly maxRows: number } | undefined;
+  readonly body: Body<NoInfer<Name<S>>, NoInfer<Row<S>>>;
+}
+
+/** An asset, as other assets, checks and dashboards refer to it. */
+export interface Asset<S extends Shape = Shape> extends TableRef {
+  readonly columns: z.ZodObject<S, z.core.$strict>;
+  /** References to the columns, for SQL templates. */
+  readonly c: { readonly [K in keyof S]: ColumnRef };
+}
+
+/** An asset as the runtime sees it: its options, without their types, and what was read off them. */
+export interface DefinedAsset {
+  /** `schema/table`. */
+  readonly key: string;
+  readonly options: AssetOptions<Shape>;
+  /** Empty for a task. */
+  readonly columns: readonly Column[];
+  readonly position: SourcePosition;
+  readonly faults: readonly Fault[];
+}
+
+/**
+ * Declares an asset: one table and how it is computed. Never throws: mistakes are recorded with their file and line and
+ * reported together when the manifest is built.
+ *
+ * @param key `"schema/table"`, the same as the file's path below `assets/`.
+ * @example
+ * ```ts
+ * import { defineAsset, query, unique, z } from "dagster-typescript";
+ * import { raw_events } from "./raw_events.ts";
+ *
+ * export const users = defineAsset("retail/users", {
+ *   description: "Everyone who ever bought something.",
+ *   columns: z.strictObject({ user_id: z.int().describe("Household") }),
+ *   checks: [unique("user_id")],
+ *   body: query("retail/users.sql", { raw_events }),
+ * });
+ * ```
+ */
+export function defineAsset<S extends Shape>(key: string, options: AssetOptions<S>): Asset<S> {
+  const position = callerPosition();
+  const erased = options as unknown as AssetOptions<Shape>;
+  const { columns, faults } = validate(key, erased, position);
+  register({ key, options: erased, columns, position, faults });
+  const c = Object.fromEntries(
+    columns.map(({ name }): [string, ColumnRef] => [name, { kind: "column", assetKey: key, column: name }]),
+  );
+  return { kind: "table", assetKey: key, columns: options.columns as Asset<S>["columns"], c: c as Asset<S>["c"] };
+}

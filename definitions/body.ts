@@ -1,0 +1,111 @@
+import type { RecordBatch, Table } from "apache-arrow";
+import type { Sql, TableRef } from "./sql.ts";
+
+/** The stretch of time that a run covers: `start` included, `end` not. */
+export interface TimeWindow {
+  readonly start: Date;
+  readonly end: Date;
+}
+
+/** Writes to the run's log in Dagster; without Dagster, to standard error. */
+export interface Log {
+  readonly debug: (message: string) => void;
+  readonly info: (message: string) => void;
+  readonly warning: (message: string) => void;
+  readonly error: (message: string) => void;
+}
+
+/** What a body is given. */
+export interface BodyContext {
+  /** Aborted when the run is terminated: hand it to `fetch` and to whatever else waits. */
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  /** The partitions to compute; `null` without partitions. */
+  readonly partitionKeys: readonly string[] | null;
+  /** The window of the partitions to compute; `null` without time partitions. */
+  readonly window: TimeWindow | null;
+}
+
+/** What a `rows` body is given; `R` is a row before validation. */
+export interface RowsContext<R> extends BodyContext {
+  /** Types a row where it is written, so that a mistake shows on its property. Returns the row as it is. */
+  readonly row: (row: R) => R;
+}
+
+/** What a `task` body may return. */
+export interface TaskResult {
+  /** Shown in Dagster beside the materialization. Text that starts with a protocol and `//` shows as a link. */
+  readonly metadata?: Readonly<Record<string, string | number | bigint | boolean>> | undefined;
+  /** Changes when the outcome did; `undefined`: every run counts as a change. */
+  readonly dataVersion?: string | undefined;
+}
+
+/** SQL in a file: the store does the work. */
+export interface Query {
+  readonly kind: "query";
+  /** Path below `sql/`. */
+  readonly file: string;
+  /** Placeholder to table: `{raw_events}` in the file is `refs.raw_events`. */
+  readonly refs: Readonly<Record<string, TableRef>>;
+}
+
+/** A Parquet file to read. */
+export interface ParquetSource {
+  readonly format: "parquet";
+  /** Path, relative to the project. */
+  readonly path: string;
+}
+
+/** The store reads the source by itself; no row becomes a JavaScript object. */
+export interface Copy<out N extends string = string> {
+  readonly kind: "copy";
+  readonly source: ParquetSource;
+  /** Column of the asset to column of the source, where the names differ. */
+  readonly columns: readonly { readonly target: N; readonly source: string }[];
+}
+
+/** A generator of rows, pages of rows, or Arrow batches: validated, bad rows quarantined. */
+export interface Rows<R> {
+  /** Assets that the body reads. */
+  readonly deps?: readonly TableRef[] | undefined;
+  readonly rows: (context: RowsContext<R>) => AsyncIterable<R | readonly R[] | RecordBatch | Table>;
+}
+
+/** Anything that has no table of its own: a validation, a notification, a call to another system. */
+export interface Task {
+  /** Assets that the body follows. */
+  readonly deps?: readonly TableRef[] | undefined;
+  readonly task: (context: BodyContext) => Promise<TaskResult | undefined> | Promise<void>;
+}
+
+/** The ways to compute an asset. */
+export type Body<N extends string, R> = Query | Sql | Copy<N> | Rows<R> | Task;
+
+/**
+ * The asset is the result of a SQL file.
+ *
+ * @param file Path below `sql/`, such as `"retail/cleaned_events.sql"`.
+ * @param refs The assets that the SQL reads: `{ raw_events }` gives `{raw_events}` in the file its table.
+ */
+export function query(file: string, refs: Readonly<Record<string, TableRef>> = {}): Query {
+  return { kind: "query", file, refs };
+}
+
+/** A Parquet file as the source of {@link copy}. */
+export function parquet(path: string): ParquetSource {
+  return { format: "parquet", path };
+}
+
+/**
+ * The asset is a copy of a source that the store reads by itself. Values are cast to the columns' types, strictly: a
+ * value that does not fit fails the asset; a DOUBLE becomes a DECIMAL by rounding half away from zero.
+ *
+ * @param options.columns Column of the asset to column of the source, where the names differ.
+ */
+export function copy<const N extends string = never>(
+  source: ParquetSource,
+  options: { readonly columns?: { readonly [K in N]: string } } = {},
+): Copy<N> {
+  const columns = Object.entries<string>(options.columns ?? {});
+  return { kind: "copy", source, columns: columns.map(([target, from]) => ({ target: target as N, source: from })) };
+}

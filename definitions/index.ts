@@ -1,0 +1,37 @@
+/** What a data engineer imports to write assets. Pure declarations: importing this opens nothing. */
+export { z } from "zod";
+export { type Asset, type AssetOptions, defineAsset, type RetryPolicy, type Row } from "./asset.ts";
+export { type Automation, eager, onCron, onMissing } from "./automation.ts";
+export {
+  type BodyContext,
+  copy,
+  type Copy,
+  type Log,
+  parquet,
+  type ParquetSource,
+  query,
+  type Query,
+  type Rows,
+  type RowsContext,
+  type Task,
+  type TaskResult,
+  type TimeWindow,
+} from "./body.ts";
+export {
+  acceptedValues,
+  between,
+  type Check,
+  matches,
+  named,
+  notNull,
+  references,
+  rowCount,
+  sqlCheck,
+  unique,
+  warn,
+} from "./check.ts";
+export { date, type Decimal, decimal, int64, json, type PlainDate, timestamp } from "./column.ts";
+export type { Duration } from "./duration.ts";
+export { by, type Freshness, within } from "./freshness.ts";
+export { daily, dynamicKeys, hourly, monthly, type Partitions, staticKeys, weekly } from "./partitions.ts";
+export { type ColumnRef, self, type Sql, sql, type TableRef, window } from "./sql.ts";

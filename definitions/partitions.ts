@@ -1,0 +1,74 @@
+/** How the rows of an asset are cut into partitions, and by which column. */
+export type Partitions<N extends string = string> = TimePartitions<N> | StaticPartitions<N> | DynamicPartitions<N>;
+
+/** Equal stretches of time. */
+export interface TimePartitions<out N extends string = string> {
+  readonly kind: "hourly" | "daily" | "weekly" | "monthly";
+  readonly column: N;
+  /** First partition, `YYYY-MM-DD` (hourly: `YYYY-MM-DD-HH:MM`). */
+  readonly start: string;
+  /** End of the last partition, not included; `null`: the present. */
+  readonly end: string | null;
+  /** IANA name of the zone whose days these are. */
+  readonly timezone: string;
+}
+
+/** A fixed list of values. */
+export interface StaticPartitions<out N extends string = string> {
+  readonly kind: "static";
+  readonly column: N;
+  readonly keys: readonly string[];
+}
+
+/** A list of values that grows at run time. */
+export interface DynamicPartitions<out N extends string = string> {
+  readonly kind: "dynamic";
+  readonly column: N;
+  /** Dagster's name of the list. */
+  readonly name: string;
+}
+
+/** @default end: the present; timezone: "UTC" */
+export interface TimeOptions {
+  readonly start: string;
+  readonly end?: string;
+  readonly timezone?: string;
+}
+
+/** One partition an hour of a timestamp column. */
+export function hourly<const N extends string>(column: N, options: TimeOptions): TimePartitions<N> {
+  return time("hourly", column, options);
+}
+
+/** One partition a day of a timestamp column. */
+export function daily<const N extends string>(column: N, options: TimeOptions): TimePartitions<N> {
+  return time("daily", column, options);
+}
+
+/** One partition a week (from Sunday) of a timestamp column. */
+export function weekly<const N extends string>(column: N, options: TimeOptions): TimePartitions<N> {
+  return time("weekly", column, options);
+}
+
+/** One partition a month of a timestamp column. */
+export function monthly<const N extends string>(column: N, options: TimeOptions): TimePartitions<N> {
+  return time("monthly", column, options);
+}
+
+/** One partition for each of these values of a string column. */
+export function staticKeys<const N extends string>(column: N, keys: readonly string[]): StaticPartitions<N> {
+  return { kind: "static", column, keys };
+}
+
+/** One partition for each value that is added to Dagster's list `name` at run time. */
+export function dynamicKeys<const N extends string>(column: N, name: string): DynamicPartitions<N> {
+  return { kind: "dynamic", column, name };
+}
+
+function time<const N extends string>(
+  kind: TimePartitions["kind"],
+  column: N,
+  options: TimeOptions,
+): TimePartitions<N> {
+  return { kind, column, start: options.start, end: options.end ?? null, timezone: options.timezone ?? "UTC" };
+}

@@ -1,0 +1,52 @@
+/** A table to read: an asset, or an asset's handle in another file. */
+export interface TableRef {
+  readonly kind: "table";
+  /** `schema/table`. */
+  readonly assetKey: string;
+}
+
+/** A column to read; the compiler checks its name, and an editor's rename follows it. */
+export interface ColumnRef {
+  readonly kind: "column";
+  readonly assetKey: string;
+  readonly column: string;
+}
+
+/** A value that the run supplies, bound as a parameter. */
+export interface WindowBound {
+  readonly kind: "window";
+  readonly bound: "start" | "end";
+}
+
+/** The staged rows that a check reads. */
+export interface SelfRef {
+  readonly kind: "self";
+}
+
+/** What may stand between the braces of a {@link sql} template. Plain values become bound parameters. */
+export type SqlValue =
+  TableRef | ColumnRef | WindowBound | SelfRef | Sql | string | number | bigint | boolean | Date | null;
+
+/** SQL text with its references and values kept apart from it, so that no value is ever pasted into the text. */
+export interface Sql {
+  readonly kind: "sql";
+  readonly strings: readonly string[];
+  readonly values: readonly SqlValue[];
+}
+
+/**
+ * SQL with typed references: `` sql`SELECT ${events.c.user_id} FROM ${events}` ``.
+ * Assets become quoted table names, columns quoted names, all other values bound parameters.
+ */
+export function sql(strings: TemplateStringsArray, ...values: readonly SqlValue[]): Sql {
+  return { kind: "sql", strings: [...strings], values };
+}
+
+/** The window that a run of a partitioned asset covers: `start` included, `end` not. Bound as timestamps. */
+export const window: { readonly start: WindowBound; readonly end: WindowBound } = {
+  start: { kind: "window", bound: "start" },
+  end: { kind: "window", bound: "end" },
+};
+
+/** In the SQL of a check: the rows that are about to be published. */
+export const self: SelfRef = { kind: "self" };
