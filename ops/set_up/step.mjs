@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
 import path from "node:path";
+import { clearInterval, setInterval } from "node:timers";
 import { reasonOf, SetUpFault } from "./fault.mjs";
 
 const TAIL_LINES = 15;
