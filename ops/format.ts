@@ -1,0 +1,15 @@
+// `npm run format`: writes what the format and lint steps of `npm run check` can repair.
+import { npmBin, onStop, pythonBin, run } from "./process.ts";
+
+onStop();
+// One after the other: the linters may rewrite what the formatters then lay out.
+const commands: readonly (readonly [string, ...string[]])[] = [
+  [npmBin("eslint"), "--fix", "."],
+  [npmBin("prettier"), "--write", "--log-level=warn", "."],
+  [pythonBin("ruff"), "check", "--fix", "--quiet", "."],
+  [pythonBin("ruff"), "format", "--quiet", "."],
+];
+for (const [command, ...args] of commands) {
+  const { code } = await run(command, args, { show: true });
+  if (code !== 0) process.exitCode = 1;
+}
