@@ -102,7 +102,12 @@ export function parquet(path: string): ParquetSource {
  *
  * @param options.columns Column of the asset to column of the source, where the names differ.
  */
-export function copy<const N extends string = never>(
+export function copy(source: ParquetSource): Copy<never>;
+export function copy<const N extends string>(
+  source: ParquetSource,
+  options: { readonly columns: { readonly [K in N]: string } },
+): Copy<N>;
+export function copy<const N extends string>(
   source: ParquetSource,
   options: { readonly columns?: { readonly [K in N]: string } } = {},
 ): Copy<N> {
