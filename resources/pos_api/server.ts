@@ -1,0 +1,101 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { PosLines } from "./lines.ts";
+import { BadRequestError, formatCursor, parsePageRequest } from "./page_request.ts";
+
+/** How to start a point-of-sale server. */
+export interface PosApiOptions {
+  /** `transactions.parquet` of the Complete Journey data. */
+  readonly parquetPath: string;
+  /** @default 0, which means any free one */
+  readonly port?: number | undefined;
+}
+
+/** A running point-of-sale server. */
+export interface PosApi {
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string;
+  /** Ends all connections and gives the memory back. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Serves the purchase lines of the chain on this machine only:
+ *
+ * - `GET /v1/lines?since=…&until=…&cursor=…&limit=…` answers `{"lines":[…],"next_cursor":"…"|null}`: the lines sold at
+ *   or after `since` and before `until`, in the order of their sale, at most `limit` of them (1 to 50000, default 1000).
+ *   Hand `next_cursor` back to get the next page; it is `null` on the last one.
+ * - `GET /v1/health` answers how many lines there are, and from when to when.
+ *
+ * Money is a decimal string, times are ISO 8601 in UTC. A bad parameter answers 400.
+ */
+export async function startPosApi(options: PosApiOptions): Promise<PosApi> {
+  const lines = await PosLines.open(options.parquetPath);
+  const server = createServer((request, response) => {
+    void answer(lines, request, response);
+  });
+  try {
+    server.listen(options.port ?? 0, "127.0.0.1");
+    await once(server, "listening");
+  } catch (error) {
+    lines.close();
+    throw error;
+  }
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: async () => {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+      lines.close();
+    },
+  };
+}
+
+async function answer(lines: PosLines, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  try {
+    const url = new URL(request.url ?? "/", "http://127.0.0.1");
+    if (url.pathname !== "/v1/lines" && url.pathname !== "/v1/health") {
+      sendError(response, 404, "not_found", "known are /v1/lines and /v1/health");
+    } else if (request.method !== "GET") {
+      response.setHeader("allow", "GET");
+      sendError(response, 405, "method_not_allowed", "only GET is");
+    } else if (url.pathname === "/v1/health") {
+      const { count, firstSoldAt, lastSoldAt } = lines;
+      send(response, 200, JSON.stringify({ status: "ok", lines: count, first: firstSoldAt, last: lastSoldAt }));
+    } else {
+      send(response, 200, await renderPage(lines, url.searchParams));
+    }
+  } catch (error) {
+    if (error instanceof BadRequestError) {
+      sendError(response, 400, error.code, error.message);
+    } else {
+      process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+      sendError(response, 500, "internal", "see the log of the server");
+    }
+  }
+}
+
+async function renderPage(lines: PosLines, parameters: URLSearchParams): Promise<string> {
+  const { since, until, cursor, limit } = parsePageRequest(parameters);
+  const first = since ? await lines.positionOf(since) : 0;
+  // What is not sold yet is not served: a clock that moves would set the end here.
+  const end = until ? await lines.positionOf(until) : lines.count;
+  const from = Math.max(first, cursor ?? 0);
+  const to = Math.min(from + limit, end);
+  const { json } = from < to ? await lines.render(from, to) : { json: "" };
+  return `{"lines":[${json}],"next_cursor":${to < end && from < to ? JSON.stringify(formatCursor(to)) : "null"}}`;
+}
+
+function sendError(response: ServerResponse, status: number, code: string, message: string): void {
+  send(response, status, JSON.stringify({ error: { code, message } }));
+}
+
+function send(response: ServerResponse, status: number, json: string): void {
+  const body = Buffer.from(json);
+  response.writeHead(status, { "content-type": "application/json; charset=utf-8", "content-length": body.length });
+  response.end(body);
+}
