@@ -57,7 +57,7 @@ export function int64(): z.ZodBigInt {
   return z.int64();
 }
 
-/** A JSON document; `schema` validates it where rows pass through TypeScript. */
+/** A JSON document; `schema` validates it where rows pass through TypeScript. Holds no `bigint`. */
 export function json<T extends z.ZodType>(schema: T): T {
   return schema.meta({ store: { type: "json" } });
 }

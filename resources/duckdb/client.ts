@@ -1,0 +1,134 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import type { Statement } from "../render_sql.ts";
+import { StatementError, tryGetLockHolder, WarehouseLockedError } from "./errors.ts";
+import { toParameter } from "./types.ts";
+
+/** An open DuckDB file and one connection to it. */
+export class Client {
+  readonly #instance: DuckDBInstance;
+  readonly connection: DuckDBConnection;
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#instance = instance;
+    this.connection = connection;
+  }
+
+  /** Opens a file, and makes it and its folder where they are missing. Fails at once when another process has it open. */
+  static async open(path: string): Promise<Client> {
+    mkdirSync(dirname(path), { recursive: true });
+    // Extensions come with the engine or not at all: nothing is downloaded behind the user's back.
+    const instance = await DuckDBInstance.create(path, { autoinstall_known_extensions: "false" });
+    try {
+      const connection = await instance.connect();
+      await connection.run("SET TimeZone = 'UTC'");
+      return new Client(instance, connection);
+    } catch (error) {
+      instance.closeSync();
+      throw error;
+    }
+  }
+
+  /**
+   * Runs a statement.
+   *
+   * @throws StatementError
+   */
+  async run(statement: Statement | string): Promise<void> {
+    await this.#guard(statement, (text, values, types) => this.connection.run(text, values, types));
+  }
+
+  /**
+   * Runs a query and returns all of its rows; values as text, NULL as `null`.
+   *
+   * @throws StatementError
+   */
+  async text(statement: Statement | string): Promise<{ columns: string[]; rows: (string | null)[][] }> {
+    const reader = await this.#guard(statement, (text, values, types) =>
+      this.connection.runAndReadAll(text, values, types),
+    );
+    const rows = reader.getRows().map((row) => row.map((value) => (value === null ? null : String(value))));
+    return { columns: reader.columnNames(), rows };
+  }
+
+  /** Runs `act` in a transaction: committed when it ends, rolled back when it throws. */
+  async transaction(act: () => Promise<void>): Promise<void> {
+    await this.run("BEGIN TRANSACTION");
+    try {
+      await act();
+      await this.run("COMMIT");
+    } catch (error) {
+      await this.connection.run("ROLLBACK").catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Closes the file and gives up its lock. */
+  close(): void {
+    this.connection.closeSync();
+    this.#instance.closeSync();
+  }
+
+  async #guard<T>(
+    statement: Statement | string,
+    act: (
+      text: string,
+      values: Parameters<DuckDBConnection["run"]>[1],
+      types: Parameters<DuckDBConnection["run"]>[2],
+    ) => Promise<T>,
+  ): Promise<T> {
+    const { text, parameters } = typeof statement === "string" ? { text: statement, parameters: [] } : statement;
+    const bound = parameters.map(toParameter);
+    try {
+      if (bound.length === 0) return await act(text, undefined, undefined);
+      return await act(
+        text,
+        bound.map(({ value }) => value),
+        bound.map(({ type }) => type),
+      );
+    } catch (error) {
+      throw new StatementError("DuckDB refused a statement", text, error);
+    }
+  }
+}
+
+const FIRST_WAIT_MS = 20;
+const LONGEST_WAIT_MS = 200;
+const MESSAGE_EVERY_MS = 30_000;
+
+/**
+ * Opens a file that other processes open too: waits while one of them has it, and says so.
+ *
+ * @throws WarehouseLockedError after `timeoutMs`
+ */
+export async function openWaiting(
+  path: string,
+  options: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly log: (message: string) => void },
+): Promise<Client> {
+  const start = performance.now();
+  let nextMessage = 1_000;
+  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
+    try {
+      return await Client.open(path);
+    } catch (error) {
+      const holder = tryGetLockHolder(error);
+      if (holder === undefined) throw error;
+      const waited = performance.now() - start;
+      if (waited >= options.timeoutMs) {
+        throw new WarehouseLockedError(
+          `${path} was still open in another process after ${Math.round(waited / 1000)} s: ${holder}. ` +
+            "One process at a time may write a DuckDB file: end that process, or close its connection.",
+          { cause: error },
+        );
+      }
+      if (waited >= nextMessage) {
+        options.log(`Waiting for ${path}, open in ${holder}`);
+        nextMessage = waited + MESSAGE_EVERY_MS;
+      }
+      // A random part, so that processes that wait together do not keep meeting.
+      await wait(waitMs * (0.5 + Math.random()), undefined, { signal: options.signal });
+    }
+  }
+}

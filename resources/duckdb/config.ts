@@ -1,0 +1,34 @@
+import { basename, extname, isAbsolute, join } from "node:path";
+
+/** Where the warehouse is and how long to wait for it. */
+export interface DuckDBConfig {
+  /** Absolute path of the warehouse file. */
+  readonly path: string;
+  /** Folder for the side files, in which rows are staged; on the same disk as the warehouse. */
+  readonly stagingDir: string;
+  /** How long to wait while another process has the file open. */
+  readonly lockTimeoutMs: number;
+}
+
+/**
+ * Reads the configuration off the environment.
+ *
+ * - `DUCKDB_PATH`: the warehouse file. Default: `data/warehouse.duckdb` in the project.
+ * - `DUCKDB_LOCK_TIMEOUT_SECONDS`: how long to wait for another process. Default: 300.
+ */
+export function duckdbConfig(projectDir: string, env: Readonly<Record<string, string | undefined>>): DuckDBConfig {
+  const named = env["DUCKDB_PATH"] ?? join("data", "warehouse.duckdb");
+  const path = isAbsolute(named) ? named : join(projectDir, named);
+  const seconds = Number(env["DUCKDB_LOCK_TIMEOUT_SECONDS"] ?? "300");
+  if (!Number.isFinite(seconds) || seconds < 0) {
+    throw new TypeError(
+      `DUCKDB_LOCK_TIMEOUT_SECONDS: expected seconds, got ${JSON.stringify(env["DUCKDB_LOCK_TIMEOUT_SECONDS"])}`,
+    );
+  }
+  return { path, stagingDir: `${path}.staging`, lockTimeoutMs: seconds * 1000 };
+}
+
+/** The name of the catalog that DuckDB gives to a file: its base name without extension. */
+export function catalogName(path: string): string {
+  return basename(path, extname(path));
+}

@@ -1,0 +1,131 @@
+import { isAbsolute, join } from "node:path";
+import type { ParquetSource } from "../../definitions/body.ts";
+import type { Sql } from "../../definitions/sql.ts";
+import { renderSql } from "../render_sql.ts";
+import type { Attempt, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import { type Client, openWaiting } from "./client.ts";
+import type { DuckDBConfig } from "./config.ts";
+import { duckdbDialect } from "./dialect.ts";
+import { findLedgerEntry } from "./ledger.ts";
+import { requireContract, WarehouseStaged } from "./publish.ts";
+import { literal, quote } from "./quote.ts";
+import { SideFileWriter } from "./row_writer.ts";
+import { ROWS, SideFile } from "./side_file.ts";
+import { SideFileStaged } from "./side_file_staged.ts";
+import { removeOrphanSideFiles } from "./staging.ts";
+import { columnTypeName } from "./types.ts";
+
+/**
+ * Tables in one DuckDB file. One process at a time may write the file: `query` bodies hold it, `rows` and `copy` bodies
+ * stage into a side file and hold it only for their publish.
+ */
+export class DuckDBStore implements Store {
+  readonly name = "duckdb";
+  readonly #config: DuckDBConfig;
+  readonly #projectDir: string;
+  /** Kept open from one query to the next in the same process; closed before anything slow. */
+  #warehouse: Client | undefined;
+
+  constructor(config: DuckDBConfig, projectDir: string) {
+    this.#config = config;
+    this.#projectDir = projectDir;
+  }
+
+  uri({ assetKey }: Target): string {
+    return `duckdb://${this.#config.path}#${assetKey.replace("/", ".")}`;
+  }
+
+  async findPublished(target: Target, attempt: Attempt): Promise<LedgerEntry | undefined> {
+    const warehouse = await this.#open(attempt);
+    return await findLedgerEntry(warehouse, { ...attempt, assetKey: target.assetKey });
+  }
+
+  async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
+    const statement = renderSql(sql, duckdbDialect({ self: null, window }));
+    const warehouse = await this.#open(attempt);
+    const end = interruptOnAbort(warehouse, attempt.signal);
+    try {
+      await requireContract(warehouse, statement.text, target);
+      const names = target.columns.map(({ name }) => quote(name)).join(", ");
+      return await WarehouseStaged.begin(
+        warehouse,
+        target,
+        { runId: attempt.runId, statement: statement.text },
+        (stage) =>
+          warehouse.run({
+            text: `INSERT INTO ${stage} (${names}) SELECT ${names} FROM (${statement.text}\n) AS query`,
+            parameters: statement.parameters,
+          }),
+      );
+    } finally {
+      end();
+    }
+  }
+
+  async stageCopy(
+    target: Target,
+    source: ParquetSource,
+    columns: ReadonlyMap<string, string>,
+    attempt: Attempt,
+  ): Promise<Staged> {
+    this.#closeWarehouse();
+    const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
+    const casts = target.columns.map(
+      ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)})`,
+    );
+    const statement = `SELECT ${casts.join(", ")}\nFROM read_parquet(${literal(path)})`;
+    const file = await SideFile.create(this.#config.stagingDir, target, attempt, (waiting) => this.#open(waiting));
+    const end = interruptOnAbort(file.client, attempt.signal);
+    try {
+      await file.client.run(`INSERT INTO ${ROWS} ${statement}`);
+    } catch (error) {
+      file.remove();
+      throw error;
+    } finally {
+      end();
+    }
+    return new SideFileStaged(file, statement);
+  }
+
+  async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {
+    this.#closeWarehouse();
+    return await SideFileWriter.create(
+      await SideFile.create(this.#config.stagingDir, target, attempt, (waiting) => this.#open(waiting)),
+    );
+  }
+
+  removeOrphans(isOpen: (runId: string) => boolean): Promise<void> {
+    removeOrphanSideFiles(this.#config.stagingDir, isOpen);
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    this.#closeWarehouse();
+    return Promise.resolve();
+  }
+
+  async #open(attempt: Attempt): Promise<Client> {
+    this.#warehouse ??= await openWaiting(this.#config.path, {
+      timeoutMs: this.#config.lockTimeoutMs,
+      signal: attempt.signal,
+      log: attempt.log,
+    });
+    return this.#warehouse;
+  }
+
+  #closeWarehouse(): void {
+    this.#warehouse?.close();
+    this.#warehouse = undefined;
+  }
+}
+
+/** Ends the running statement when the run is terminated. */
+function interruptOnAbort(client: Client, signal: AbortSignal): () => void {
+  const interrupt = (): void => {
+    client.connection.interrupt();
+  };
+  signal.addEventListener("abort", interrupt, { once: true });
+  return () => {
+    signal.removeEventListener("abort", interrupt);
+  };
+}

@@ -1,0 +1,33 @@
+import { ProjectError } from "../../definitions/project_error.ts";
+
+/** Another process kept the warehouse file open for longer than the limit. */
+export class WarehouseLockedError extends ProjectError {
+  readonly code = "warehouse_locked";
+  readonly retryable = true;
+}
+
+/** A statement failed. The text and the parameters do not show when the error is printed. */
+export class StatementError extends ProjectError {
+  readonly code = "statement_failed";
+  readonly retryable = false;
+  readonly statement!: string;
+
+  constructor(what: string, statement: string, cause: unknown) {
+    super(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    Object.defineProperty(this, "statement", { value: statement, enumerable: false });
+  }
+}
+
+/** The rows are not what the contract says. */
+export class ContractError extends ProjectError {
+  readonly code = "contract_broken";
+  readonly retryable = false;
+}
+
+/** The holder of a file, as DuckDB's message names it; `undefined` if the error is not about a lock. */
+export function tryGetLockHolder(error: unknown): string | undefined {
+  const message = error instanceof Error ? error.message : "";
+  // DuckDB, src/common/local_file_system.cpp: "Could not set lock on file …: Conflicting lock is held in … (PID …)".
+  if (!message.includes("Could not set lock on file")) return undefined;
+  return /Conflicting lock is held in (.+?\(PID \d+\)(?: by user [^.\s]+)?)/.exec(message)?.[1] ?? "an unknown process";
+}

@@ -1,0 +1,99 @@
+import type { LedgerEntry } from "../store.ts";
+import { OWN_SCHEMA } from "../../definitions/validate.ts";
+import type { Client } from "./client.ts";
+import { ownTable, quote } from "./quote.ts";
+
+const LEDGER = ownTable("ledger");
+const QUARANTINE = ownTable("quarantine");
+
+/** Makes the runtime's own tables where they are missing; quick enough to do in every publish. */
+export async function createOwnTables(client: Client): Promise<void> {
+  await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(OWN_SCHEMA)}`);
+  await client.run(`CREATE TABLE IF NOT EXISTS ${LEDGER} (
+    asset_key VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    root_run_id VARCHAR NOT NULL,
+    code_version VARCHAR NOT NULL,
+    partition_keys JSON,
+    row_count BIGINT NOT NULL,
+    columns JSON NOT NULL,
+    content_hash VARCHAR NOT NULL,
+    started_at TIMESTAMPTZ NOT NULL,
+    published_at TIMESTAMPTZ NOT NULL,
+    report JSON NOT NULL
+  )`);
+  await client.run(`CREATE TABLE IF NOT EXISTS ${QUARANTINE} (
+    asset_key VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    quarantined_at TIMESTAMPTZ NOT NULL,
+    row_number BIGINT NOT NULL,
+    reason VARCHAR NOT NULL,
+    value VARCHAR NOT NULL
+  )`);
+}
+
+/** Writes a line of the ledger, inside the transaction of its publish. */
+export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Promise<void> {
+  await client.run({
+    text: `INSERT INTO ${LEDGER} VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now(), $10)`,
+    parameters: [
+      entry.assetKey,
+      entry.runId,
+      entry.rootRunId,
+      entry.codeVersion,
+      entry.partitionKeys === null ? null : JSON.stringify(entry.partitionKeys),
+      entry.rowCount,
+      JSON.stringify(entry.columns),
+      entry.contentHash,
+      entry.startedAt,
+      entry.report,
+    ],
+  });
+}
+
+/** The latest publish of an asset by the runs of one root and by the same code. */
+export async function findLedgerEntry(
+  client: Client,
+  { assetKey, rootRunId, codeVersion }: Pick<LedgerEntry, "assetKey" | "rootRunId" | "codeVersion">,
+): Promise<LedgerEntry | undefined> {
+  const exists = await client.text({
+    text: "SELECT 1 FROM duckdb_tables() WHERE schema_name = $1 AND table_name = 'ledger' AND database_name = current_database()",
+    parameters: [OWN_SCHEMA],
+  });
+  if (exists.rows.length === 0) return undefined;
+  const { rows } = await client.text({
+    text: `SELECT run_id, partition_keys, row_count, columns, content_hash, epoch_ms(started_at), report
+      FROM ${LEDGER} WHERE asset_key = $1 AND root_run_id = $2 AND code_version = $3
+      ORDER BY published_at DESC LIMIT 1`,
+    parameters: [assetKey, rootRunId, codeVersion],
+  });
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const [runId, partitionKeys, rowCount, columns, contentHash, startedAt, report] = row;
+  return {
+    assetKey,
+    runId: runId ?? "",
+    rootRunId,
+    codeVersion,
+    partitionKeys: typeof partitionKeys === "string" ? (JSON.parse(partitionKeys) as string[]) : null,
+    rowCount: BigInt(rowCount ?? 0),
+    columns: JSON.parse(columns ?? "[]") as LedgerEntry["columns"],
+    contentHash: contentHash ?? "",
+    startedAt: new Date(Number(startedAt)),
+    report: report ?? "{}",
+  };
+}
+
+/** Replaces an asset's quarantined rows by those of this run, read from an attached staging file. */
+export async function replaceQuarantine(
+  client: Client,
+  assetKey: string,
+  runId: string,
+  source: string,
+): Promise<void> {
+  await client.run({ text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1`, parameters: [assetKey] });
+  await client.run({
+    text: `INSERT INTO ${QUARANTINE} SELECT $1, $2, now(), row_number, reason, value FROM ${source}`,
+    parameters: [assetKey, runId],
+  });
+}

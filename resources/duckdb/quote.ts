@@ -1,0 +1,27 @@
+import { createHash } from "node:crypto";
+import { OWN_SCHEMA } from "../../definitions/validate.ts";
+
+/** A name as DuckDB takes it, whatever is in it. */
+export function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Text as a literal; for statements that take no parameters, such as COMMENT ON and ATTACH. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** The quoted name of an asset's table. */
+export function tableName(assetKey: string): string {
+  return assetKey.split("/").map(quote).join(".");
+}
+
+/** The quoted name of one of the runtime's own tables. */
+export function ownTable(name: "ledger" | "quarantine"): string {
+  return `${quote(OWN_SCHEMA)}.${quote(name)}`;
+}
+
+/** A short name that no other asset and run share. */
+export function stagingName(assetKey: string, runId: string): string {
+  return `_stage_${createHash("sha256").update(`${assetKey}\0${runId}`).digest("hex").slice(0, 24)}`;
+}

@@ -1,0 +1,83 @@
+import { type DuckDBAppender, DuckDBDataChunk, type DuckDBValue } from "@duckdb/node-api";
+import type { QuarantinedRow, RowWriter, Staged } from "../store.ts";
+import type { SideFile } from "./side_file.ts";
+import { SideFileStaged } from "./side_file_staged.ts";
+import { appenderType, toDuckDB } from "./types.ts";
+
+/** DuckDB's vector size: a chunk cannot hold more rows. */
+const CHUNK_ROWS = 2048;
+
+/** Writes validated rows into a side file, in chunks, column by column. */
+export class SideFileWriter implements RowWriter {
+  readonly #file: SideFile;
+  readonly #rows: DuckDBAppender;
+  readonly #quarantine: DuckDBAppender;
+  readonly #chunk: DuckDBDataChunk;
+  readonly #columns: readonly { readonly name: string; readonly convert: (value: never) => DuckDBValue }[];
+
+  private constructor(file: SideFile, rows: DuckDBAppender, quarantine: DuckDBAppender) {
+    this.#file = file;
+    this.#rows = rows;
+    this.#quarantine = quarantine;
+    const { columns } = file.target;
+    this.#chunk = DuckDBDataChunk.create(columns.map(({ type }) => appenderType(type)));
+    this.#columns = columns.map((column) => ({ name: column.name, convert: toDuckDB(column) }));
+  }
+
+  static async create(file: SideFile): Promise<SideFileWriter> {
+    const { connection } = file.client;
+    return new SideFileWriter(
+      file,
+      await connection.createAppender("rows"),
+      await connection.createAppender("quarantine"),
+    );
+  }
+
+  append(rows: readonly Readonly<Record<string, unknown>>[]): void {
+    for (let start = 0; start < rows.length; start += CHUNK_ROWS) {
+      const count = Math.min(CHUNK_ROWS, rows.length - start);
+      this.#chunk.reset();
+      this.#chunk.rowCount = count;
+      for (const [index, { name, convert }] of this.#columns.entries()) {
+        const values = new Array<DuckDBValue>(count);
+        for (let row = 0; row < count; row += 1) {
+          const value = rows[start + row]?.[name];
+          values[row] = value === null || value === undefined ? null : convert(value as never);
+        }
+        this.#chunk.setColumnValues(index, values);
+      }
+      this.#rows.appendDataChunk(this.#chunk);
+    }
+  }
+
+  quarantine({ rowNumber, reason, value }: QuarantinedRow): void {
+    this.#quarantine.appendBigInt(BigInt(rowNumber));
+    this.#quarantine.appendVarchar(reason);
+    this.#quarantine.appendVarchar(value);
+    this.#quarantine.endRow();
+  }
+
+  finish(): Promise<Staged> {
+    this.#close();
+    return Promise.resolve(new SideFileStaged(this.#file, null));
+  }
+
+  async fail(): Promise<void> {
+    try {
+      this.#close();
+      await this.#file.keepQuarantine();
+    } finally {
+      this.#file.remove();
+    }
+  }
+
+  discard(): Promise<void> {
+    this.#file.remove();
+    return Promise.resolve();
+  }
+
+  #close(): void {
+    this.#rows.closeSync();
+    this.#quarantine.closeSync();
+  }
+}

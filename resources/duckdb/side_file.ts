@@ -1,0 +1,96 @@
+import type { Attempt, Target } from "../store.ts";
+import { Client } from "./client.ts";
+import { createOwnTables, replaceQuarantine } from "./ledger.ts";
+import { columnDefinitions } from "./publish.ts";
+import { literal, quote } from "./quote.ts";
+import { createSideFile, removeSideFile } from "./staging.ts";
+
+/** The tables of a side file. */
+export const ROWS = quote("rows");
+const QUARANTINE = quote("quarantine");
+/** The name under which the warehouse attaches a side file. */
+const ATTACHED = quote("_side_file");
+
+/** Opens the warehouse, waiting for its lock. The store closes it. */
+export type OpenWarehouse = (attempt: Attempt) => Promise<Client>;
+
+/** A DuckDB file of its own in which an asset's rows are staged, so that a slow source never locks the warehouse. */
+export class SideFile {
+  readonly target: Target;
+  readonly #path: string;
+  readonly #attempt: Attempt;
+  readonly #openWarehouse: OpenWarehouse;
+  /** Open until the warehouse attaches the file: a file has one process, and one instance in it. */
+  #client: Client | undefined;
+
+  private constructor(path: string, client: Client, target: Target, attempt: Attempt, openWarehouse: OpenWarehouse) {
+    this.#path = path;
+    this.#client = client;
+    this.target = target;
+    this.#attempt = attempt;
+    this.#openWarehouse = openWarehouse;
+  }
+
+  static async create(
+    stagingDir: string,
+    target: Target,
+    attempt: Attempt,
+    openWarehouse: OpenWarehouse,
+  ): Promise<SideFile> {
+    const path = createSideFile(stagingDir, target.assetKey, attempt.runId);
+    const client = await Client.open(path);
+    await client.run(`CREATE TABLE ${ROWS} (${columnDefinitions(target)})`);
+    await client.run(`CREATE TABLE ${QUARANTINE} (row_number BIGINT, reason VARCHAR, value VARCHAR)`);
+    return new SideFile(path, client, target, attempt, openWarehouse);
+  }
+
+  get client(): Client {
+    if (this.#client === undefined) throw new TypeError("the side file is attached to the warehouse already");
+    return this.#client;
+  }
+
+  /** Closes the file and attaches it to the warehouse, which is locked from here on. */
+  async attach(): Promise<Client> {
+    this.#client?.close();
+    this.#client = undefined;
+    const warehouse = await this.#openWarehouse(this.#attempt);
+    await warehouse.run(`ATTACH ${literal(this.#path)} AS ${ATTACHED} (READ_ONLY)`);
+    return warehouse;
+  }
+
+  /** Copies rows and quarantined rows; inside a transaction of the warehouse. */
+  async copyInto(warehouse: Client, stage: string): Promise<void> {
+    await warehouse.run(`INSERT INTO ${stage} SELECT * FROM ${ATTACHED}.${ROWS}`);
+    await this.#copyQuarantine(warehouse);
+  }
+
+  /** Keeps the quarantined rows of an attempt that publishes nothing, for people to look at. */
+  async keepQuarantine(): Promise<void> {
+    const { rows } = await this.client.text(`SELECT count(*) FROM ${QUARANTINE}`);
+    if (rows[0]?.[0] === "0") return;
+    const warehouse = await this.attach();
+    await warehouse.transaction(() => this.#copyQuarantine(warehouse));
+    await this.detach(warehouse);
+  }
+
+  /** Undoes {@link attach}, outside of a transaction. */
+  async detach(warehouse: Client): Promise<void> {
+    await warehouse.run(`DETACH ${ATTACHED}`);
+  }
+
+  /** Removes the file. */
+  remove(): void {
+    this.#client?.close();
+    this.#client = undefined;
+    removeSideFile(this.#path);
+  }
+
+  async #copyQuarantine(warehouse: Client): Promise<void> {
+    await createOwnTables(warehouse);
+    await replaceQuarantine(warehouse, this.target.assetKey, this.#attempt.runId, `${ATTACHED}.${QUARANTINE}`);
+  }
+
+  get runId(): string {
+    return this.#attempt.runId;
+  }
+}

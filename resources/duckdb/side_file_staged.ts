@@ -1,0 +1,69 @@
+import type { Check } from "../../definitions/check.ts";
+import type { CheckOutcome, LedgerEntry, Staged, StagedFacts } from "../store.ts";
+import { readsOtherTables, runChecks } from "./checks.ts";
+import type { Client } from "./client.ts";
+import { stagedFacts } from "./inspect.ts";
+import { WarehouseStaged } from "./publish.ts";
+import { ROWS, type SideFile } from "./side_file.ts";
+
+/** Rows in a side file: checked there without any lock, then moved into the warehouse to be published. */
+export class SideFileStaged implements Staged {
+  readonly statement: string | null;
+  readonly #file: SideFile;
+  #moved: { readonly warehouse: Client; readonly staged: WarehouseStaged } | undefined;
+
+  constructor(file: SideFile, statement: string | null) {
+    this.#file = file;
+    this.statement = statement;
+  }
+
+  async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
+    const alone = checks.filter((check) => !readsOtherTables(check));
+    const outcomes = await runChecks(this.#file.client, { columns: this.#file.target.columns, relation: ROWS }, alone);
+    // A failed blocking check ends the asset anyway: no need to lock the warehouse for the others to say so too.
+    const others = checks.filter(readsOtherTables);
+    if (others.length > 0) outcomes.push(...(await (await this.#move()).check(others)));
+    return checks.map((check) => outcomes.find((outcome) => outcome.check === check) as CheckOutcome);
+  }
+
+  async facts(): Promise<StagedFacts> {
+    if (this.#moved !== undefined) return await this.#moved.staged.facts();
+    return await stagedFacts(this.#file.client, this.#file.target, ROWS);
+  }
+
+  async publish(entry: LedgerEntry): Promise<void> {
+    const staged = await this.#move();
+    await staged.publish(entry);
+    await this.#end();
+  }
+
+  async discard(): Promise<void> {
+    try {
+      if (this.#moved === undefined) await this.#file.keepQuarantine();
+      else await this.#moved.staged.discard();
+    } finally {
+      await this.#end();
+    }
+  }
+
+  /** Copies the rows into a transaction of the warehouse, once. */
+  async #move(): Promise<WarehouseStaged> {
+    if (this.#moved === undefined) {
+      const warehouse = await this.#file.attach();
+      const options = { runId: this.#file.runId, statement: this.statement };
+      const staged = await WarehouseStaged.begin(warehouse, this.#file.target, options, (stage) =>
+        this.#file.copyInto(warehouse, stage),
+      );
+      this.#moved = { warehouse, staged };
+    }
+    return this.#moved.staged;
+  }
+
+  async #end(): Promise<void> {
+    try {
+      if (this.#moved !== undefined) await this.#file.detach(this.#moved.warehouse);
+    } finally {
+      this.#file.remove();
+    }
+  }
+}

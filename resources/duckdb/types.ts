@@ -1,0 +1,118 @@
+import {
+  BIGINT,
+  BOOLEAN,
+  DATE,
+  DECIMAL,
+  DOUBLE,
+  DuckDBDateValue,
+  DuckDBDecimalValue,
+  DuckDBTimestampTZValue,
+  type DuckDBType,
+  type DuckDBValue,
+  INTEGER,
+  SQLNULL,
+  TIMESTAMPTZ,
+  VARCHAR,
+} from "@duckdb/node-api";
+import type { Column, ColumnType } from "../../definitions/column_type.ts";
+import type { Parameter } from "../render_sql.ts";
+
+/** The name of a column's type in DuckDB's SQL. */
+export function columnTypeName(type: ColumnType): string {
+  switch (type.kind) {
+    case "string":
+      return "VARCHAR";
+    case "int32":
+      return "INTEGER";
+    case "int64":
+      return "BIGINT";
+    case "float64":
+      return "DOUBLE";
+    case "boolean":
+      return "BOOLEAN";
+    case "timestamp":
+      return "TIMESTAMP WITH TIME ZONE";
+    case "date":
+      return "DATE";
+    case "json":
+      return "JSON";
+    case "decimal":
+      return `DECIMAL(${type.precision},${type.scale})`;
+  }
+}
+
+/** The type under which the appender takes a column's values. JSON is text with an alias. */
+export function appenderType(type: ColumnType): DuckDBType {
+  switch (type.kind) {
+    case "string":
+    case "json":
+      return VARCHAR;
+    case "int32":
+      return INTEGER;
+    case "int64":
+      return BIGINT;
+    case "float64":
+      return DOUBLE;
+    case "boolean":
+      return BOOLEAN;
+    case "timestamp":
+      return TIMESTAMPTZ;
+    case "date":
+      return DATE;
+    case "decimal":
+      return DECIMAL(type.precision, type.scale);
+  }
+}
+
+const MS_PER_DAY = 86_400_000;
+
+/** How a validated value of a column, never `null`, becomes a value of the driver. */
+export function toDuckDB(column: Column): (value: never) => DuckDBValue {
+  const { type } = column;
+  switch (type.kind) {
+    case "string":
+    case "int32":
+    case "float64":
+    case "boolean":
+      return (value: DuckDBValue) => value;
+    case "int64":
+      return column.value === "bigint" ? (value: bigint) => value : (value: number) => BigInt(value);
+    case "timestamp":
+      return (value: Date) => new DuckDBTimestampTZValue(BigInt(value.getTime()) * 1000n);
+    case "date":
+      return (value: string) => new DuckDBDateValue(Date.parse(`${value}T00:00:00Z`) / MS_PER_DAY);
+    case "json":
+      return (value: unknown) => JSON.stringify(value);
+    case "decimal": {
+      const { precision, scale } = type;
+      return (value: string) => new DuckDBDecimalValue(unscaled(value, scale), precision, scale);
+    }
+  }
+}
+
+/** `"-1.5"` with scale 2 is -150n. The contract has already made sure that no digit is lost. */
+function unscaled(text: string, scale: number): bigint {
+  const point = text.indexOf(".");
+  if (point === -1) return BigInt(text + "0".repeat(scale));
+  const digits = text.length - point - 1;
+  return BigInt(text.slice(0, point) + text.slice(point + 1) + "0".repeat(scale - digits));
+}
+
+/** A bound value and its type, as the driver wants them; whole numbers are integers, so that `LIMIT` takes them. */
+export function toParameter(value: Parameter): { readonly value: DuckDBValue; readonly type: DuckDBType } {
+  if (value === null) return { value, type: SQLNULL };
+  if (value instanceof Date)
+    return { value: new DuckDBTimestampTZValue(BigInt(value.getTime()) * 1000n), type: TIMESTAMPTZ };
+  switch (typeof value) {
+    case "string":
+      return { value, type: VARCHAR };
+    case "boolean":
+      return { value, type: BOOLEAN };
+    case "bigint":
+      return { value, type: BIGINT };
+    case "number":
+      return Number.isSafeInteger(value) ? { value: BigInt(value), type: BIGINT } : { value, type: DOUBLE };
+    default:
+      throw new TypeError(`no parameter can be a ${typeof value}`);
+  }
+}

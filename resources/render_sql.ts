@@ -1,0 +1,50 @@
+import type { Sql, SqlValue } from "../definitions/sql.ts";
+
+/** A value bound to a statement. */
+export type Parameter = string | number | bigint | boolean | Date | null;
+
+/** SQL text with its bound values. */
+export interface Statement {
+  readonly text: string;
+  readonly parameters: readonly Parameter[];
+}
+
+/** How one store writes what stands between the braces of a template. */
+export interface Dialect {
+  readonly table: (assetKey: string) => string;
+  readonly column: (name: string) => string;
+  /** The placeholder of the parameter with this index, counted from 1. */
+  readonly parameter: (index: number, value: Parameter) => string;
+  /** The staged rows, where there are some. */
+  readonly self: string | null;
+  readonly window: { readonly start: Date; readonly end: Date } | null;
+}
+
+/** Writes a template as a statement: references become quoted names, values become parameters. */
+export function renderSql(sql: Sql, dialect: Dialect): Statement {
+  const parameters: Parameter[] = [];
+  const bind = (value: Parameter): string => {
+    parameters.push(value);
+    return dialect.parameter(parameters.length, value);
+  };
+  const one = (value: SqlValue): string => {
+    if (value === null || typeof value !== "object" || value instanceof Date) return bind(value);
+    switch (value.kind) {
+      case "table":
+        return dialect.table(value.assetKey);
+      case "column":
+        return dialect.column(value.column);
+      case "self":
+        if (dialect.self === null) throw new TypeError("self stands for the staged rows: use it in checks only");
+        return dialect.self;
+      case "window":
+        if (dialect.window === null) throw new TypeError("window: the asset has no time partitions");
+        return bind(dialect.window[value.bound]);
+      case "sql":
+        return template(value);
+    }
+  };
+  const template = ({ strings, values }: Sql): string =>
+    strings.map((text, index) => (index === 0 ? text : one(values[index - 1] as SqlValue) + text)).join("");
+  return { text: template(sql).trim(), parameters };
+}

@@ -1,0 +1,132 @@
+import type { Check } from "../definitions/check.ts";
+import type { Column } from "../definitions/column_type.ts";
+import type { ParquetSource } from "../definitions/body.ts";
+import type { Sql } from "../definitions/sql.ts";
+
+/** The table that a run is about to write. */
+export interface Target {
+  /** `schema/table`. */
+  readonly assetKey: string;
+  readonly schema: string;
+  readonly table: string;
+  readonly description: string;
+  readonly columns: readonly Column[];
+}
+
+/** Who writes, and which code: recorded in the ledger beside the rows. */
+export interface Attempt {
+  readonly runId: string;
+  readonly rootRunId: string;
+  readonly codeVersion: string;
+  readonly startedAt: Date;
+  /** Ends waits, for example on a lock. */
+  readonly signal: AbortSignal;
+  readonly log: (message: string) => void;
+}
+
+/** Values for the window placeholders of a query; `null` without time partitions. */
+export interface QueryWindow {
+  readonly start: Date;
+  readonly end: Date;
+}
+
+/** What a check found on the staged rows. */
+export interface CheckOutcome {
+  readonly check: Check;
+  readonly passed: boolean;
+  /** Rows (groups of rows for `unique`) that break the rule; for `row_count` 0 or 1. */
+  readonly failedRows: bigint;
+  /** Rows looked at. */
+  readonly checkedRows: bigint;
+  /** Some of the rows that break it. */
+  readonly sample: Sample | null;
+}
+
+/** A few rows, as text, for people. */
+export interface Sample {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | null)[])[];
+}
+
+/** What is known of the staged rows before they are published. */
+export interface StagedFacts {
+  readonly rowCount: bigint;
+  /** Changes when any row does; not when only their order does. */
+  readonly contentHash: string;
+  readonly sample: Sample;
+}
+
+/** A row that broke the contract. */
+export interface QuarantinedRow {
+  /** Counted from 1, in the order in which the body yielded. */
+  readonly rowNumber: number;
+  readonly reason: string;
+  /** The row as JSON text. */
+  readonly value: string;
+}
+
+/** One line of the ledger: what a publish was. */
+export interface LedgerEntry {
+  readonly assetKey: string;
+  readonly runId: string;
+  readonly rootRunId: string;
+  readonly codeVersion: string;
+  readonly partitionKeys: readonly string[] | null;
+  readonly rowCount: bigint;
+  readonly columns: readonly { readonly name: string; readonly type: string; readonly nullable: boolean }[];
+  readonly contentHash: string;
+  readonly startedAt: Date;
+  /** What was to be reported to Dagster, as JSON: reported again if the process died before it could. */
+  readonly report: string;
+}
+
+/** Rows on their way into staging. */
+export interface RowWriter {
+  /** Appends validated rows, in the columns' order of the target. */
+  append(rows: readonly Readonly<Record<string, unknown>>[]): void;
+  quarantine(row: QuarantinedRow): void;
+  /** Ends writing. */
+  finish(): Promise<Staged>;
+  /** Ends writing; keeps only the quarantined rows, for people to look at. */
+  fail(): Promise<void>;
+  /** Forgets everything that was written. */
+  discard(): Promise<void>;
+}
+
+/** Rows that nobody reads yet. */
+export interface Staged {
+  /** The statement that made them, for people; `null` where rows came from TypeScript. */
+  readonly statement: string | null;
+  /** Runs checks on the staged rows. Checks that read other tables make a file store wait for its lock. */
+  check(checks: readonly Check[]): Promise<readonly CheckOutcome[]>;
+  facts(): Promise<StagedFacts>;
+  /** Atomically makes the rows the table's, together with their ledger entry. */
+  publish(entry: LedgerEntry): Promise<void>;
+  /** Drops the rows; the table stays as it is. */
+  discard(): Promise<void>;
+}
+
+/** A place where tables live. One folder each in `resources/`. */
+export interface Store {
+  /** Such as `"duckdb"`; also the dialect that picks `name.<dialect>.sql`. */
+  readonly name: string;
+  /** Where the table is, for people, without secrets. */
+  uri(target: Target): string;
+  /** What an earlier attempt of the same run published, if it did. */
+  findPublished(target: Target, attempt: Attempt): Promise<LedgerEntry | undefined>;
+  stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged>;
+  stageCopy(
+    target: Target,
+    source: ParquetSource,
+    columns: ReadonlyMap<string, string>,
+    attempt: Attempt,
+  ): Promise<Staged>;
+  stageRows(target: Target, attempt: Attempt): Promise<RowWriter>;
+  /**
+   * Removes what killed attempts left.
+   *
+   * @param isOpen Whether the orchestrator may still be running the run.
+   */
+  removeOrphans(isOpen: (runId: string) => boolean): Promise<void>;
+  close(): Promise<void>;
+}
