@@ -1,0 +1,192 @@
+"""The component that makes the assets of a TypeScript project Dagster assets."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+from dagster.components.resolved.core_models import (
+    MultiRunBackfillPolicyModel,
+    SingleRunBackfillPolicyModel,
+    resolve_backfill_policy,
+)
+from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+
+from dagster_project.executor import EXCLUSIVE_TAG
+from dagster_project.faults import FaultyDeclarationsError, placeholders
+from dagster_project.launcher import NodeLauncher, StepResult
+from dagster_project.manifest import Manifest, ManifestAsset
+from dagster_project.refresh import load_manifest
+from dagster_project.translator import TypeScriptAssetsTranslator, rename_deps
+
+logger = logging.getLogger("dagster_project")
+
+AUTOMATION_INTERVAL_SECONDS = 10
+
+
+def _template_variables(asset: ManifestAsset) -> dict[str, Any]:
+    return {"asset": asset}
+
+
+@dataclass
+class OpOptions(dg.Resolvable):
+    """Options of the op behind each asset; what the TypeScript file says of an asset comes first."""
+
+    pool: Annotated[
+        str | None,
+        dg.Resolver.default(description="The pool of assets that declare none.", examples=["warehouse"]),
+    ] = None
+    tags: Annotated[
+        dict[str, Any] | None,
+        dg.Resolver.default(description="Tags of every op.", examples=[{"dagster/priority": "1"}]),
+    ] = None
+    backfill_policy: Annotated[
+        dg.BackfillPolicy | None,
+        dg.Resolver(
+            resolve_backfill_policy,
+            model_field_type=SingleRunBackfillPolicyModel | MultiRunBackfillPolicyModel,
+            description="How partitioned assets are backfilled; by default in a single run.",
+            examples=[{"type": "multi_run", "max_partitions_per_run": 30}],
+        ),
+    ] = None
+
+
+@dataclass
+class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
+    """Makes each TypeScript asset of a project one Dagster asset, launched through Pipes."""
+
+    project_dir: Annotated[
+        str,
+        dg.Resolver.default(
+            description="The folder that holds `assets/` and `manifest.json`, relative to the Dagster project.",
+            examples=[".", "{{ project_root }}/typescript"],
+        ),
+    ] = "."
+    translation: Annotated[
+        TranslationFn[ManifestAsset] | None,
+        TranslationFnResolver[ManifestAsset](template_vars_for_translation_fn=_template_variables),
+    ] = None
+    op: Annotated[
+        OpOptions | None,
+        dg.Resolver.default(description="Options of the op behind each asset.", examples=[{"pool": "warehouse"}]),
+    ] = None
+
+    def get_translator(self, project_dir: Path) -> TypeScriptAssetsTranslator:
+        """Return the translator; override it to use one of your own."""
+        return TypeScriptAssetsTranslator(project_dir)
+
+    def get_asset_spec(self, asset: ManifestAsset, translator: TypeScriptAssetsTranslator) -> dg.AssetSpec:
+        """Return the spec of one asset: the translator's, then what ``translation:`` changes."""
+        spec = translator.get_asset_spec(asset)
+        return spec if self.translation is None else self.translation(spec, asset)
+
+    def get_launcher(self, project_dir: Path) -> NodeLauncher:
+        """Return the launcher of the steps."""
+        return NodeLauncher(project_dir)
+
+    def get_manifest(self, project_dir: Path) -> Manifest:
+        """Return the manifest, built anew in development when a source has changed."""
+        return load_manifest(project_dir)
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Build the definitions; faulty declarations become placeholders and break nothing else."""
+        project_dir = (context.project_root / self.project_dir).resolve()
+        return self.build_project_defs(project_dir, name=context.path.name)
+
+    def build_project_defs(self, project_dir: Path, name: str = "typescript") -> dg.Definitions:
+        """Build the definitions of a project without a component folder around it."""
+        manifest = self.get_manifest(project_dir)
+        _report_faults(manifest)
+        with warnings.catch_warnings():
+            # Code references, freshness and checks by partition; users can do nothing about the notices.
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            return self._defs(manifest, project_dir, name)
+
+    def _defs(self, manifest: Manifest, project_dir: Path, name: str) -> dg.Definitions:
+        translator = self.get_translator(project_dir)
+        specs = self._specs(manifest, translator)
+        launcher = self.get_launcher(project_dir)
+        names = _OpNames()
+        assets = [
+            self._asset(asset, spec, translator, launcher, names.of(asset.name))
+            for asset, spec in zip(manifest.assets, specs, strict=True)
+        ]
+        taken = {spec.key for spec in specs}
+        assets.extend(placeholders(manifest, translator, taken, names.of))
+        automated = [spec.key for spec in specs if spec.automation_condition is not None]
+        return dg.Definitions(assets=assets, sensors=_sensors(name, automated))
+
+    def _specs(self, manifest: Manifest, translator: TypeScriptAssetsTranslator) -> list[dg.AssetSpec]:
+        specs = [self.get_asset_spec(asset, translator) for asset in manifest.assets]
+        before = [translator.get_asset_key(asset.key) for asset in manifest.assets]
+        return rename_deps(specs, {old: spec.key for old, spec in zip(before, specs, strict=True)})
+
+    def _asset(
+        self,
+        asset: ManifestAsset,
+        spec: dg.AssetSpec,
+        translator: TypeScriptAssetsTranslator,
+        launcher: NodeLauncher,
+        op_name: str,
+    ) -> dg.AssetsDefinition:
+        op = self.op or OpOptions()
+        tags = dict(op.tags or {})
+        if asset.exclusive is not None:
+            tags[EXCLUSIVE_TAG] = asset.exclusive
+        backfill_policy = op.backfill_policy or dg.BackfillPolicy.single_run()
+
+        @dg.multi_asset(
+            name=op_name,
+            specs=[spec],
+            check_specs=[translator.get_check_spec(asset, check, spec) for check in asset.checks],
+            op_tags=tags,
+            retry_policy=translator.get_retry_policy(asset),
+            pool=asset.pool or op.pool,
+            backfill_policy=backfill_policy if spec.partitions_def is not None else None,
+        )
+        def step(context: dg.AssetExecutionContext) -> Iterator[StepResult]:
+            yield from launcher.launch(context, asset)
+
+        return step
+
+
+class _OpNames:
+    """Names for ops; ``a/b__c`` and ``a__b/c`` must not get the same."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, name: str) -> str:
+        base = name.replace("/", "__")
+        candidate, number = base, 1
+        while candidate in self._taken:
+            number += 1
+            candidate = f"{base}_{number}"
+        self._taken.add(candidate)
+        return candidate
+
+
+def _sensors(name: str, keys: Sequence[dg.AssetKey]) -> list[dg.SensorDefinition]:
+    if not keys:
+        return []
+    sensor = dg.AutomationConditionSensorDefinition(
+        name=f"{name}_automation",
+        target=dg.AssetSelection.assets(*keys),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=AUTOMATION_INTERVAL_SECONDS,
+    )
+    return [sensor]
+
+
+def _report_faults(manifest: Manifest) -> None:
+    if not manifest.faults:
+        return
+    if os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"):
+        raise FaultyDeclarationsError(manifest.faults)
+    for fault in manifest.faults:
+        logger.warning("%s", fault)

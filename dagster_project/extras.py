@@ -1,0 +1,91 @@
+"""What Dagster tells the runtime about a step beyond the Pipes context."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+MAX_OPEN_RUNS = 10_000
+_PAGE = 100
+
+
+def build_extras(context: dg.AssetExecutionContext) -> dict[str, Any]:
+    """Return the ``dagster_typescript`` extras of a step that materializes one asset."""
+    run = context.run
+    root_run_id = run.root_run_id or run.run_id
+    return {
+        "dagster_typescript": {
+            "root_run_id": root_run_id,
+            "resume": _may_have_published(context, root_run_id),
+            "open_run_ids": _open_run_ids(context.instance),
+            **_partitions(context),
+            "watchdog": True,
+        }
+    }
+
+
+def _open_run_ids(instance: dg.DagsterInstance) -> Sequence[str]:
+    ids = instance.get_run_ids(filters=dg.RunsFilter(statuses=NOT_FINISHED_STATUSES), limit=MAX_OPEN_RUNS + 1)
+    if len(ids) > MAX_OPEN_RUNS:
+        # A shortened list would make the runtime take the staging of a living run for an orphan's.
+        raise dg.Failure(
+            f"more than {MAX_OPEN_RUNS} runs are queued or started; the runtime cannot tell which staging tables are"
+            " still in use. Finish or cancel runs that hang.",
+            allow_retries=False,
+        )
+    return ids
+
+
+def _may_have_published(context: dg.AssetExecutionContext, root_run_id: str) -> bool:
+    """Whether an earlier attempt may have published without reporting it.
+
+    A retry, or a re-execution of a run family in which nobody reported this asset (for these partitions). When an
+    earlier run of the family did report it, the person who selected it again wants it computed again.
+    """
+    if context.retry_number == 0 and root_run_id == context.run_id:
+        return False
+    instance = context.instance
+    root = instance.get_run_record_by_id(root_run_id)
+    if root is None:
+        return False
+    family = _family_run_ids(instance, root_run_id)
+    partition_keys = set(_partition_keys(context) or ())
+    cursor: str | None = None
+    while True:
+        page = instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=context.asset_key, after_timestamp=root.create_timestamp.timestamp() - 1),
+            limit=_PAGE,
+            cursor=cursor,
+        )
+        for record in page.records:
+            if record.run_id in family and (not partition_keys or record.partition_key in partition_keys):
+                return False
+        if not page.has_more:
+            return True
+        cursor = page.cursor
+
+
+def _family_run_ids(instance: dg.DagsterInstance, root_run_id: str) -> set[str]:
+    descendants = instance.get_run_ids(filters=dg.RunsFilter(tags={"dagster/root_run_id": root_run_id}))
+    return {root_run_id, *descendants}
+
+
+def _partition_keys(context: dg.AssetExecutionContext) -> Sequence[str] | None:
+    if context.assets_def.partitions_def is None:
+        return None
+    if not (context.has_partition_key or context.has_partition_key_range):
+        return None
+    return list(context.partition_keys)
+
+
+def _partitions(context: dg.AssetExecutionContext) -> dict[str, Any]:
+    keys = _partition_keys(context)
+    key_range = None
+    window = None
+    if keys:
+        key_range = {"start": keys[0], "end": keys[-1]}
+        if isinstance(context.assets_def.partitions_def, dg.TimeWindowPartitionsDefinition):
+            time_window = context.partition_time_window
+            window = {"start": time_window.start.isoformat(), "end": time_window.end.isoformat()}
+    return {"partition_keys": keys, "partition_key_range": key_range, "partition_time_window": window}

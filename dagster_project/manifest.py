@@ -1,0 +1,288 @@
+"""The manifest: what the TypeScript side says about its assets, read and checked.
+
+``manifest.schema.json`` is the contract; it is generated from the TypeScript side. The types below mirror it, which
+gives typed and quick reading (a thousand assets in some 30 ms, where a JSON Schema library needs 700 ms). A manifest
+that the types refuse is checked against the schema, whose messages are better. A test holds the two together.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+MANIFEST_FILE = "manifest.json"
+SCHEMA_PATH = Path(__file__).parent / "manifest.schema.json"
+MAX_LISTED_FAULTS = 20
+
+_STRICT = ConfigDict(strict=True, extra="forbid")
+
+KeyPart: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Key: TypeAlias = Annotated[tuple[KeyPart, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ManifestTable:
+    """Where the store keeps the asset."""
+
+    schema: str
+    name: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ManifestColumn:
+    """One column of the contract, with its type in the store."""
+
+    name: str
+    type: str
+    nullable: bool
+    unique: bool
+    description: str | None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ManifestCheck:
+    """A declared check; a blocking one stops the publish."""
+
+    name: str
+    kind: str
+    columns: tuple[str, ...]
+    severity: Literal["WARN", "ERROR"]
+    blocking: bool
+    description: str | None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TimePartitions:
+    """Partitions by time."""
+
+    kind: Literal["hourly", "daily", "weekly", "monthly"]
+    column: str
+    start: str
+    end: str | None
+    timezone: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class StaticPartitions:
+    """A fixed list of partitions."""
+
+    kind: Literal["static"]
+    column: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DynamicPartitions:
+    """Partitions that are added while the pipeline lives."""
+
+    kind: Literal["dynamic"]
+    column: str
+    name: str
+
+
+def _family(value: object) -> str | None:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return kind if kind in ("static", "dynamic") else "time"
+
+
+Partitions: TypeAlias = Annotated[
+    Annotated[TimePartitions, Tag("time")]
+    | Annotated[StaticPartitions, Tag("static")]
+    | Annotated[DynamicPartitions, Tag("dynamic")],
+    Discriminator(_family),
+]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TimeWindowFreshness:
+    """The asset is stale when its last materialization is older than this."""
+
+    kind: Literal["time_window"]
+    fail_seconds: float
+    warn_seconds: float | None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class CronFreshness:
+    """The asset must be materialized before each tick of a cron."""
+
+    kind: Literal["cron"]
+    deadline_cron: str
+    timezone: str
+    lower_bound_seconds: float
+
+
+@dataclass(frozen=True, config=_STRICT)
+class EagerAutomation:
+    """Materialize when the data of an upstream asset changed."""
+
+    kind: Literal["eager"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class CronAutomation:
+    """Materialize after each tick of a cron."""
+
+    kind: Literal["cron"]
+    cron: str
+    timezone: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class MissingAutomation:
+    """Materialize what is missing."""
+
+    kind: Literal["missing"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ManifestRetry:
+    """How often and when a failed step is tried again."""
+
+    max_retries: Annotated[int, Field(ge=0)]
+    delay_seconds: float
+    backoff: Literal["linear", "exponential"] | None
+    jitter: Literal["full", "plus_minus"] | None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ManifestSource:
+    """A place in the sources, relative to the project."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ManifestAsset:
+    """One TypeScript asset, as its file declares it."""
+
+    key: Key
+    body: Literal["query", "rows", "copy", "task"]
+    store: str | None
+    table: ManifestTable | None
+    description: str
+    deps: tuple[Key, ...]
+    columns: tuple[ManifestColumn, ...]
+    checks: tuple[ManifestCheck, ...]
+    partitions: Partitions | None
+    freshness: Annotated[TimeWindowFreshness | CronFreshness, Field(discriminator="kind")] | None
+    automation: Annotated[EagerAutomation | CronAutomation | MissingAutomation, Field(discriminator="kind")] | None
+    owners: tuple[str, ...]
+    tags: Mapping[str, str]
+    kinds: tuple[str, ...]
+    group: str | None
+    pool: str | None
+    retry: ManifestRetry | None
+    timeout_seconds: Annotated[float, Field(gt=0)]
+    exclusive: str | None
+    code_version: str
+    sources: tuple[ManifestSource, ...]
+
+    @property
+    def name(self) -> str:
+        """The key as the TypeScript side writes it, for example ``retail/cleaned_events``."""
+        return "/".join(self.key)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ManifestFault:
+    """A fault that the TypeScript side found in a declaration."""
+
+    code: str
+    asset: Key | None
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        """Return the fault as ``file:line: message``."""
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Manifest:
+    """Everything that the TypeScript side says about a project."""
+
+    version: Literal[1]
+    source_digest: str
+    assets: tuple[ManifestAsset, ...]
+    faults: tuple[ManifestFault, ...]
+
+
+class ManifestError(Exception):
+    """The manifest is missing, is not JSON, or does not keep to its schema."""
+
+
+@cache
+def _adapter() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a manifest.
+
+    Raises:
+        ManifestError: with all its faults in one message.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ManifestError(f"{path} is missing; write it with: node runtime/manifest.ts") from None
+    return parse_manifest(content, path)
+
+
+def parse_manifest(content: bytes, path: Path | str = MANIFEST_FILE) -> Manifest:
+    """Check the bytes of a manifest; ``path`` is only for messages.
+
+    Raises:
+        ManifestError: with all its faults in one message.
+    """
+    try:
+        return _adapter().validate_json(content)
+    except ValidationError as refused:
+        faults = _faults_by_schema(content) or [
+            f"{_path_text(error['loc'])}: {error['msg']}" for error in refused.errors(include_url=False)
+        ]
+        listed = [f"  {fault}" for fault in faults[:MAX_LISTED_FAULTS]]
+        if len(faults) > MAX_LISTED_FAULTS:
+            listed.append(f"  and {len(faults) - MAX_LISTED_FAULTS} more")
+        raise ManifestError(
+            "\n".join(
+                [
+                    f"{path} is not a manifest that this version of dagster_project can read:",
+                    *listed,
+                    "Write it anew with the runtime of the same version: node runtime/manifest.ts",
+                ]
+            )
+        ) from None
+
+
+def _faults_by_schema(content: bytes) -> list[str]:
+    # Imported here because it is slow to import and needed only for messages.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    try:
+        document: Any = json.loads(content)
+    except ValueError as error:
+        return [f"not JSON: {error}"]
+    validator = Draft202012Validator(json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+    faults: list[str] = []
+    for error in validator.iter_errors(document):  # pyright: ignore[reportUnknownMemberType]
+        closest = best_match([error]) or error
+        faults.append(f"{_path_text(closest.absolute_path)}: {_shortened(closest.message)}")
+    return faults
+
+
+def _path_text(path: Any) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.lstrip(".") or "(the whole file)"
+
+
+def _shortened(message: str, limit: int = 300) -> str:
+    return message if len(message) <= limit else f"{message[: limit // 2]} … {message[-limit // 2 :]}"

@@ -1,0 +1,108 @@
+"""The two ends of our Pipes session: how the context goes out and how messages come in."""
+
+import json
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from dagster_pipes import PipesContextData, PipesDefaultMessageWriter, PipesParams
+
+from dagster_project.redaction import Redactor
+
+_POLL_SECONDS = 0.02
+_READ_BYTES = 1 << 20
+
+
+class KeyedContextInjector(dg.PipesTempFileContextInjector):
+    """Injects the context with the keys of the manifest, however the translator renamed the assets."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        """Take the manifest's name for each (escaped) Dagster asset key."""
+        self._names = names
+
+    @contextmanager
+    def inject_context(self, context: PipesContextData) -> Iterator[PipesParams]:
+        """Write the context to a temporary file."""
+        renamed: dict[str, Any] = dict(context)
+        renamed["asset_keys"] = [self._name(key) for key in context["asset_keys"] or []] or None
+        for field in ("code_version_by_asset_key", "provenance_by_asset_key"):
+            values: Mapping[str, Any] = renamed[field] or {}
+            renamed[field] = {self._name(key): value for key, value in values.items()} or None
+        with super().inject_context(renamed) as params:  # pyright: ignore[reportArgumentType]
+            yield params
+
+    def _name(self, key: str) -> str:
+        return self._names.get(key, key)
+
+
+class StepMessageReader(dg.PipesMessageReader):
+    """Reads messages from a file while they are written.
+
+    Where Dagster's own reader stops for good at one broken line, this one counts it and reads on; it hides secrets,
+    and keeps the exception with which the process closed.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        """Take the redactor for all texts that arrive."""
+        self._redactor = redactor
+        self.broken_lines: list[str] = []
+        self.exception: Mapping[str, Any] | None = None
+
+    @property
+    def expected_writer_count(self) -> int:
+        """One Node process writes; said here because asking the base class warns that the property is a preview."""
+        return 1
+
+    @contextmanager
+    def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[PipesParams]:
+        """Read in a thread until the session ends, then to the end of the file."""
+        ended = threading.Event()
+        with tempfile.TemporaryDirectory(prefix="dagster-typescript-") as directory:
+            path = os.path.join(directory, "messages")
+            open(path, "wb").close()
+            thread = threading.Thread(
+                target=self._read, args=(path, handler, ended), name="pipes-messages", daemon=True
+            )
+            thread.start()
+            try:
+                yield {PipesDefaultMessageWriter.FILE_PATH_KEY: path}
+            finally:
+                ended.set()
+                thread.join()
+
+    def no_messages_debug_text(self) -> str:
+        """Say where messages were expected."""
+        return "Attempted to read messages from a temporary file."
+
+    def _read(self, path: str, handler: dg.PipesMessageHandler, ended: threading.Event) -> None:
+        held = b""
+        with open(path, "rb") as file:
+            while True:
+                # Asked before reading: what was written before the end is then still read.
+                last = ended.is_set()
+                while data := file.read(_READ_BYTES):
+                    *lines, held = (held + data).split(b"\n")
+                    for line in lines:
+                        self._handle(line, handler)
+                if last:
+                    break
+                ended.wait(_POLL_SECONDS)
+        if held:
+            self._handle(held, handler)
+
+    def _handle(self, line: bytes, handler: dg.PipesMessageHandler) -> None:
+        try:
+            message: Any = json.loads(line)
+            if self._redactor.touches(line):
+                message = {**message, "params": self._redactor.redact_tree(message["params"])}
+            if message["method"] == "closed":
+                self.exception = (message.get("params") or {}).get("exception")
+            handler.handle_message(message)
+        except Exception:
+            self.broken_lines.append(self._redactor.redact(line[:200].decode(errors="replace")))
+            handler.report_pipes_framework_exception("the reading of one message", sys.exc_info())  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,204 @@
+"""What a step must have said when Node has ended, and what it means."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import dagster as dg
+
+from dagster_project.manifest import ManifestAsset
+from dagster_project.pipes_session import StepMessageReader
+
+OUTCOMES = ("published", "refused", "reused")
+TAIL_LINES = 20
+TAIL_BYTES = 4096
+STACK_LINES = 8
+
+StepResult = dg.MaterializeResult[None] | dg.AssetCheckResult
+
+
+class StderrTail:
+    """The last lines of a stream."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._data = b""
+
+    def add(self, data: bytes) -> None:
+        """Take a piece of the stream."""
+        self._data = (self._data + data)[-4 * TAIL_BYTES :]
+
+    @property
+    def text(self) -> str:
+        """The last 20 lines, at most 4 kB."""
+        lines = self._data.decode(errors="replace").splitlines()[-TAIL_LINES:]
+        return "\n".join(lines)[-TAIL_BYTES:].strip("\n")
+
+
+class Ending(Protocol):
+    """How the process ended."""
+
+    timeout_seconds: float
+    timed_out: bool
+    killed: bool
+
+    @property
+    def return_code(self) -> int:
+        """The exit code; negative for a signal."""
+        ...
+
+
+class StepReport:
+    """The reports of one asset, held against what the manifest declares."""
+
+    def __init__(
+        self,
+        asset: ManifestAsset,
+        asset_key: dg.AssetKey,
+        session: dg.PipesSession,
+        reader: StepMessageReader,
+        tail: StderrTail,
+        ending: Ending,
+    ) -> None:
+        """Take everything that is left of an ended step."""
+        self._asset = asset
+        self._asset_key = asset_key
+        self._reader = reader
+        self._tail = tail
+        self._ending = ending
+        self._closed = session.message_handler.received_closed_message
+        self._opened = session.message_handler.received_opened_message
+        self._materializations: list[dg.MaterializeResult[None]] = []
+        self._checks: dict[str, dg.AssetCheckResult] = {}
+        self._strangers: list[str] = []
+        self._outcomes = [
+            outcome for message in session.get_custom_messages() if (outcome := _outcome_of(message, asset.name))
+        ]
+        manifest_key = dg.AssetKey(asset.key)
+        for result in session.get_results(implicit_materializations=False):
+            name = getattr(result, "check_name", None)
+            if result.asset_key != manifest_key:
+                self._strangers.append(f"a report for {result.asset_key and result.asset_key.to_user_string()}")
+            elif isinstance(result, dg.MaterializeResult):
+                self._materializations.append(result._replace(asset_key=asset_key))
+            elif name not in {check.name for check in asset.checks}:
+                self._strangers.append(f"the check {name}, which is not declared")
+            else:
+                self._checks[str(name)] = result._replace(asset_key=asset_key)
+
+    def results(self) -> Iterator[StepResult]:
+        """Yield what Dagster should record.
+
+        Raises:
+            dagster.Failure: if the publish was refused or the report is not whole.
+        """
+        faults = self._faults()
+        if faults:
+            raise self._failure(faults)
+        checks = [self._checks[check.name] for check in self._asset.checks]
+        if self._outcomes == ["refused"]:
+            yield from checks
+            raise self._refusal()
+        yield from self._materializations
+        yield from checks
+
+    def _faults(self) -> list[str]:
+        ending = self._ending
+        faults: list[str] = []
+        if ending.timed_out:
+            faults.append(
+                f"It ran into its time limit of {ending.timeout_seconds:g} s and was"
+                f" {'killed, as it did not end when asked' if ending.killed else 'ended'}."
+            )
+        elif ending.return_code < 0:
+            faults.append(f"The Node process was killed by signal {_signal_name(-ending.return_code)}.")
+        elif ending.return_code > 0:
+            faults.append(f"The Node process ended with exit code {ending.return_code}.")
+        if not self._opened:
+            faults.append("It never opened Dagster Pipes.")
+        elif not self._closed:
+            faults.append("It ended without closing Dagster Pipes, so it did not come to its end.")
+        if self._reader.broken_lines:
+            faults.append(f"Messages that cannot be read: {self._reader.broken_lines[:3]!r}.")
+        # An exception says enough; what is missing besides follows from it.
+        if faults and (self._reader.exception is not None or ending.timed_out):
+            return faults
+        missing = self._missing()
+        if missing:
+            faults.append(f"It did not report: {', '.join(missing)}.")
+        if self._strangers:
+            faults.append(f"It reported what it should not: {', '.join(self._strangers)}.")
+        if not faults and self._reader.exception is not None:
+            faults.append("It closed with an exception.")
+        return faults
+
+    def _missing(self) -> list[str]:
+        missing: list[str] = []
+        if len(self._outcomes) != 1:
+            missing.append("its outcome" if not self._outcomes else f"one outcome (but {' and '.join(self._outcomes)})")
+        refused = self._outcomes == ["refused"]
+        if not refused and len(self._materializations) != 1:
+            count = len(self._materializations)
+            missing.append(f"one materialization (but {count})" if count else "its materialization")
+        if refused and self._materializations:
+            self._strangers.append("a materialization, although the publish was refused")
+        if refused and all(check.passed for check in self._checks.values()):
+            missing.append("the failed check for which the publish was refused")
+        unchecked = [check.name for check in self._asset.checks if check.name not in self._checks]
+        if unchecked:
+            missing.append(f"the declared check{'s' if len(unchecked) > 1 else ''} {', '.join(unchecked)}")
+        return missing
+
+    def _failure(self, faults: list[str]) -> dg.Failure:
+        parts = [f"{self._asset.name} failed. {' '.join(faults)}"]
+        if self._reader.exception is not None:
+            parts.append(_exception_text(self._reader.exception))
+        if self._tail.text:
+            parts.append(f"The last lines of stderr:\n{self._tail.text}")
+        metadata: dict[str, Any] = {"exit_code": self._ending.return_code}
+        if self._tail.text:
+            metadata["stderr"] = dg.MetadataValue.md(f"```\n{self._tail.text}\n```")
+        return dg.Failure("\n\n".join(parts), metadata=metadata, allow_retries=not self._ending.timed_out)
+
+    def _refusal(self) -> dg.Failure:
+        failed = [
+            check.name
+            for check in self._asset.checks
+            if check.blocking and check.severity == "ERROR" and not self._checks[check.name].passed
+        ] or [name for name, result in self._checks.items() if not result.passed]
+        return dg.Failure(
+            f"{self._asset.name} was not published: {', '.join(failed)} failed on the new rows."
+            " The table still holds what it held before.",
+            metadata={"published": False, "failed_checks": failed},
+            allow_retries=False,
+        )
+
+
+def _outcome_of(message: Any, name: str) -> str | None:
+    payload = message.get("dagster_typescript") if isinstance(message, Mapping) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    if not isinstance(payload, Mapping) or payload.get("asset_key") != name:  # pyright: ignore[reportUnknownMemberType]
+        return None
+    outcome = payload.get("outcome")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return outcome if outcome in OUTCOMES else f"unknown ({outcome!r})"
+
+
+def _exception_text(exception: Mapping[str, Any]) -> str:
+    lines: list[str] = []
+    prefix = ""
+    current: Mapping[str, Any] | None = exception
+    # A cause may name another and so on; a page of text is enough.
+    while current is not None and len(lines) < 5 * STACK_LINES:
+        lines.append(f"{prefix}{current.get('name')}: {current.get('message')}")
+        stack: list[str] = [str(line).rstrip() for line in current.get("stack") or []]
+        lines.extend(f"    {line.strip()}" for line in stack[:STACK_LINES] if line.strip())
+        prefix = "caused by "
+        current = current.get("cause")
+    return "\n".join(lines)
+
+
+def _signal_name(number: int) -> str:
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

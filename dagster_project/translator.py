@@ -1,0 +1,199 @@
+"""From the manifest to Dagster's specs; override a method to change what Dagster sees."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.manifest import (
+    CronAutomation,
+    CronFreshness,
+    EagerAutomation,
+    Key,
+    ManifestAsset,
+    ManifestCheck,
+    MissingAutomation,
+    Partitions,
+    StaticPartitions,
+    TimePartitions,
+    TimeWindowFreshness,
+)
+
+_TIME_PARTITIONS: Mapping[str, type[dg.TimeWindowPartitionsDefinition]] = {
+    "hourly": dg.HourlyPartitionsDefinition,
+    "daily": dg.DailyPartitionsDefinition,
+    "weekly": dg.WeeklyPartitionsDefinition,
+    "monthly": dg.MonthlyPartitionsDefinition,
+}
+
+
+class TypeScriptAssetsTranslator:
+    """Says how a TypeScript asset looks in Dagster.
+
+    Override ``get_asset_key`` to rename assets: their dependencies, checks and reports follow. Override
+    ``get_asset_spec`` for anything else.
+    """
+
+    def __init__(self, project_dir: Path) -> None:
+        """Take the folder to which the manifest's source positions are relative."""
+        self.project_dir = project_dir
+
+    def get_asset_key(self, key: Key) -> dg.AssetKey:
+        """Return the Dagster key of an asset, whether it is in the manifest or only a dependency."""
+        return dg.AssetKey(key)
+
+    def get_asset_spec(self, asset: ManifestAsset) -> dg.AssetSpec:
+        """Return the spec of an asset."""
+        return dg.AssetSpec(
+            key=self.get_asset_key(asset.key),
+            deps=[self.get_asset_key(key) for key in asset.deps],
+            description=asset.description,
+            metadata=self.get_metadata(asset),
+            group_name=asset.group,
+            code_version=asset.code_version,
+            owners=asset.owners,
+            tags=asset.tags,
+            kinds=set(asset.kinds),
+            automation_condition=self.get_automation_condition(asset),
+            partitions_def=self.get_partitions_def(asset),
+            freshness_policy=self.get_freshness_policy(asset),
+        )
+
+    def get_check_spec(self, asset: ManifestAsset, check: ManifestCheck, spec: dg.AssetSpec) -> dg.AssetCheckSpec:
+        """Return the spec of a check; its name must stay."""
+        return dg.AssetCheckSpec(
+            name=check.name,
+            asset=spec.key,
+            description=check.description,
+            blocking=check.blocking,
+            metadata={"kind": check.kind, "columns": list(check.columns), "severity": check.severity},
+            partitions_def=spec.partitions_def,
+        )
+
+    def get_metadata(self, asset: ManifestAsset) -> Mapping[str, Any]:
+        """Return what is known of an asset before it is materialized."""
+        metadata: dict[str, Any] = {}
+        if asset.columns:
+            metadata["dagster/column_schema"] = _column_schema(asset)
+        if asset.table is not None:
+            metadata["dagster/table_name"] = f"{asset.table.schema}.{asset.table.name}"
+        if asset.sources:
+            metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(
+                code_references=[
+                    dg.LocalFileCodeReference(
+                        file_path=str(self.project_dir / source.file), line_number=source.line, label=source.file
+                    )
+                    for source in asset.sources
+                ]
+            )
+        return metadata
+
+    def get_automation_condition(self, asset: ManifestAsset) -> dg.AutomationCondition[dg.AssetKey] | None:
+        """Return when Dagster should materialize an asset by itself."""
+        by_time = isinstance(asset.partitions, TimePartitions)
+        match asset.automation:
+            case EagerAutomation():
+                return _when_data_changed(by_time)
+            case CronAutomation(cron=cron, timezone=timezone):
+                return _on_cron(cron, timezone)
+            case MissingAutomation():
+                return _on_missing()
+            case None:
+                return None
+
+    def get_partitions_def(self, asset: ManifestAsset) -> dg.PartitionsDefinition[str] | None:
+        """Return the partitions of an asset."""
+        return None if asset.partitions is None else _partitions_def(asset.partitions)
+
+    def get_freshness_policy(self, asset: ManifestAsset) -> dg.FreshnessPolicy | None:
+        """Return when an asset counts as stale."""
+        match asset.freshness:
+            case TimeWindowFreshness(fail_seconds=fail, warn_seconds=warn):
+                return _fresh_within(fail, warn)
+            case CronFreshness(deadline_cron=cron, timezone=timezone, lower_bound_seconds=bound):
+                return dg.FreshnessPolicy.cron(cron, timedelta(seconds=bound), timezone)
+            case None:
+                return None
+
+    def get_retry_policy(self, asset: ManifestAsset) -> dg.RetryPolicy | None:
+        """Return how a failed step of an asset is retried."""
+        if asset.retry is None:
+            return None
+        return dg.RetryPolicy(
+            max_retries=asset.retry.max_retries,
+            delay=asset.retry.delay_seconds,
+            backoff=dg.Backoff[asset.retry.backoff.upper()] if asset.retry.backoff else None,
+            jitter=dg.Jitter[asset.retry.jitter.upper()] if asset.retry.jitter else None,
+        )
+
+
+def rename_deps(specs: Sequence[dg.AssetSpec], renamed: Mapping[dg.AssetKey, dg.AssetKey]) -> list[dg.AssetSpec]:
+    """Let dependencies follow the assets that a translation has renamed."""
+    if all(old == new for old, new in renamed.items()):
+        return list(specs)
+    return [
+        spec.replace_attributes(
+            deps=[dep._replace(asset_key=renamed.get(dep.asset_key, dep.asset_key)) for dep in spec.deps]
+        )
+        for spec in specs
+    ]
+
+
+def _column_schema(asset: ManifestAsset) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=column.type,
+                description=column.description,
+                constraints=_constraints(column.nullable, column.unique),
+            )
+            for column in asset.columns
+        ]
+    )
+
+
+# Equal parts are shared between assets: building a thousand conditions costs more than all the rest.
+
+
+@cache
+def _constraints(nullable: bool, unique: bool) -> dg.TableColumnConstraints:
+    return dg.TableColumnConstraints(nullable=nullable, unique=unique)
+
+
+@cache
+def _when_data_changed(by_time: bool) -> dg.AutomationCondition[dg.AssetKey]:
+    """Like ``eager()``, but asleep when an upstream was materialized with the same data as before."""
+    condition = dg.AutomationCondition.eager().replace("newly_updated", dg.AutomationCondition.data_version_changed())
+    # It would otherwise ask only for the latest partition, and late data would never get through.
+    return condition.without(dg.AutomationCondition.in_latest_time_window()) if by_time else condition
+
+
+@cache
+def _on_cron(cron: str, timezone: str) -> dg.AutomationCondition[dg.AssetKey]:
+    return dg.AutomationCondition.on_cron(cron, timezone)
+
+
+@cache
+def _on_missing() -> dg.AutomationCondition[dg.AssetKey]:
+    return dg.AutomationCondition.on_missing()
+
+
+@cache
+def _fresh_within(fail_seconds: float, warn_seconds: float | None) -> dg.FreshnessPolicy:
+    warn = None if warn_seconds is None else timedelta(seconds=warn_seconds)
+    return dg.FreshnessPolicy.time_window(timedelta(seconds=fail_seconds), warn)
+
+
+@cache
+def _partitions_def(partitions: Partitions) -> dg.PartitionsDefinition[str]:
+    if isinstance(partitions, StaticPartitions):
+        return dg.StaticPartitionsDefinition(partitions.keys)
+    if isinstance(partitions, TimePartitions):
+        return _TIME_PARTITIONS[partitions.kind](
+            start_date=partitions.start, end_date=partitions.end, timezone=partitions.timezone
+        )
+    return dg.DynamicPartitionsDefinition(name=partitions.name)
