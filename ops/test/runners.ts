@@ -33,7 +33,11 @@ export async function runVitest(files: readonly string[]): Promise<Counts> {
 /** Runs the files with pytest, showing its progress. */
 export async function runPytest(files: readonly string[]): Promise<Counts> {
   const report = freshReport("pytest.xml");
-  const { code } = await run(pythonBin("python"), ["-m", "pytest", `--junitxml=${report}`, ...files], { show: true });
+  const { code } = await run(
+    pythonBin("python"),
+    ["-m", "pytest", "--continue-on-collection-errors", `--junitxml=${report}`, ...files],
+    { show: true },
+  );
   return checked("pytest", code, countPytest(tryRead(report)));
 }
 

@@ -59,7 +59,8 @@ describe("npm test", () => {
     write("test/unit/a.test.ts", PASSES);
     write("test/unit/b.test.ts", `import "./absent.ts";`);
     write("test/unit/test_c.py", "import absent_module\n");
-    expect(npmTest()).toMatchObject({ status: 1, lastLine: "1 passed, 2 failed" });
+    write("test/unit/test_d.py", "def test_one() -> None: ...\n");
+    expect(npmTest()).toMatchObject({ status: 1, lastLine: "2 passed, 2 failed" });
   });
 
   test("a file without a test counts as failed", () => {

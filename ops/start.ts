@@ -1,0 +1,152 @@
+// `npm start`: materializes the whole graph through Dagster, shows what came of it, serves the Dagster UI.
+import { copyFileSync, mkdirSync } from "node:fs";
+import path from "node:path";
+import { parseArgs, styleText } from "node:util";
+import { checkout, onStop, run } from "./process.ts";
+import { startGuarded, type Guarded } from "./start/guarded.ts";
+import { materializeAll } from "./start/materialize.ts";
+import { isGood, table } from "./start/report.ts";
+import { addressOf, answers, isTaken, startUi } from "./start/ui.ts";
+
+const USAGE = `npm start -- [options]
+
+Materializes all assets in one Dagster run, prints what came of it, then serves the Dagster UI until Ctrl-C.
+
+  --once      end after the table; exit code 0 only if every asset and every blocking check passed
+  --port N    port of the Dagster UI (default 3000)
+  --help      this text
+
+DUCKDB_PATH names another warehouse file (default data/warehouse.duckdb). Dagster keeps its runs in .state/dagster_home,
+logs are in .state/logs.`;
+
+interface Options {
+  readonly once: boolean;
+  readonly port: number;
+}
+
+/** Ended in reverse order. */
+const started: Guarded[] = [];
+const stopping = new AbortController();
+const isStopping = (): boolean => stopping.signal.aborted;
+
+const options = readOptions();
+if (options !== undefined) {
+  onStop((code) => {
+    if (isStopping()) return; // Ctrl-C twice: the guards already climb from SIGINT to SIGKILL
+    stopping.abort();
+    console.log("\nStopping …");
+    void end().then(() => process.exit(code));
+  });
+  const code = await start(options);
+  // A stop that is under way ends the process itself.
+  if (!isStopping()) {
+    await end();
+    process.exitCode = code;
+  }
+}
+
+function readOptions(): Options | undefined {
+  try {
+    const { values } = parseArgs({
+      options: {
+        once: { type: "boolean", default: false },
+        port: { type: "string", default: "3000" },
+        help: { type: "boolean", default: false },
+      },
+    });
+    if (values.help) {
+      console.log(USAGE);
+      return undefined;
+    }
+    const port = Number(values.port);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+      throw new Error(`--port takes a number from 1 to 65535, not "${values.port}"`);
+    }
+    return { once: values.once, port };
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exitCode = 2;
+    return undefined;
+  }
+}
+
+async function start({ once, port }: Options): Promise<number> {
+  if (!once && (await isTaken(port))) {
+    console.error(`Port ${port} is taken (by another npm start?). Choose one: npm start -- --port ${port + 1}`);
+    return 1;
+  }
+  console.log("Building the manifest of the assets");
+  const manifest = await run(process.execPath, ["runtime/manifest.ts"], { show: true });
+  if (manifest.code !== 0) return 1;
+
+  const env = environment();
+  const api = await startPosApi(env);
+  if (api === undefined) return 1;
+  env["POS_API_URL"] = api;
+
+  console.log("Materializing all assets in one Dagster run (the first one starts in a few seconds)");
+  const { launch, report: pending } = materializeAll(env);
+  started.push(launch);
+  const report = await pending;
+  if (isStopping()) return 130;
+  if (report === undefined) {
+    console.error(`\nDagster could not start a run:\n${launch.tail()}\nAll of it: ${launch.logFile}`);
+    return 1;
+  }
+  console.log(`\n${table(report)}\n`);
+  if (!isGood(report)) {
+    console.error(`Run ${report.run_id} ended with ${report.status}. Its log: ${launch.logFile}`);
+  }
+  const code = isGood(report) ? 0 : 1;
+  return once ? code : await serve(port, env, code);
+}
+
+async function serve(port: number, env: NodeJS.ProcessEnv, code: number): Promise<number> {
+  console.log("Starting the Dagster UI");
+  const ui = startUi(port, env);
+  started.push(ui);
+  if (await answers(port, ui)) {
+    console.log(`
+${styleText("bold", `Dagster is at ${addressOf(port)}`)}
+  the asset graph    ${addressOf(port)}/asset-groups
+  its log            ${ui.logFile}
+Now change a file under assets/ or sql/, reload the definitions in the UI and materialize it again.
+Ctrl-C stops everything.`);
+    const exit = await ui.ended;
+    if (isStopping()) return code;
+    console.error(`\nDagster ended by itself (exit code ${exit}):\n${ui.tail()}`);
+  } else if (!isStopping()) {
+    console.error(`\nThe Dagster UI does not answer on ${addressOf(port)}:\n${ui.tail()}\nAll of it: ${ui.logFile}`);
+  }
+  return 1;
+}
+
+/** Prepares the Dagster instance and the environment of everything that runs in it. */
+function environment(): NodeJS.ProcessEnv {
+  const home = path.resolve(".state/dagster_home");
+  mkdirSync(home, { recursive: true });
+  copyFileSync(path.join(checkout, "ops/dagster.yaml"), path.join(home, "dagster.yaml"));
+  mkdirSync("data", { recursive: true });
+  return { ...process.env, DAGSTER_HOME: home, DAGSTER_DG_UPDATE_CHECK_ENABLED: "0", PYTHONUNBUFFERED: "1" };
+}
+
+/** Starts the local point-of-sale API, from which `retail/raw_events` is read. @returns its address */
+async function startPosApi(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  let found: (url: string) => void = () => undefined;
+  const address = new Promise<string>((resolve) => (found = resolve));
+  const api = startGuarded("pos_api", [process.execPath, "resources/pos_api/main.ts", "--port", "0"], {
+    env,
+    onLine: (line) => {
+      const url = /"url":\s*"([^"]+)"/.exec(line)?.[1];
+      if (url !== undefined) found(url);
+    },
+  });
+  started.push(api);
+  const url = await Promise.race([address, api.ended.then(() => undefined)]);
+  if (url === undefined && !isStopping()) console.error(`The point-of-sale API did not start:\n${api.tail()}`);
+  return url;
+}
+
+async function end(): Promise<void> {
+  for (const each of started.splice(0).reverse()) await each.stop();
+}
