@@ -1,5 +1,6 @@
 /** The Dagster Pipes protocol, without dependencies: for any Node process that Dagster launches. */
 export { escapeAssetKey, parseAssetKey, type AssetKeyInput } from "./asset_key.ts";
+export { openBlobChannel, type BlobChannelOptions } from "./blob_channel.ts";
 export {
   encodeParams,
   isPipesProcess,
@@ -50,6 +51,12 @@ export type {
   TableRecord,
 } from "./metadata_entry.ts";
 export {
+  objectStoreContextLoader,
+  objectStoreMessageWriter,
+  type ObjectStore,
+  type ObjectStoreWriterOptions,
+} from "./object_store.ts";
+export {
   getPipesContext,
   openPipes,
   openPipesAsync,
@@ -58,4 +65,5 @@ export {
   type OpenPipesOptions,
 } from "./open.ts";
 export type { PipesCheckSeverity, PipesException, PipesLogLevel, PipesParams, PipesStream } from "./protocol.ts";
+export { s3ContextLoader, s3MessageWriter, type S3Like } from "./s3.ts";
 export type { Redact } from "./redaction.ts";

@@ -10,7 +10,7 @@ export const MAX_JSON_DEPTH = 64;
 const MAX_INTEGER_DIGITS = 4300;
 
 /** A value that repeats one object again and again can be far larger than the memory that holds it. */
-const MAX_JSON_CHARACTERS = 64_000_000;
+const MAX_JSON_CHARACTERS = 16_000_000;
 
 /** Where a value came from, for error messages, and what is done to its strings. */
 export interface JsonTextOptions {
@@ -74,7 +74,8 @@ class JsonWriter {
         return value ? "true" : "false";
       case "number":
         if (!Number.isFinite(value)) throw this.#fault(path, "a finite number", describeValue(value));
-        return JSON.stringify(value);
+        // Python would read the digits of a large double as an exact integer, which they are not.
+        return Number.isInteger(value) && !Number.isSafeInteger(value) ? floatText(value) : JSON.stringify(value);
       case "bigint":
         return this.#integer(value, path);
       case "object":

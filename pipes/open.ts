@@ -82,7 +82,7 @@ export async function runWithPipes<Result>(
   const context = await openAsync(options);
   let result: Result;
   try {
-    result = await storage.run(context, () => work(context));
+    result = await runInContext(context, work);
   } catch (error) {
     // The work's own error is the one to tell of, even if telling Dagster of it fails.
     await context.closeAsync(error ?? new Error("undefined was thrown")).catch(reportLoss);
@@ -90,6 +90,11 @@ export async function runWithPipes<Result>(
   }
   await context.closeAsync();
   return result;
+}
+
+/** Runs code for which {@link getPipesContext} answers the given context. */
+export function runInContext<Result>(context: PipesContext, work: (context: PipesContext) => Result): Result {
+  return storage.run(context, () => work(context));
 }
 
 /** The context of the current invocation. @throws PipesNotOpenError when there is none. */
