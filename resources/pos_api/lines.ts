@@ -88,8 +88,8 @@ export class PosLines {
   /** How many lines were sold before a time: the position of the first one that was not. */
   async positionOf(time: Date): Promise<number> {
     const result = await this.#connection.runAndReadAll(
-      "SELECT count(*)::INTEGER FROM lines WHERE sold_at < make_timestamp($microseconds)",
-      { microseconds: BigInt(time.getTime()) * 1000n },
+      "SELECT count(*)::INTEGER FROM lines WHERE sold_at < CAST($time AS TIMESTAMP)",
+      { time: time.toISOString() },
     );
     return result.getRows()[0]?.[0] as number;
   }
