@@ -91,6 +91,7 @@ async function installNpm(root) {
     "--no-fund",
     "--no-progress",
   ]);
+  linkPinnedNode(root);
   if (!runsTypeScript(nodeOf(root))) {
     throw new SetUpFault(
       "node_missing",
@@ -99,6 +100,16 @@ async function installNpm(root) {
     );
   }
   writeStamp(root, NPM_STAMP, { digest: npmDigest(root) });
+}
+
+/** npm 9 installs the pinned Node without putting it among the executables, where everything expects it. */
+function linkPinnedNode(root) {
+  const link = path.join(root, "node_modules/.bin/node");
+  const target = `../node-${process.platform}-${process.arch}/bin/node`;
+  if (existsSync(link) || !existsSync(path.resolve(path.dirname(link), target))) return;
+  mkdirSync(path.dirname(link), { recursive: true });
+  rmSync(link, { force: true });
+  symlinkSync(target, link);
 }
 
 // Python
