@@ -48,12 +48,11 @@ function isReady(root, withTestTools) {
 }
 
 /**
- * The Node that runs the TypeScript: the pinned one, or the system's where no pinned build exists for it.
+ * The Node that runs the TypeScript. The Dagster side looks for it in the same place.
  * @param {string} root
  */
 export function nodeOf(root) {
-  const pinned = path.join(root, "node_modules/.bin/node");
-  return existsSync(pinned) ? pinned : process.execPath;
+  return path.join(root, "node_modules/.bin/node");
 }
 
 // npm
@@ -65,12 +64,7 @@ function npmDigest(root) {
 }
 
 function npmIsReady(root) {
-  return readStamp(root, NPM_STAMP)?.digest === npmDigest(root) && runsTypeScript(nodeOf(root));
-}
-
-function runsTypeScript(node) {
-  const major = Number(process.versions.node.split(".")[0]);
-  return node !== process.execPath || major >= 24;
+  return readStamp(root, NPM_STAMP)?.digest === npmDigest(root) && existsSync(nodeOf(root));
 }
 
 async function installNpm(root) {
@@ -91,22 +85,27 @@ async function installNpm(root) {
     "--no-fund",
     "--no-progress",
   ]);
-  linkPinnedNode(root);
-  if (!runsTypeScript(nodeOf(root))) {
-    throw new SetUpFault(
-      "node_missing",
-      `npm did not install the pinned Node for ${process.platform}-${process.arch}, and Node ${process.versions.node} cannot run TypeScript.\n` +
-        "Install Node 24 (https://nodejs.org/en/download) and try again.",
-    );
-  }
+  linkNode(root);
   writeStamp(root, NPM_STAMP, { digest: npmDigest(root) });
 }
 
-/** npm 9 installs the pinned Node without putting it among the executables, where everything expects it. */
-function linkPinnedNode(root) {
-  const link = path.join(root, "node_modules/.bin/node");
-  const target = `../node-${process.platform}-${process.arch}/bin/node`;
-  if (existsSync(link) || !existsSync(path.resolve(path.dirname(link), target))) return;
+/**
+ * npm 9 installs the pinned Node without putting it among the executables. Where there is no build of it for this
+ * platform, a system's Node that is new enough stands in.
+ */
+function linkNode(root) {
+  const link = nodeOf(root);
+  if (existsSync(link)) return;
+  const pinned = path.join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
+  const isNewEnough = Number(process.versions.node.split(".")[0]) >= 24;
+  const target = existsSync(pinned) ? path.relative(path.dirname(link), pinned) : isNewEnough ? process.execPath : "";
+  if (target === "") {
+    throw new SetUpFault(
+      "node_missing",
+      `npm has no pinned Node for ${process.platform}-${process.arch}, and this Node ${process.versions.node} cannot run TypeScript.\n` +
+        "Install Node 24 (https://nodejs.org/en/download) and try again.",
+    );
+  }
   mkdirSync(path.dirname(link), { recursive: true });
   rmSync(link, { force: true });
   symlinkSync(target, link);
@@ -152,40 +151,36 @@ async function installPython(root, withTestTools) {
     ]);
   }
   const locks = [...BASE_LOCKS, ...(testTools ? [TEST_LOCK] : [])];
-  try {
-    await installWithUv(root, python, locks);
-  } catch (error) {
-    if (!(error instanceof SetUpFault) || error.code === "no_network" || error.code === "disk_full") throw error;
-    // uv reads other settings than pip (index, proxy, certificates): where only pip is configured, pip does it.
+  if (!(await installWithUv(root, python, locks))) {
     say("uv could not do it, trying pip with the same locks (slower)");
-    const files = locks.flatMap((lock) => ["-r", lock]);
-    await step(root, "Python packages", python, [
-      "-m",
-      "pip",
-      "install",
-      "--no-input",
-      "--no-deps",
-      "--require-hashes",
-      ...files,
-    ]);
+    await step(root, "Python packages", python, [...PIP_INSTALL, ...locks.flatMap((lock) => ["-r", lock])]);
   }
   putOnPath(root);
   writeStamp(root, PYTHON_STAMP, { digest: pythonDigest(root, testTools), withTestTools: testTools, root });
 }
 
+const PIP_INSTALL = ["-m", "pip", "install", "--no-input", "--no-deps", "--require-hashes"];
+
+/**
+ * uv takes a second where pip takes a minute. But it reads other settings than pip (index, proxy, certificates), and
+ * where only pip is configured it fails: then pip does it.
+ * @returns {Promise<boolean>} false when uv failed
+ */
 async function installWithUv(root, python, locks) {
   const uv = path.join(root, ".venv/bin/uv");
-  await step(root, "uv", python, [
-    "-m",
-    "pip",
-    "install",
-    "--no-input",
-    "--no-deps",
-    "--require-hashes",
-    "-r",
-    BASE_LOCKS[0],
-  ]);
-  await step(root, "Python packages", uv, ["pip", "sync", "--python", python, "--require-hashes", ...locks]);
+  try {
+    await step(root, "uv", python, [...PIP_INSTALL, "-r", BASE_LOCKS[0]]);
+  } catch (error) {
+    if (error.code === "no_network" || error.code === "disk_full") throw error; // pip will not do better
+    return false;
+  }
+  try {
+    await step(root, "Python packages", uv, ["pip", "sync", "--python", python, "--require-hashes", ...locks]);
+    return true;
+  } catch (error) {
+    if (error instanceof SetUpFault && error.code !== "disk_full") return false;
+    throw error;
+  }
 }
 
 /** Makes `dagster_project` importable from any folder, as an editable install would, without a build. */

@@ -30,16 +30,16 @@ const REASONS = [
     "A file may not be written. Is the checkout owned by another user (was a command run with sudo before)?",
   ],
   [
-    "package_missing",
-    /E404|ETARGET|No matching distribution|No solution found|not found in the package registry/i,
-    "The package index does not have a version that the lock names. Behind a mirror, see that it is up to date: " +
-      "npm config get registry; python3 -m pip config list",
-  ],
-  [
     "no_network",
     /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EIDLETIMEOUT|name resolution|Failed to establish a new connection|Connection (refused|reset|timed out)|dns error|ProxyError|SSLError|CERT_|certificate/i,
     "The package index cannot be reached. Check the network; behind a proxy set HTTPS_PROXY; behind a mirror set " +
       "npm config set registry … and pip config set global.index-url …",
+  ],
+  [
+    "package_missing",
+    /E404|ETARGET|No matching distribution|No solution found|not found in the package registry/i,
+    "The package index does not have a version that the lock names. Behind a mirror, see that it is up to date: " +
+      "npm config get registry; python3 -m pip config list",
   ],
 ];
 
