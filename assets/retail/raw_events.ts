@@ -6,13 +6,14 @@ import {
   onCron,
   rowCount,
   timestamp,
+  unique,
   warn,
   within,
   z,
 } from "dagster-typescript";
 import { instant, pages } from "dagster-typescript/sources";
 
-/** A purchase line as the point-of-sale API sends it; that it does is for the contract below to find out. */
+/** A purchase line as the point-of-sale API should send it. Nothing is taken on trust: the contract below checks each value. */
 interface Line {
   readonly basket_id: number;
   readonly product_id: number;
@@ -26,7 +27,10 @@ interface Line {
   readonly sold_at: string;
 }
 
-const page = z.object({ lines: z.array(z.custom<Line>()), next_cursor: z.string().nullable() });
+const page = z.object({
+  lines: z.array(z.custom<Line>((line) => line instanceof Object)),
+  next_cursor: z.string().nullable(),
+});
 
 export const raw_events = defineAsset("retail/raw_events", {
   description: "Purchase lines as the tills sent them: one row per line delivered, nothing corrected.",
@@ -51,6 +55,8 @@ export const raw_events = defineAsset("retail/raw_events", {
     matches("event_id", "[0-9]+-[0-9]+"),
     between("occurred_at", { min: "2017-01-01T00:00:00Z", max: "2018-01-02T00:00:00Z" }),
     between("revenue", { min: "0.00", max: "1000.00" }),
+    // Cleaning takes care of these; here they tell what the tills are up to.
+    warn(unique("event_id")),
     warn(between("quantity", { min: 1 })),
   ],
   owners: ["team:retail"],

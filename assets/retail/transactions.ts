@@ -3,6 +3,7 @@ import {
   copy,
   decimal,
   defineAsset,
+  named,
   onCron,
   parquet,
   rowCount,
@@ -37,7 +38,7 @@ export const transactions = defineAsset("retail/transactions", {
     between("quantity", { min: 0 }),
     between("sales_value", { min: "0.00", max: "1000.00" }),
     // Gift cards and patio sets: real, but worth a look.
-    warn(between("sales_value", { max: "500.00" })),
+    warn(named("no_outsized_sale", between("sales_value", { max: "500.00" }))),
   ],
   owners: ["team:finance"],
   tags: { domain: "sales", source: "head_office" },
