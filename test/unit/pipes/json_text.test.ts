@@ -49,11 +49,11 @@ describe("integers", () => {
   });
 
   it("a large integer in a context arrives as a bigint, other numbers as they are", () => {
-    expect(parseJson('{"id":9223372036854775807,"n":1,"f":1e300,"x":12345678901234567.5}')).toEqual({
+    expect(parseJson('{"id":9223372036854775807,"n":1,"f":1e300,"x":1234567890123456.5}')).toEqual({
       id: 9223372036854775807n,
       n: 1,
       f: 1e300,
-      x: 12345678901234567.5,
+      x: 1234567890123456.5,
     });
   });
 });
