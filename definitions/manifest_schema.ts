@@ -1,0 +1,122 @@
+import { z } from "zod";
+
+/** A part of an asset key. Dagster accepts more; stores do not. */
+const keyPart = z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/);
+const assetKey = z.array(keyPart).min(1).describe("Parts, such as schema and table");
+const source = z
+  .strictObject({ file: z.string(), line: z.int().min(1) })
+  .describe("Path relative to the project, line from 1");
+
+const partitions = z
+  .discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.enum(["hourly", "daily", "weekly", "monthly"]),
+      column: z.string(),
+      start: z.string(),
+      end: z.string().nullable(),
+      timezone: z.string(),
+    }),
+    z.strictObject({ kind: z.literal("static"), column: z.string(), keys: z.array(z.string()) }),
+    z.strictObject({ kind: z.literal("dynamic"), column: z.string(), name: z.string() }),
+  ])
+  .nullable();
+
+const freshness = z
+  .discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.literal("time_window"),
+      fail_seconds: z.int().min(1),
+      warn_seconds: z.int().min(1).nullable(),
+    }),
+    z.strictObject({
+      kind: z.literal("cron"),
+      deadline_cron: z.string(),
+      timezone: z.string(),
+      lower_bound_seconds: z.int().min(1),
+    }),
+  ])
+  .nullable();
+
+const automation = z
+  .discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("eager") }),
+    z.strictObject({ kind: z.literal("cron"), cron: z.string(), timezone: z.string() }),
+    z.strictObject({ kind: z.literal("missing") }),
+  ])
+  .nullable();
+
+const retry = z
+  .strictObject({
+    max_retries: z.int().min(0),
+    delay_seconds: z.number().min(0),
+    backoff: z.enum(["linear", "exponential"]).nullable(),
+    jitter: z.enum(["full", "plus_minus"]).nullable(),
+  })
+  .nullable();
+
+const column = z.strictObject({
+  name: z.string(),
+  type: z.string().describe("The store's own name of the type"),
+  nullable: z.boolean(),
+  unique: z.boolean(),
+  description: z.string().nullable(),
+});
+
+const check = z.strictObject({
+  name: z.string(),
+  kind: z.string(),
+  columns: z.array(z.string()),
+  severity: z.enum(["ERROR", "WARN"]),
+  blocking: z.boolean(),
+  description: z.string(),
+});
+
+const asset = z.strictObject({
+  key: assetKey,
+  body: z.enum(["query", "rows", "copy", "task"]),
+  store: z.string().nullable().describe("null for a task"),
+  table: z.strictObject({ schema: z.string(), name: z.string() }).nullable().describe("null for a task"),
+  description: z.string(),
+  deps: z.array(assetKey),
+  columns: z.array(column),
+  checks: z.array(check),
+  partitions,
+  freshness,
+  automation,
+  owners: z.array(z.string()),
+  tags: z.record(z.string(), z.string()),
+  kinds: z.array(z.string()),
+  group: z.string(),
+  pool: z.string().nullable(),
+  retry,
+  timeout_seconds: z.int().min(1).describe("Limit of a step"),
+  exclusive: z.string().nullable().describe("Steps of one run with the same value run one at a time"),
+  code_version: z.string(),
+  sources: z.array(source).min(1).describe("The asset's own file first"),
+});
+
+const fault = z.strictObject({
+  code: z.string(),
+  asset: assetKey.nullable(),
+  file: z.string(),
+  line: z.int().min(1),
+  message: z.string(),
+});
+
+/** Everything that Dagster knows of a project of TypeScript assets. `dagster_project/manifest.schema.json` is made from it. */
+export const manifestSchema = z.strictObject({
+  version: z.literal(1),
+  source_digest: z.string().describe("Of the files under assets/ and sql/; see dagster_project/manifest.py"),
+  assets: z.array(asset),
+  faults: z.array(fault),
+});
+
+/** @see manifestSchema */
+export type Manifest = z.infer<typeof manifestSchema>;
+/** One asset of a {@link Manifest}. */
+export type ManifestAsset = z.infer<typeof asset>;
+
+/** The JSON Schema that the Dagster side validates a manifest with. */
+export function manifestJsonSchema(): object {
+  return { title: "Manifest of a project of TypeScript assets", ...z.toJSONSchema(manifestSchema) };
+}

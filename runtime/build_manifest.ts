@@ -1,0 +1,179 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { AssetOptions, Shape } from "../definitions/asset.ts";
+import { tryGetSeconds } from "../definitions/duration.ts";
+import type { Fault } from "../definitions/fault.ts";
+import type { Manifest, ManifestAsset } from "../definitions/manifest_schema.ts";
+import { columnTypeName } from "../resources/duckdb/types.ts";
+import { listFiles, projectPath } from "./import_scan.ts";
+import { loadAllAssets } from "./load_assets.ts";
+import { sortByNeeds } from "./order.ts";
+import { DEFAULT_STORE, type ResolvedAsset, resolveAsset } from "./resolve.ts";
+
+/** A step that takes longer than this is stuck, unless its asset says otherwise. */
+const DEFAULT_TIMEOUT_SECONDS = 3_600;
+
+/** Reads all assets of a project, proves their SQL and describes them: sorted, without times, the same for the same sources. */
+export async function buildManifest(projectDir: string): Promise<Manifest> {
+  const { assets: defined, faults: fileFaults, files } = await loadAllAssets(projectDir);
+  const assetFiles = new Set(defined.map(({ position }) => position.file).filter((file) => files.has(file)));
+  const resolved = defined.map((asset) => resolveAsset(asset, projectDir, assetFiles));
+  const faults: Fault[] = [...fileFaults, ...resolved.flatMap((asset) => asset.faults)];
+  faults.push(...graphFaults(resolved, faults), ...(await proofFaults(resolved, faults)));
+
+  const faulty = new Set(faults.map(({ asset }) => asset));
+  return {
+    version: 1,
+    source_digest: sourceDigest(projectDir),
+    assets: resolved
+      .filter(({ key }) => !faulty.has(key))
+      .map((asset) => describe(asset, projectDir))
+      .sort((a, b) => compare(a.key.join("/"), b.key.join("/"))),
+    faults: faults
+      .map(({ code, asset, position, message }) => ({
+        code,
+        asset:
+          asset === null || !/^[A-Za-z][A-Za-z0-9_]*(\/[A-Za-z][A-Za-z0-9_]*)*$/.test(asset) ? null : asset.split("/"),
+        file: projectPath(projectDir, position.file),
+        line: position.line,
+        message,
+      }))
+      .sort((a, b) => compare(a.file, b.file) || a.line - b.line || compare(a.message, b.message)),
+  };
+}
+
+/**
+ * Digest of everything under `assets/` and `sql/`, by which the Dagster side sees that a manifest is out of date.
+ * `dagster_project/manifest.py` computes the same.
+ */
+export function sourceDigest(projectDir: string): string {
+  const folders = ["assets", "sql"].map((name) => join(projectDir, name)).filter((folder) => existsSync(folder));
+  const paths = folders.flatMap((folder) => listFiles(folder, [".ts", ".sql"]));
+  const files = paths
+    .map((path) => ({ path, name: projectPath(projectDir, path) }))
+    .sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+  const hash = createHash("sha256");
+  for (const { path, name } of files) {
+    hash.update(`${name}\0${createHash("sha256").update(readFileSync(path)).digest("hex")}\n`);
+  }
+  return hash.digest("hex");
+}
+
+/** References to assets that do not exist, and assets that need each other. */
+function graphFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault[]): Fault[] {
+  const faults: Fault[] = [];
+  const byKey = new Map(resolved.map((asset) => [asset.key, asset]));
+  // An asset of a file that could not be loaded exists: its own fault says what is wrong.
+  const known = new Set([...byKey.keys(), ...earlier.map(({ asset }) => asset)]);
+  for (const { key, deps, defined } of resolved) {
+    for (const dep of deps) {
+      if (known.has(dep)) continue;
+      const message = `reads "${dep}", which no file under assets/ defines`;
+      faults.push({ code: "unknown_reference", asset: key, position: defined.position, message });
+    }
+  }
+  const { cycles } = sortByNeeds(byKey.keys(), (key) => byKey.get(key)?.deps ?? []);
+  for (const cycle of cycles) {
+    const message = `the assets need each other: ${[...cycle, cycle[0]].join(" → ")}`;
+    for (const key of cycle) {
+      const position = byKey.get(key)?.defined.position;
+      if (position !== undefined) faults.push({ code: "cycle", asset: key, position, message });
+    }
+  }
+  return faults;
+}
+
+/** Holds every SQL body and SQL check against its contract, where nothing else is wrong with it or with what it reads. */
+async function proofFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault[]): Promise<Fault[]> {
+  const faulty = new Set(earlier.map(({ asset }) => asset));
+  const sound = resolved.filter(({ key, deps }) => !faulty.has(key) && !deps.some((dep) => faulty.has(dep)));
+  const claims = sound.flatMap(({ target, deps, body, checks }) =>
+    target === null ? [] : [{ target, deps, sql: body.kind === "query" ? body.sql : null, checks }],
+  );
+  if (claims.length === 0) return [];
+  // Loading the engine costs more than all the rest of a small manifest.
+  const { proveSql } = await import("../resources/duckdb/prove.ts");
+  const byKey = new Map(sound.map((asset) => [asset.key, asset]));
+  return (await proveSql(claims)).map(({ target, code, message, line }) => {
+    const asset = byKey.get(target.assetKey);
+    const file = asset?.body.kind === "query" ? asset.body.file : null;
+    const position =
+      file === null || message.startsWith("check ") ? asset?.defined.position : { file, line: line ?? 1 };
+    return { code, asset: target.assetKey, position: position ?? { file: "assets", line: 1 }, message };
+  });
+}
+
+function describe(asset: ResolvedAsset, projectDir: string): ManifestAsset {
+  const { options, columns } = asset.defined;
+  const { target, body } = asset;
+  const { partitions, freshness, automation, retry } = options;
+  const single = new Set(
+    asset.checks.flatMap(({ rule, columns: names, severity }) =>
+      rule.kind === "unique" && names.length === 1 && severity === "ERROR" ? names : [],
+    ),
+  );
+  return {
+    key: asset.key.split("/"),
+    body: body.kind,
+    store: target === null ? null : DEFAULT_STORE,
+    table: target === null ? null : { schema: target.schema, name: target.table },
+    description: options.description,
+    deps: asset.deps.map((dep) => dep.split("/")),
+    columns: columns.map(({ name, type, nullable, description }) => ({
+      name,
+      type: columnTypeName(type),
+      nullable,
+      unique: single.has(name),
+      description,
+    })),
+    checks: asset.checks.map(({ name, rule, columns: names, severity, description }) => ({
+      name,
+      kind: rule.kind,
+      columns: [...names],
+      severity,
+      blocking: severity === "ERROR",
+      description,
+    })),
+    partitions: partitions === undefined ? null : (structuredClone(partitions) as ManifestAsset["partitions"]),
+    freshness: describeFreshness(freshness),
+    automation: automation ?? null,
+    owners: [...(options.owners ?? [])],
+    tags: { ...options.tags },
+    kinds: ["typescript", ...(target === null ? [] : [DEFAULT_STORE])],
+    group: options.group ?? asset.key.split("/")[0] ?? "default",
+    pool: options.pool ?? null,
+    retry:
+      retry === undefined
+        ? null
+        : {
+            max_retries: retry.maxRetries,
+            delay_seconds: retry.delaySeconds ?? 0,
+            backoff: retry.backoff ?? null,
+            jitter: retry.jitter ?? null,
+          },
+    timeout_seconds: tryGetSeconds(options.timeout ?? "") ?? DEFAULT_TIMEOUT_SECONDS,
+    // A query holds the warehouse file from its first to its last row: two at once would only wait for each other.
+    exclusive: body.kind === "query" ? `${DEFAULT_STORE}:warehouse` : null,
+    code_version: asset.codeVersion,
+    sources: asset.sources.map(({ file, line }) => ({ file: projectPath(projectDir, file), line })),
+  };
+}
+
+function describeFreshness(freshness: AssetOptions<Shape>["freshness"]): ManifestAsset["freshness"] {
+  if (freshness === undefined) return null;
+  if (freshness.kind === "time_window") {
+    return {
+      kind: "time_window",
+      fail_seconds: tryGetSeconds(freshness.fail) ?? 1,
+      warn_seconds: freshness.warn === null ? null : (tryGetSeconds(freshness.warn) ?? 1),
+    };
+  }
+  const { deadlineCron, timezone, lowerBound } = freshness;
+  return { kind: "cron", deadline_cron: deadlineCron, timezone, lower_bound_seconds: tryGetSeconds(lowerBound) ?? 1 };
+}
+
+/** Byte order: the same on every machine, whatever its language. */
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

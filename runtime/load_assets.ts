@@ -1,0 +1,124 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { DefinedAsset } from "../definitions/asset.ts";
+import type { Fault } from "../definitions/fault.ts";
+import { definedAssets } from "../definitions/registry.ts";
+import { listFiles, projectPath, scanFile, type ScannedFile } from "./import_scan.ts";
+import { type Cycle, sortByNeeds } from "./order.ts";
+
+/** All that was found under `assets/`. */
+export interface LoadedAssets {
+  readonly assets: readonly DefinedAsset[];
+  /** Faults of files; those of definitions are on the assets. */
+  readonly faults: readonly Fault[];
+  readonly files: ReadonlyMap<string, ScannedFile>;
+}
+
+/** Imports every file under `assets/`, each for itself: a file that cannot be loaded does not hide the others. */
+export async function loadAllAssets(projectDir: string): Promise<LoadedAssets> {
+  const folder = join(projectDir, "assets");
+  if (!existsSync(folder)) {
+    const message = "there is no folder assets/: put one TypeScript file per table into it";
+    return {
+      assets: [],
+      faults: [{ code: "no_asset", asset: null, position: { file: "assets", line: 1 }, message }],
+      files: new Map(),
+    };
+  }
+  const files = new Map(listFiles(folder, [".ts"]).map((path) => [path, scanFile(path)]));
+  const { sorted, cycles } = sortByNeeds(files.keys(), (path) => files.get(path)?.imports.map((one) => one.path) ?? []);
+  const faults: Fault[] = cycles.map((cycle) => cycleFault(projectDir, cycle, files));
+  const unusable = new Set(cycles.flat());
+
+  for (const path of sorted) {
+    if (unusable.has(path)) continue;
+    const broken = files.get(path)?.imports.find((one) => unusable.has(one.path));
+    if (broken !== undefined) {
+      unusable.add(path);
+      const message = `not loaded, because it imports ${projectPath(projectDir, broken.path)}, which has a fault`;
+      faults.push({
+        code: "import_failed",
+        asset: keyOf(projectDir, path),
+        position: { file: path, line: broken.line },
+        message,
+      });
+      continue;
+    }
+    const before = definedAssets().length;
+    try {
+      await import(pathToFileURL(path).href);
+    } catch (error) {
+      unusable.add(path);
+      faults.push(importFault(projectDir, path, error, files.get(path)));
+      continue;
+    }
+    if (definedAssets().length === before && !isImported(path, files)) {
+      const message = "defines no asset and no other file imports it: call defineAsset, or remove the file";
+      faults.push({ code: "no_asset", asset: null, position: { file: path, line: 1 }, message });
+    }
+  }
+  const assets = definedAssets().filter(({ position }) => files.has(position.file) && !unusable.has(position.file));
+  return { assets, faults: [...faults, ...pathFaults(projectDir, assets)], files };
+}
+
+/** The asset key that a file's path stands for. */
+export function keyOf(projectDir: string, path: string): string {
+  return projectPath(join(projectDir, "assets"), path).replace(/\.ts$/, "");
+}
+
+function isImported(path: string, files: ReadonlyMap<string, ScannedFile>): boolean {
+  return [...files.values()].some(({ imports }) => imports.some((one) => one.path === path));
+}
+
+/** A file with one asset has its key as its path; a file that builds several declares their keys itself. */
+function pathFaults(projectDir: string, assets: readonly DefinedAsset[]): Fault[] {
+  const faults: Fault[] = [];
+  const byFile = Map.groupBy(assets, ({ position }) => position.file);
+  for (const [file, [first, ...others]] of byFile) {
+    const expected = keyOf(projectDir, file);
+    if (first === undefined || others.length > 0 || first.key === expected) continue;
+    const message = `key "${first.key}" is unlike the file's path: expected "${expected}", or the file assets/${first.key}.ts`;
+    faults.push({ code: "key_unlike_path", asset: first.key, position: first.position, message });
+  }
+  for (const [key, [first, ...others]] of Map.groupBy(assets, (asset) => asset.key)) {
+    for (const { position } of others) {
+      const place = first === undefined ? "" : `${projectPath(projectDir, first.position.file)}:${first.position.line}`;
+      faults.push({
+        code: "duplicate_key",
+        asset: key,
+        position,
+        message: `key "${key}" is defined at ${place} already`,
+      });
+    }
+  }
+  return faults;
+}
+
+function cycleFault(projectDir: string, cycle: Cycle<string>, files: ReadonlyMap<string, ScannedFile>): Fault {
+  const [first = "", second = first] = cycle;
+  const names = [...cycle, first].map((path) => projectPath(projectDir, path)).join(" → ");
+  const line = files.get(first)?.imports.find((one) => one.path === second)?.line ?? 1;
+  const message = `the files import each other: ${names}. Put what they share into a file of its own`;
+  return { code: "cycle", asset: keyOf(projectDir, first), position: { file: first, line }, message };
+}
+
+function importFault(projectDir: string, path: string, error: unknown, scanned: ScannedFile | undefined): Fault {
+  const { message, stack = "" } = error instanceof Error ? error : new Error(String(error));
+  // The first line of the project's own on the stack; Node puts the place of a syntax error there too.
+  const frames = [...stack.matchAll(/(file:\/\/[^\s:]+|\/[^\s:()]+):(\d+)/g)];
+  const own = frames.find(([, place]) => place === path || place === pathToFileURL(path).href);
+  const missing = scanned?.imports.find((one) => message.includes(`'${one.path}'`));
+  const line = missing?.line ?? Number(own?.[2] ?? 1);
+  const code = (error as NodeJS.ErrnoException).code;
+  const text =
+    code === "ERR_MODULE_NOT_FOUND" && missing !== undefined
+      ? `imports ${projectPath(projectDir, missing.path)}, which does not exist`
+      : message;
+  return {
+    code: "import_failed",
+    asset: keyOf(projectDir, path),
+    position: { file: path, line },
+    message: `cannot be loaded: ${text}`,
+  };
+}

@@ -1,0 +1,45 @@
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { manifestJsonSchema, manifestSchema } from "../definitions/manifest_schema.ts";
+import { buildManifest } from "./build_manifest.ts";
+
+const HELP = `Builds manifest.json, from which Dagster learns what assets there are.
+
+  node runtime/manifest.ts [--project DIR] [--check]
+
+  --project DIR   the folder with assets/ and sql/ (default: the current one)
+  --check         write nothing, only look for faults
+  --schema        print the JSON Schema of a manifest
+
+Exit code 1 when a definition has a fault; each is printed as file:line: message.
+`;
+
+const { values } = parseArgs({
+  options: {
+    project: { type: "string", default: "." },
+    check: { type: "boolean", default: false },
+    schema: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+if (values.help) process.stdout.write(HELP);
+else if (values.schema) process.stdout.write(`${JSON.stringify(manifestJsonSchema(), null, 2)}\n`);
+else await main(resolve(values.project));
+
+async function main(projectDir: string): Promise<void> {
+  const manifest = manifestSchema.parse(await buildManifest(projectDir));
+  if (!values.check) writeAtomically(join(projectDir, "manifest.json"), `${JSON.stringify(manifest, null, 1)}\n`);
+  for (const { file, line, message, asset } of manifest.faults) {
+    process.stderr.write(`${file}:${line}: ${asset === null ? "" : `${asset.join("/")}: `}${message}\n`);
+  }
+  if (manifest.faults.length > 0) process.exitCode = 1;
+}
+
+/** Readers see the old file or the new one, never a part. */
+function writeAtomically(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, text);
+  renameSync(temporary, path);
+}

@@ -1,0 +1,39 @@
+/** Shorter values, such as "dev" or "5432", are no secrets worth guarding and would riddle the logs. */
+const MIN_SECRET_LENGTH = 6;
+const SECRET_NAME =
+  /(^|_)(PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|SECRETS?|TOKENS?|KEYS?|APIKEY|CREDENTIALS?)(_|$)|(PASSWORD|PASSWD|SECRET|TOKEN|APIKEY)$/i;
+const URL_USER = /[a-z][a-z0-9+.-]*:\/\/([^\s/?#@]*(?:@[^\s/?#@]*)*)@/gi;
+const HARMLESS = new Set(["true", "false", "none", "null", "enabled", "disabled", "default"]);
+
+/**
+ * Masks the secrets of the environment: the values of variables with a secret's name, and the passwords in URLs.
+ * `dagster_project/redaction.py` goes by the same rules.
+ */
+export function createRedact(env: Readonly<Record<string, string | undefined>>): (text: string) => string {
+  const found = new Set<string>();
+  for (const [name, value = ""] of Object.entries(env)) {
+    if (name === "PWD" || name === "OLDPWD") continue;
+    if (SECRET_NAME.test(name)) for (const line of [value, ...value.split("\n")]) found.add(line.trim());
+    for (const [, user = ""] of value.matchAll(URL_USER)) {
+      const secret = user.includes(":") ? user.slice(user.indexOf(":") + 1) : user;
+      found.add(secret);
+      found.add(tryDecode(secret));
+    }
+  }
+  const secrets = [...found].filter((text) => text.length >= MIN_SECRET_LENGTH && !HARMLESS.has(text.toLowerCase()));
+  if (secrets.length === 0) return (text) => text;
+  // The longest first, so that no secret leaves a rest of another; as JSON escapes them too.
+  const spellings = [...new Set(secrets.flatMap((text) => [text, JSON.stringify(text).slice(1, -1)]))].sort(
+    (a, b) => b.length - a.length,
+  );
+  const pattern = new RegExp(spellings.map((text) => RegExp.escape(text)).join("|"), "g");
+  return (text) => text.replaceAll(pattern, "[redacted]");
+}
+
+function tryDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

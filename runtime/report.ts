@@ -1,0 +1,127 @@
+import { metadata, type MetadataMap } from "../pipes/index.ts";
+import type { CheckOutcome, Sample, StagedFacts, Target } from "../resources/store.ts";
+import { columnTypeName } from "../resources/duckdb/types.ts";
+import type { ResolvedAsset } from "./resolve.ts";
+
+/** What Dagster is told of one asset, in a form that survives as JSON in the ledger. */
+export interface AssetReport {
+  readonly dataVersion: string | undefined;
+  readonly metadata: MetadataMap;
+  readonly checks: readonly CheckReport[];
+}
+
+/** The verdict of one check. */
+export interface CheckReport {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly severity: "ERROR" | "WARN";
+  readonly metadata: MetadataMap;
+}
+
+/** Times of the phases of an asset, in seconds. */
+export type Durations = Readonly<Partial<Record<"stage" | "check" | "content_hash" | "publish", number>>>;
+
+/** What is known of a table that is about to be published. */
+export interface TableReport {
+  readonly asset: ResolvedAsset;
+  readonly target: Target;
+  readonly facts: StagedFacts;
+  readonly checks: readonly CheckReport[];
+  readonly statement: string | null;
+  /** Rows that the body yielded, where they passed through TypeScript. */
+  readonly rowsRead: number | undefined;
+  readonly rowsQuarantined: number;
+  readonly uri: string;
+  readonly durations: Durations;
+}
+
+/** Values of a sample longer than this are cut. */
+const MAX_CELL = 80;
+/** Columns shown of a wide table. */
+const MAX_COLUMNS = 30;
+
+/** The report of a table, with the metadata that Dagster knows by name and the project's own. */
+export function tableReport(report: TableReport): AssetReport {
+  const { asset, target, facts, statement, durations } = report;
+  const uniques = new Set(
+    asset.checks.flatMap(({ rule, columns }) => (rule.kind === "unique" && columns.length === 1 ? columns : [])),
+  );
+  const rowCount = Number(facts.rowCount);
+  return {
+    dataVersion: facts.contentHash,
+    checks: report.checks,
+    metadata: {
+      "dagster/column_schema": metadata.tableSchema(
+        target.columns.map(({ name, type, nullable, description }) => ({
+          name,
+          type: columnTypeName(type),
+          description,
+          constraints: { nullable, unique: uniques.has(name) },
+        })),
+      ),
+      "dagster/row_count": metadata.int(rowCount),
+      "dagster/table_name": metadata.text(`${target.schema}.${target.table}`),
+      "dagster/uri": metadata.text(report.uri),
+      rows_read: metadata.int(report.rowsRead ?? rowCount),
+      rows_written: metadata.int(rowCount),
+      rows_quarantined: metadata.int(report.rowsQuarantined),
+      sample: metadata.md(sampleMarkdown(facts.sample)),
+      ...(statement === null ? {} : { sql: metadata.md(fenced("sql", statement)) }),
+      code: metadata.text(asset.sources.map(({ file, line }) => `${file}:${line}`).join(" ")),
+      ...durationMetadata(durations),
+    },
+  };
+}
+
+/** The verdict of a check, with the rows that failed it. */
+export function checkReport(outcome: CheckOutcome, published: boolean): CheckReport {
+  const { check, passed, failedRows, checkedRows, sample } = outcome;
+  return {
+    name: check.name,
+    passed,
+    severity: check.severity,
+    metadata: {
+      published: metadata.bool(published),
+      failed_rows: metadata.int(failedRows <= Number.MAX_SAFE_INTEGER ? Number(failedRows) : failedRows),
+      checked_rows: metadata.int(Number(checkedRows)),
+      rule: metadata.text(check.description),
+      ...(sample === null ? {} : { failed_sample: metadata.md(sampleMarkdown(sample)) }),
+    },
+  };
+}
+
+/** Seconds of each phase, as Dagster plots them. */
+export function durationMetadata(durations: Durations): MetadataMap {
+  return Object.fromEntries(
+    Object.entries(durations).map(([phase, seconds]) => [
+      `seconds_${phase}`,
+      metadata.float(Math.round(seconds * 1000) / 1000),
+    ]),
+  );
+}
+
+/** A few rows as a Markdown table; nothing in them can break out of their cell. */
+export function sampleMarkdown({ columns, rows }: Sample): string {
+  if (rows.length === 0) return "(no rows)";
+  const shown = columns.slice(0, MAX_COLUMNS);
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  const lines = [
+    line(shown.map(cell)),
+    line(shown.map(() => "---")),
+    ...rows.map((row) => line(row.slice(0, MAX_COLUMNS).map((value) => (value === null ? "NULL" : cell(value))))),
+  ];
+  if (columns.length > MAX_COLUMNS) lines.push("", `${columns.length - MAX_COLUMNS} more columns`);
+  return lines.join("\n");
+}
+
+function cell(text: string): string {
+  const cut = text.length > MAX_CELL ? `${text.slice(0, MAX_CELL).toWellFormed()}…` : text;
+  return cut.replaceAll(/[\\|`*_[\]<>&]/g, (character) => `\\${character}`).replaceAll(/[\r\n\u2028\u2029]+/g, " ");
+}
+
+function fenced(language: string, text: string): string {
+  // Longer than any run of backticks inside.
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
+  const fence = "`".repeat(longest + 1);
+  return `${fence}${language}\n${text}\n${fence}`;
+}

@@ -1,0 +1,169 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { DefinedAsset } from "../definitions/asset.ts";
+import type { Copy, Rows, Task } from "../definitions/body.ts";
+import type { Check } from "../definitions/check.ts";
+import type { Fault, FaultCode, SourcePosition } from "../definitions/fault.ts";
+import type { Sql, SqlValue, TableRef } from "../definitions/sql.ts";
+import type { Target } from "../resources/store.ts";
+import { scanFile } from "./import_scan.ts";
+import { parseSqlFile } from "./sql_file.ts";
+
+/** How an asset is computed, with its SQL read and its placeholders resolved. */
+export type ResolvedBody =
+  | { readonly kind: "query"; readonly sql: Sql; readonly file: string | null }
+  | { readonly kind: "copy"; readonly copy: Copy }
+  | { readonly kind: "rows"; readonly rows: Rows<unknown>["rows"] }
+  | { readonly kind: "task"; readonly task: Task["task"] };
+
+/** An asset that is ready to be proven, written to the manifest, or run. */
+export interface ResolvedAsset {
+  readonly key: string;
+  readonly defined: DefinedAsset;
+  readonly body: ResolvedBody;
+  /** The table; `null` for a task. */
+  readonly target: Target | null;
+  readonly checks: readonly Check[];
+  /** Keys of the assets that it reads, sorted. */
+  readonly deps: readonly string[];
+  /** The asset's own file, then its SQL file. Absolute paths. */
+  readonly sources: readonly SourcePosition[];
+  readonly codeVersion: string;
+  /** All that is wrong, the faults of the definition included. */
+  readonly faults: readonly Fault[];
+}
+
+/** The store of all tables, for now. */
+export const DEFAULT_STORE = "duckdb";
+
+/**
+ * Reads an asset's SQL, collects its dependencies and computes its code version.
+ *
+ * @param assetFiles Files that define assets: they do not count to the code of an asset that imports them.
+ */
+export function resolveAsset(
+  defined: DefinedAsset,
+  projectDir: string,
+  assetFiles: ReadonlySet<string>,
+): ResolvedAsset {
+  const faults: Fault[] = [...defined.faults];
+  const add = (code: FaultCode, message: string, position: SourcePosition = defined.position): void => {
+    faults.push({ code, asset: defined.key, position, message });
+  };
+  const deps = new Set<string>();
+  const sources: SourcePosition[] = [defined.position];
+  const depend = (where: string, ref: TableRef | undefined): void => {
+    if (typeof ref?.assetKey !== "string" || ref.assetKey === "") {
+      add("unknown_reference", `${where} is no asset: import it from the file that defines it`);
+    } else deps.add(ref.assetKey);
+  };
+  const { options, key } = defined;
+  const body = resolveBody(defined, projectDir, { add, depend, sources });
+  const checks = options.checks ?? [];
+  for (const { name, rule } of checks) {
+    if (rule.kind === "references") depend(`check ${name}: the table`, rule.to);
+    if (rule.kind === "sql") dependOnSql(`check ${name}`, rule.bad, depend);
+  }
+  if (deps.delete(key) || (body.kind === "query" && readsSelf(body.sql))) {
+    add("cycle", "the asset reads itself: take the rows from another asset, or from self in a check");
+  }
+  const [schema = "", table = ""] = key.split("/");
+  return {
+    key,
+    defined,
+    body,
+    target:
+      body.kind === "task"
+        ? null
+        : { assetKey: key, schema, table, description: options.description, columns: defined.columns },
+    checks,
+    deps: [...deps].sort(),
+    sources,
+    codeVersion: codeVersion(sources, assetFiles),
+    faults,
+  };
+}
+
+interface Collector {
+  readonly add: (code: FaultCode, message: string, position?: SourcePosition) => void;
+  readonly depend: (where: string, ref: TableRef | undefined) => void;
+  readonly sources: SourcePosition[];
+}
+
+function resolveBody(defined: DefinedAsset, projectDir: string, { add, depend, sources }: Collector): ResolvedBody {
+  const { body, partitions } = defined.options;
+  if ("rows" in body || "task" in body) {
+    for (const [index, ref] of (body.deps ?? []).entries()) depend(`deps[${index}]`, ref);
+    return "rows" in body
+      ? { kind: "rows", rows: body.rows as unknown as Rows<unknown>["rows"] }
+      : { kind: "task", task: body.task };
+  }
+  switch (body.kind) {
+    case "copy":
+      return { kind: "copy", copy: body };
+    case "sql":
+      dependOnSql("the SQL", body, depend);
+      return { kind: "query", sql: body, file: null };
+    case "query": {
+      for (const [name, ref] of Object.entries(body.refs)) depend(`reference ${name}`, ref);
+      const file = findSqlFile(projectDir, body.file);
+      const empty: Sql = { kind: "sql", strings: [""], values: [] };
+      if (file === undefined) {
+        add("missing_sql_file", `sql/${body.file} does not exist`);
+        return { kind: "query", sql: empty, file: null };
+      }
+      sources.push({ file, line: 1 });
+      const hasWindow = partitions !== undefined && "start" in partitions;
+      const parsed = parseSqlFile(readFileSync(file, "utf8"), body.refs, hasWindow);
+      for (const { line, message } of parsed.faults) add("unknown_placeholder", message, { file, line });
+      for (const name of Object.keys(body.refs)) {
+        if (!parsed.used.has(name))
+          add("unknown_placeholder", `reference ${name} is declared, but the SQL never says {${name}}`);
+      }
+      return { kind: "query", sql: parsed.sql, file };
+    }
+  }
+}
+
+/** `name.duckdb.sql` where DuckDB needs its own, else `name.sql`. */
+function findSqlFile(projectDir: string, file: string): string | undefined {
+  const path = join(projectDir, "sql", file);
+  return [path.replace(/\.sql$/, `.${DEFAULT_STORE}.sql`), path].find((candidate) => existsSync(candidate));
+}
+
+function dependOnSql(where: string, sql: Sql, depend: Collector["depend"]): void {
+  for (const value of sql.values as readonly (SqlValue | undefined)[]) {
+    if (value === undefined) depend(`${where}: a value`, undefined);
+    else if (value === null || typeof value !== "object" || value instanceof Date) continue;
+    else if (value.kind === "table") depend(`${where}: a table`, value);
+    else if (value.kind === "column")
+      depend(`${where}: column ${value.column}`, { kind: "table", assetKey: value.assetKey });
+    else if (value.kind === "sql") dependOnSql(where, value, depend);
+  }
+}
+
+function readsSelf({ values }: Sql): boolean {
+  return values.some(
+    (value) => typeof value === "object" && value !== null && "kind" in value && value.kind === "self",
+  );
+}
+
+/** Changes with the asset's file, its SQL file, and the project's files that they import and that define no asset. */
+function codeVersion(sources: readonly SourcePosition[], assetFiles: ReadonlySet<string>): string {
+  const hash = createHash("sha256");
+  const seen = new Set<string>();
+  const add = (path: string): void => {
+    if (seen.has(path) || !existsSync(path)) return;
+    seen.add(path);
+    if (!path.endsWith(".ts")) {
+      hash.update(readFileSync(path));
+      return;
+    }
+    const { text, imports } = scanFile(path);
+    hash.update(text);
+    for (const one of imports) if (!assetFiles.has(one.path)) add(one.path);
+  };
+  for (const { file } of sources) add(file);
+  return hash.digest("hex").slice(0, 16);
+}

@@ -1,0 +1,52 @@
+import { randomUUID } from "node:crypto";
+import type { BodyContext } from "../definitions/body.ts";
+import { findAsset } from "./find_asset.ts";
+import { lazyStore } from "./open_store.ts";
+import { sortByNeeds } from "./order.ts";
+import { createRedact } from "./redaction.ts";
+import { runAsset } from "./run_asset.ts";
+import { terminationSignal } from "./termination.ts";
+
+/** Computes assets without Dagster: in one process, each after those of them that it reads. */
+export async function runAlone(keys: readonly string[], projectDir: string): Promise<void> {
+  const redact = createRedact(process.env);
+  const print = (text: string): void => {
+    process.stderr.write(`${redact(text)}\n`);
+  };
+  const signal = terminationSignal();
+  const context: BodyContext = {
+    signal,
+    log: { debug: () => undefined, info: print, warning: print, error: print },
+    partitionKeys: null,
+    window: null,
+  };
+  const runId = randomUUID();
+  // Nobody here knows whether a run on another machine is over, so its staging stays.
+  const request = { runId, rootRunId: runId, resume: false, isOpen: () => true };
+  const store = lazyStore(projectDir);
+  try {
+    const assets = new Map<string, Awaited<ReturnType<typeof findAsset>>>();
+    for (const key of keys) assets.set(key, await findAsset(key, projectDir));
+    const { sorted } = sortByNeeds(assets.keys(), (key) => assets.get(key)?.deps ?? []);
+    for (const key of sorted) {
+      const asset = assets.get(key);
+      if (asset === undefined) continue;
+      const start = performance.now();
+      const { outcome, report } = await runAsset(asset, store.get, context, request);
+      const rows = (report.metadata["dagster/row_count"] as { raw_value?: number } | undefined)?.raw_value;
+      print(
+        `${key}  ${outcome}${rows === undefined ? "" : `, ${rows.toLocaleString("en")} rows`}, ${((performance.now() - start) / 1000).toFixed(2)} s`,
+      );
+      if (outcome === "refused") {
+        // What follows would read the old rows and pass for new.
+        process.exitCode = 1;
+        break;
+      }
+    }
+  } catch (error) {
+    print(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    process.exitCode = 1;
+  } finally {
+    await store.close();
+  }
+}

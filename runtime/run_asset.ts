@@ -1,0 +1,228 @@
+import type { BodyContext } from "../definitions/body.ts";
+import { ProjectError } from "../definitions/project_error.ts";
+import { metadata } from "../pipes/index.ts";
+import { columnTypeName } from "../resources/duckdb/types.ts";
+import type { Attempt, CheckOutcome, Staged, Store, Target } from "../resources/store.ts";
+import { type AssetReport, checkReport, type CheckReport, durationMetadata, tableReport } from "./report.ts";
+import type { ResolvedAsset } from "./resolve.ts";
+import { stageRows } from "./stage_rows.ts";
+
+/** What became of an asset: `refused` by a blocking check, or `reused` from an attempt that could not report it. */
+export type Outcome = "published" | "refused" | "reused";
+
+/** What a run asks for. */
+export interface RunRequest {
+  readonly runId: string;
+  readonly rootRunId: string;
+  /** An earlier attempt may have published without reporting it. */
+  readonly resume: boolean;
+  readonly isOpen: (runId: string) => boolean;
+}
+
+/** The end of an asset's run: what to tell Dagster, and what it was. */
+export interface AssetResult {
+  readonly outcome: Outcome;
+  readonly report: AssetReport;
+}
+
+/** The asset's definition has faults, so it cannot run. */
+export class FaultyAssetError extends ProjectError {
+  readonly code = "faulty_asset";
+  readonly retryable = false;
+}
+
+/** Computes an asset: body into staging, checks on the staged rows, then an atomic publish, or none. */
+export async function runAsset(
+  asset: ResolvedAsset,
+  getStore: () => Promise<Store>,
+  context: BodyContext,
+  request: RunRequest,
+): Promise<AssetResult> {
+  if (asset.faults.length > 0) {
+    throw new FaultyAssetError(
+      [
+        `${asset.key} has faults:`,
+        ...asset.faults.map(({ position, message }) => `${position.file}:${position.line}: ${message}`),
+      ].join("\n"),
+    );
+  }
+  if (asset.body.kind === "task") return { outcome: "published", report: await runTask(asset.body.task, context) };
+
+  const { target } = asset;
+  if (target === null) throw new TypeError(`${asset.key} has no table`);
+  const store = await getStore();
+  const attempt: Attempt = {
+    ...request,
+    codeVersion: asset.codeVersion,
+    startedAt: new Date(),
+    signal: context.signal,
+    log: context.log.info,
+  };
+  if (request.resume) {
+    const published = await store.findPublished(target, attempt);
+    if (published !== undefined) {
+      context.log.info(
+        `Published by run ${published.runId} at an earlier attempt, which could not report it; reported now, nothing done twice`,
+      );
+      return { outcome: "reused", report: JSON.parse(published.report) as AssetReport };
+    }
+  }
+  await store.removeOrphans(request.isOpen);
+
+  const clock = startClock();
+  const { staged, read, quarantined } = await stage(asset, target, store, context, attempt);
+  const stageSeconds = clock();
+  try {
+    const outcomes = await staged.check(asset.checks);
+    const checkSeconds = clock();
+    context.signal.throwIfAborted();
+    const refusing = outcomes.filter(({ passed, check }) => !passed && check.severity === "ERROR");
+    if (refusing.length > 0) {
+      await staged.discard();
+      context.log.error(`Not published: ${refusing.map(describeFailure).join("; ")}. The table is as it was before`);
+      return {
+        outcome: "refused",
+        report: { dataVersion: undefined, metadata: {}, checks: outcomes.map((one) => checkReport(one, false)) },
+      };
+    }
+    for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describeFailure(one)}`);
+    return await publish(asset, target, store, staged, attempt, {
+      checks: outcomes.map((one) => checkReport(one, true)),
+      read,
+      quarantined,
+      durations: { stage: stageSeconds, check: checkSeconds },
+      clock,
+    });
+  } catch (error) {
+    await staged.discard();
+    throw error;
+  }
+}
+
+async function publish(
+  asset: ResolvedAsset,
+  target: Target,
+  store: Store,
+  staged: Staged,
+  attempt: Attempt,
+  known: {
+    readonly checks: readonly CheckReport[];
+    readonly read: number | undefined;
+    readonly quarantined: number;
+    readonly durations: { readonly stage: number; readonly check: number };
+    readonly clock: () => number;
+  },
+): Promise<AssetResult> {
+  const facts = await staged.facts();
+  const durations = { ...known.durations, content_hash: known.clock() };
+  const report = tableReport({
+    asset,
+    target,
+    facts,
+    checks: known.checks,
+    statement: staged.statement,
+    rowsRead: known.read,
+    rowsQuarantined: known.quarantined,
+    uri: store.uri(target),
+    durations,
+  });
+  await staged.publish({
+    assetKey: asset.key,
+    runId: attempt.runId,
+    rootRunId: attempt.rootRunId,
+    codeVersion: attempt.codeVersion,
+    partitionKeys: null,
+    rowCount: facts.rowCount,
+    columns: target.columns.map(({ name, type, nullable }) => ({ name, type: columnTypeName(type), nullable })),
+    contentHash: facts.contentHash,
+    startedAt: attempt.startedAt,
+    report: JSON.stringify(report),
+  });
+  return {
+    outcome: "published",
+    report: { ...report, metadata: { ...report.metadata, ...durationMetadata({ publish: known.clock() }) } },
+  };
+}
+
+interface StagedBody {
+  readonly staged: Staged;
+  readonly read: number | undefined;
+  readonly quarantined: number;
+}
+
+async function stage(
+  asset: ResolvedAsset,
+  target: Target,
+  store: Store,
+  context: BodyContext,
+  attempt: Attempt,
+): Promise<StagedBody> {
+  const { body } = asset;
+  switch (body.kind) {
+    case "query":
+      return {
+        staged: await store.stageQuery(target, body.sql, context.window, attempt),
+        read: undefined,
+        quarantined: 0,
+      };
+    case "copy": {
+      const columns = new Map<string, string>(body.copy.columns.map(({ target: name, source }) => [name, source]));
+      return {
+        staged: await store.stageCopy(target, body.copy.source, columns, attempt),
+        read: undefined,
+        quarantined: 0,
+      };
+    }
+    case "rows":
+      return await stageRows(asset, body.rows, store, context, attempt);
+    case "task":
+      throw new TypeError(`${asset.key} is a task: it has no rows`);
+  }
+}
+
+async function runTask(task: (context: BodyContext) => Promise<unknown>, context: BodyContext): Promise<AssetReport> {
+  const clock = startClock();
+  const result = (await task(context)) as
+    { metadata?: Record<string, string | number | bigint | boolean>; dataVersion?: string } | undefined;
+  const own = Object.entries(result?.metadata ?? {}).map(([name, value]) => [name, toMetadata(value)] as const);
+  return {
+    dataVersion: result?.dataVersion,
+    metadata: { ...Object.fromEntries(own), ...durationMetadata({ stage: clock() }) },
+    checks: [],
+  };
+}
+
+function toMetadata(
+  value: string | number | bigint | boolean,
+): ReturnType<
+  typeof metadata.text | typeof metadata.url | typeof metadata.int | typeof metadata.float | typeof metadata.bool
+> {
+  switch (typeof value) {
+    case "string":
+      return /^https?:\/\//.test(value) ? metadata.url(value) : metadata.text(value);
+    case "boolean":
+      return metadata.bool(value);
+    case "bigint":
+      return metadata.int(value);
+    case "number":
+      return Number.isInteger(value) ? metadata.int(value) : metadata.float(value);
+    default:
+      throw new TypeError(`metadata of a task holds text, numbers and booleans, not ${typeof value}`);
+  }
+}
+
+function describeFailure({ check, failedRows, checkedRows }: CheckOutcome): string {
+  const counted = check.rule.kind === "row_count" ? `${checkedRows} rows` : `${failedRows} of ${checkedRows} rows`;
+  return `${check.name} failed (${counted}; ${check.description})`;
+}
+
+/** Seconds since it was called last. */
+function startClock(): () => number {
+  let last = performance.now();
+  return () => {
+    const now = performance.now();
+    const seconds = (now - last) / 1000;
+    last = now;
+    return seconds;
+  };
+}

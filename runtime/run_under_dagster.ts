@@ -1,0 +1,84 @@
+import { z } from "zod";
+import type { BodyContext } from "../definitions/body.ts";
+import { type PipesContext, runWithPipes } from "../pipes/index.ts";
+import { findAsset } from "./find_asset.ts";
+import { lazyStore } from "./open_store.ts";
+import { createRedact } from "./redaction.ts";
+import { type AssetResult, runAsset } from "./run_asset.ts";
+import { terminationSignal } from "./termination.ts";
+import { startWatchdog } from "./watchdog.ts";
+
+const range = z.object({ start: z.string(), end: z.string() });
+
+/** What the launcher passes beside Dagster's own context; see `dagster_project/extras.py`. */
+const extrasSchema = z.object({
+  root_run_id: z.string(),
+  resume: z.boolean(),
+  open_run_ids: z.array(z.string()),
+  partition_keys: z.array(z.string()).nullable(),
+  partition_key_range: range.nullable(),
+  partition_time_window: range.nullable(),
+  watchdog: z.boolean(),
+});
+
+/** Computes the assets of a step and reports them through Pipes. */
+export async function runUnderDagster(keys: readonly string[], projectDir: string): Promise<void> {
+  const signal = terminationSignal();
+  await runWithPipes(
+    async (pipes) => {
+      const extras = extrasSchema.parse(pipes.getExtra("dagster_typescript"));
+      if (extras.watchdog) startWatchdog();
+      const open = new Set(extras.open_run_ids);
+      const request = {
+        runId: pipes.runId,
+        rootRunId: extras.root_run_id,
+        resume: extras.resume,
+        isOpen: (runId: string) => open.has(runId),
+      };
+      const window = extras.partition_time_window;
+      const context: BodyContext = {
+        signal,
+        log: {
+          debug: (message) => {
+            pipes.log.debug(message);
+          },
+          info: (message) => {
+            pipes.log.info(message);
+          },
+          warning: (message) => {
+            pipes.log.warning(message);
+          },
+          error: (message) => {
+            pipes.log.error(message);
+          },
+        },
+        partitionKeys: extras.partition_keys,
+        window: window === null ? null : { start: new Date(window.start), end: new Date(window.end) },
+      };
+      const store = lazyStore(projectDir);
+      for (const key of keys) {
+        let result: AssetResult;
+        try {
+          result = await runAsset(await findAsset(key, projectDir), store.get, context, request);
+        } finally {
+          // Before the report: the next step need not wait for the file while this one talks to Dagster.
+          await store.close();
+        }
+        report(pipes, key, result);
+      }
+    },
+    { redact: createRedact(process.env) },
+  );
+}
+
+function report(
+  pipes: PipesContext,
+  assetKey: string,
+  { outcome, report: { dataVersion, metadata, checks } }: AssetResult,
+): void {
+  for (const { name, passed, severity, metadata: found } of checks) {
+    pipes.reportAssetCheck({ assetKey: assetKey.split("/"), checkName: name, passed, severity, metadata: found });
+  }
+  if (outcome !== "refused") pipes.reportAssetMaterialization({ assetKey: assetKey.split("/"), metadata, dataVersion });
+  pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, outcome } });
+}

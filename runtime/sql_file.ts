@@ -1,0 +1,60 @@
+import type { TableRef, Sql, SqlValue } from "../definitions/sql.ts";
+import { window } from "../definitions/sql.ts";
+import { lineAt } from "./import_scan.ts";
+
+/** A SQL file with its placeholders resolved, or what is wrong with them. */
+export interface ParsedSqlFile {
+  readonly sql: Sql;
+  readonly faults: readonly { readonly line: number; readonly message: string }[];
+  /** The references that the text uses. */
+  readonly used: ReadonlySet<string>;
+}
+
+/** Strings, quoted names and comments, in which nothing is a placeholder; then a placeholder. */
+const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$\$[\s\S]*?\$\$|\{([A-Za-z_][\w.]*)\}/g;
+
+/**
+ * Reads a SQL file: `{name}` stands for the table of a declared reference, `{window.start}` and `{window.end}` for the
+ * bounds of the run's window, which are bound as values.
+ *
+ * @param hasWindow Whether the asset has time partitions.
+ */
+export function parseSqlFile(
+  text: string,
+  refs: Readonly<Record<string, TableRef>>,
+  hasWindow: boolean,
+): ParsedSqlFile {
+  const strings: string[] = [];
+  const values: SqlValue[] = [];
+  const faults: { line: number; message: string }[] = [];
+  const used = new Set<string>();
+  // A semicolon at the end is a habit; it would end the statement that the text becomes a part of.
+  const body = text.replace(/[\s;]+$/, "\n");
+  let from = 0;
+  for (const match of body.matchAll(TOKEN)) {
+    const name = match[1];
+    if (name === undefined) continue;
+    const line = lineAt(body, match.index);
+    const value = placeholder(name, refs, hasWindow);
+    if (typeof value === "string") {
+      faults.push({ line, message: value });
+      continue;
+    }
+    used.add(name);
+    strings.push(body.slice(from, match.index));
+    values.push(value);
+    from = match.index + match[0].length;
+  }
+  strings.push(body.slice(from));
+  return { sql: { kind: "sql", strings, values }, faults, used };
+}
+
+function placeholder(name: string, refs: Readonly<Record<string, TableRef>>, hasWindow: boolean): SqlValue | string {
+  if (name === "window.start" || name === "window.end") {
+    if (!hasWindow) return `{${name}}: the asset has no time partitions, so it has no window`;
+    return name === "window.start" ? window.start : window.end;
+  }
+  if (Object.hasOwn(refs, name)) return refs[name] as TableRef;
+  const known = [...Object.keys(refs), ...(hasWindow ? ["window.start", "window.end"] : [])];
+  return `{${name}} is no declared reference; expected ${known.length === 0 ? "none" : `one of ${known.join(", ")}`}`;
+}

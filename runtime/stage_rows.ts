@@ -1,0 +1,90 @@
+import type { BodyContext, Rows } from "../definitions/body.ts";
+import { ProjectError } from "../definitions/project_error.ts";
+import type { Staged, Store } from "../resources/store.ts";
+import type { Attempt } from "../resources/store.ts";
+import { arrowPages, isArrow } from "./arrow_rows.ts";
+import type { ResolvedAsset } from "./resolve.ts";
+import { RowValidator } from "./validate_rows.ts";
+
+/** More rows broke the contract than the asset allows. */
+export class QuarantineLimitError extends ProjectError {
+  readonly code = "quarantine_limit";
+  readonly retryable = false;
+}
+
+/** Beyond the limit, so many more bad rows are kept to look at before the body is stopped. */
+const BAD_ROWS_TO_SHOW = 1_000;
+/** Rows yielded one by one are validated and written in pages of this size. */
+const PAGE_ROWS = 2_048;
+const PROGRESS_EVERY_MS = 5_000;
+
+/** Rows in staging, and how many there were. */
+export interface StagedRows {
+  readonly staged: Staged;
+  readonly read: number;
+  readonly quarantined: number;
+}
+
+/**
+ * Runs a `rows` body, validates what it yields and stages it; rows that break the contract go to the quarantine.
+ *
+ * @throws QuarantineLimitError
+ */
+export async function stageRows(
+  asset: ResolvedAsset,
+  rows: Rows<unknown>["rows"],
+  store: Store,
+  context: BodyContext,
+  attempt: Attempt,
+): Promise<StagedRows> {
+  const { columns: schema, quarantine } = asset.defined.options;
+  if (asset.target === null || schema === undefined) throw new TypeError(`${asset.key} has no columns`);
+  const maxRows = quarantine?.maxRows ?? 0;
+  const validator = new RowValidator(schema, asset.target.columns);
+  const writer = await store.stageRows(asset.target, attempt);
+  let quarantined = 0;
+  let firstReason = "";
+  const write = (page: Iterable<unknown>): void => {
+    const { good, bad } = validator.validate(page);
+    writer.append(good);
+    for (const row of bad) {
+      writer.quarantine(row);
+      firstReason ||= `row ${row.rowNumber}: ${row.reason}`;
+    }
+    quarantined += bad.length;
+  };
+  const isOver = (): boolean => quarantined > maxRows;
+
+  try {
+    let pending: unknown[] = [];
+    let nextProgress = performance.now() + PROGRESS_EVERY_MS;
+    for await (const item of rows({ ...context, row: (row) => row })) {
+      context.signal.throwIfAborted();
+      if (isArrow(item)) {
+        for (const page of arrowPages(item, asset.target.columns)) write(page);
+      } else if (Array.isArray(item)) write(item);
+      else if (pending.push(item) >= PAGE_ROWS) {
+        write(pending);
+        pending = [];
+      }
+      if (quarantined > maxRows + BAD_ROWS_TO_SHOW) break;
+      if (performance.now() >= nextProgress) {
+        context.log.info(`${(validator.seen + pending.length).toLocaleString("en")} rows read`);
+        nextProgress = performance.now() + PROGRESS_EVERY_MS;
+      }
+    }
+    if (!isOver()) write(pending);
+    context.signal.throwIfAborted();
+  } catch (error) {
+    await writer.discard();
+    throw error;
+  }
+  if (isOver()) {
+    await writer.fail();
+    throw new QuarantineLimitError(
+      `${quarantined} of ${validator.seen} rows broke the contract of ${asset.key}, ${maxRows} allowed; nothing was published. ` +
+        `First: ${firstReason}. All of them, up to the limit and ${BAD_ROWS_TO_SHOW} more: table _dagster_typescript.quarantine.`,
+    );
+  }
+  return { staged: await writer.finish(), read: validator.seen, quarantined };
+}

@@ -1,0 +1,23 @@
+import { ProjectError } from "../definitions/project_error.ts";
+
+/** The run was terminated. */
+export class TerminatedError extends ProjectError {
+  readonly code = "terminated";
+  readonly retryable = false;
+}
+
+/** A body that does not follow its signal is not waited for longer. */
+const PATIENCE_MS = 3_000;
+
+/** A signal that is aborted when the process is asked to end; a second request, or no answer in time, ends it at once. */
+export function terminationSignal(): AbortSignal {
+  const controller = new AbortController();
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(1);
+    controller.abort(new TerminatedError(`terminated by ${name}`));
+    setTimeout(() => process.exit(1), PATIENCE_MS).unref();
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return controller.signal;
+}
