@@ -24,6 +24,8 @@ interface Options {
   readonly port: number;
 }
 
+const HOME = path.resolve(".state/dagster_home");
+
 /** Ended in reverse order. */
 const started: Guarded[] = [];
 const stopping = new AbortController();
@@ -85,7 +87,7 @@ async function start({ once, port }: Options): Promise<number> {
   env["POS_API_URL"] = api;
 
   console.log("Materializing all assets in one Dagster run (the first one starts in a few seconds)");
-  const { launch, report: pending } = materializeAll(env);
+  const { launch, report: pending } = await materializeAll(HOME, env);
   started.push(launch);
   const report = await pending;
   if (isStopping()) return 130;
@@ -123,11 +125,10 @@ Ctrl-C stops everything.`);
 
 /** Prepares the Dagster instance and the environment of everything that runs in it. */
 function environment(): NodeJS.ProcessEnv {
-  const home = path.resolve(".state/dagster_home");
-  mkdirSync(home, { recursive: true });
-  copyFileSync(path.join(checkout, "ops/dagster.yaml"), path.join(home, "dagster.yaml"));
+  mkdirSync(HOME, { recursive: true });
+  copyFileSync(path.join(checkout, "ops/dagster.yaml"), path.join(HOME, "dagster.yaml"));
   mkdirSync("data", { recursive: true });
-  return { ...process.env, DAGSTER_HOME: home, DAGSTER_DG_UPDATE_CHECK_ENABLED: "0", PYTHONUNBUFFERED: "1" };
+  return { ...process.env, DAGSTER_HOME: HOME, DAGSTER_DG_UPDATE_CHECK_ENABLED: "0", PYTHONUNBUFFERED: "1" };
 }
 
 /** Starts the local point-of-sale API, from which `retail/raw_events` is read. @returns its address */

@@ -1,7 +1,7 @@
 """Follows one Dagster run through its event log and prints what happens as JSON lines.
 
-Standard input gives the run id, one line, and ends when the process of the run has ended. The last line printed
-is the report of the whole run.
+Standard input gives the run id, one line, and ends when the process of the run has ended. The first line printed
+says that the instance is there, the last one is the report of the whole run.
 """
 
 import json
@@ -59,6 +59,11 @@ class RunReport:
                 self._checked(event)
             case _:
                 self._step_changed(event, entry.timestamp)
+
+    def in_order(self) -> list[dict[str, object]]:
+        """Gives the assets in the order in which they started; those that did not come last."""
+        order = [*self._started, *(name for name in self.assets if name not in self._started)]
+        return [asdict(self.assets[name]) for name in order]
 
     def _report(self, key: AssetKey) -> AssetReport:
         name = key.to_user_string()
@@ -132,6 +137,7 @@ def _emit(line: dict[str, object]) -> None:
 def main() -> None:
     """Reads the run id from standard input and follows that run."""
     instance = DagsterInstance.get()
+    _emit({"event": "ready"})
     run_id = sys.stdin.readline().strip()
     if not run_id:
         return

@@ -61,7 +61,8 @@ export function table({ assets }: RunReport): string {
     line(widths.map((width) => "─".repeat(width))),
     ...rows.map((row, index) => styleText(colorOf(assets[index]), line(row))),
   ];
-  return [...lines, ...assets.flatMap(notes)].join("\n");
+  const below = assets.flatMap(notes);
+  return [...lines, ...(below.length > 0 ? ["", ...below] : [])].join("\n");
 }
 
 function checks({ checks_declared, checks_passed, warnings }: AssetReport): string {
