@@ -158,9 +158,7 @@ def main() -> None:
             break
         process_has_ended.wait(POLL_SECONDS)
     status = run.status.value if run is not None else "NOT FOUND"
-    _emit(
-        {"event": "report", "run_id": run_id, "status": status, "assets": [asdict(a) for a in report.assets.values()]}
-    )
+    _emit({"event": "report", "run_id": run_id, "status": status, "assets": report.in_order()})
 
 
 if __name__ == "__main__":
