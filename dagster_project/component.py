@@ -1,5 +1,8 @@
 """The component that makes the assets of a TypeScript project Dagster assets."""
 
+# Dagster's own annotations leave type parameters open.
+# pyright: reportUnknownMemberType=false
+
 import logging
 import os
 import warnings
@@ -12,7 +15,7 @@ import dagster as dg
 from dagster.components.resolved.core_models import (
     MultiRunBackfillPolicyModel,
     SingleRunBackfillPolicyModel,
-    resolve_backfill_policy,
+    resolve_backfill_policy,  # pyright: ignore[reportUnknownVariableType]
 )
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
@@ -47,7 +50,7 @@ class OpOptions(dg.Resolvable):
     backfill_policy: Annotated[
         dg.BackfillPolicy | None,
         dg.Resolver(
-            resolve_backfill_policy,
+            resolve_backfill_policy,  # pyright: ignore[reportUnknownArgumentType]
             model_field_type=SingleRunBackfillPolicyModel | MultiRunBackfillPolicyModel,
             description="How partitioned assets are backfilled; by default in a single run.",
             examples=[{"type": "multi_run", "max_partitions_per_run": 30}],

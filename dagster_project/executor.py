@@ -24,7 +24,7 @@ from dagster._core.execution.context.system import PlanExecutionContext, PlanOrc
 from dagster._core.execution.context_creation_job import PlanExecutionContextManager
 from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.execution.plan.execute_plan import (
-    _trigger_hook,  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType]
+    _trigger_hook,  # pyright: ignore[reportPrivateUsage]
     dagster_event_sequence_for_step,
 )
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
@@ -279,8 +279,7 @@ class _StepLoop:
             for event in dagster_event_sequence_for_step(step_context):
                 step_events.append(event)
                 self._events.put((step.key, event))
-            hook_events = cast("Iterator[dg.DagsterEvent]", _trigger_hook(step_context, step_events))
-            for event in hook_events:
+            for event in _trigger_hook(step_context, step_events):
                 self._events.put((step.key, event))
         finally:
             loop.close()
@@ -319,7 +318,7 @@ def threaded_executor(init_context: dg.InitExecutorContext) -> ThreadedExecutor:
     """Run steps in threads of the run process; for steps that only wait, as ours do for Node."""
     config = cast("Mapping[str, Any]", init_context.executor_config)
     return ThreadedExecutor(
-        retries=RetryMode.from_config(config["retries"]) or RetryMode.ENABLED,
+        retries=RetryMode.from_config(config["retries"]) or RetryMode.ENABLED,  # pyright: ignore[reportUnknownMemberType]
         max_concurrent=config["max_concurrent"],
         tag_concurrency_limits=config.get("tag_concurrency_limits") or (),
         step_dependency_config=StepDependencyConfig.from_config(config.get("step_dependency_config")),  # pyright: ignore[reportArgumentType]

@@ -59,6 +59,7 @@ class NodeLauncher:
         }
         redactor = Redactor(find_secrets(environment))
         supervision = current_supervision()
+        supervision.claim_logs()
         reader = StepMessageReader(redactor)
         injector = KeyedContextInjector({context.asset_key.to_escaped_user_string(): asset.name})
         with dg.open_pipes_session(context, injector, reader, extras=build_extras(context)) as session:

@@ -5,6 +5,9 @@ gives typed and quick reading (a thousand assets in some 30 ms, where a JSON Sch
 that the types refuse is checked against the schema, whose messages are better. A test holds the two together.
 """
 
+# The annotations of jsonschema do too little.
+# pyright: reportUnknownMemberType=false
+
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -20,7 +23,8 @@ MAX_LISTED_FAULTS = 20
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 
-KeyPart: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+KeyPart: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+Positive: TypeAlias = Annotated[int, Field(ge=1)]
 Key: TypeAlias = Annotated[tuple[KeyPart, ...], Field(min_length=1)]
 
 
@@ -52,7 +56,7 @@ class ManifestCheck:
     columns: tuple[str, ...]
     severity: Literal["WARN", "ERROR"]
     blocking: bool
-    description: str | None
+    description: str
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -102,8 +106,8 @@ class TimeWindowFreshness:
     """The asset is stale when its last materialization is older than this."""
 
     kind: Literal["time_window"]
-    fail_seconds: float
-    warn_seconds: float | None
+    fail_seconds: Positive
+    warn_seconds: Positive | None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -113,7 +117,7 @@ class CronFreshness:
     kind: Literal["cron"]
     deadline_cron: str
     timezone: str
-    lower_bound_seconds: float
+    lower_bound_seconds: Positive
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -144,7 +148,7 @@ class ManifestRetry:
     """How often and when a failed step is tried again."""
 
     max_retries: Annotated[int, Field(ge=0)]
-    delay_seconds: float
+    delay_seconds: Annotated[float, Field(ge=0)]
     backoff: Literal["linear", "exponential"] | None
     jitter: Literal["full", "plus_minus"] | None
 
@@ -154,7 +158,7 @@ class ManifestSource:
     """A place in the sources, relative to the project."""
 
     file: str
-    line: int
+    line: Positive
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -175,13 +179,13 @@ class ManifestAsset:
     owners: tuple[str, ...]
     tags: Mapping[str, str]
     kinds: tuple[str, ...]
-    group: str | None
+    group: str
     pool: str | None
     retry: ManifestRetry | None
-    timeout_seconds: Annotated[float, Field(gt=0)]
+    timeout_seconds: Positive
     exclusive: str | None
     code_version: str
-    sources: tuple[ManifestSource, ...]
+    sources: Annotated[tuple[ManifestSource, ...], Field(min_length=1)]
 
     @property
     def name(self) -> str:
@@ -196,7 +200,7 @@ class ManifestFault:
     code: str
     asset: Key | None
     file: str
-    line: int
+    line: Positive
     message: str
 
     def __str__(self) -> str:
@@ -265,7 +269,7 @@ def parse_manifest(content: bytes, path: Path | str = MANIFEST_FILE) -> Manifest
 def _faults_by_schema(content: bytes) -> list[str]:
     # Imported here because it is slow to import and needed only for messages.
     from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
+    from jsonschema.exceptions import relevance
 
     try:
         document: Any = json.loads(content)
@@ -273,8 +277,10 @@ def _faults_by_schema(content: bytes) -> list[str]:
         return [f"not JSON: {error}"]
     validator = Draft202012Validator(json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
     faults: list[str] = []
-    for error in validator.iter_errors(document):  # pyright: ignore[reportUnknownMemberType]
-        closest = best_match([error]) or error
+    for error in validator.iter_errors(document):
+        closest = error
+        while closest.context:
+            closest = min(closest.context, key=relevance)
         faults.append(f"{_path_text(closest.absolute_path)}: {_shortened(closest.message)}")
     return faults
 

@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ class KeyedContextInjector(dg.PipesTempFileContextInjector):
         self._names = names
 
     @contextmanager
-    def inject_context(self, context: PipesContextData) -> Iterator[PipesParams]:
+    def inject_context(self, context: PipesContextData) -> Generator[PipesParams]:
         """Write the context to a temporary file."""
         renamed: dict[str, Any] = dict(context)
         renamed["asset_keys"] = [self._name(key) for key in context["asset_keys"] or []] or None
@@ -59,7 +59,7 @@ class StepMessageReader(dg.PipesMessageReader):
         return 1
 
     @contextmanager
-    def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[PipesParams]:
+    def read_messages(self, handler: dg.PipesMessageHandler) -> Generator[PipesParams]:
         """Read in a thread until the session ends, then to the end of the file."""
         ended = threading.Event()
         with tempfile.TemporaryDirectory(prefix="dagster-typescript-") as directory:
@@ -101,7 +101,8 @@ class StepMessageReader(dg.PipesMessageReader):
             if self._redactor.touches(line):
                 message = {**message, "params": self._redactor.redact_tree(message["params"])}
             if message["method"] == "closed":
-                self.exception = (message.get("params") or {}).get("exception")
+                params: Mapping[str, Any] = message["params"] or {}
+                self.exception = params.get("exception")
             handler.handle_message(message)
         except Exception:
             self.broken_lines.append(self._redactor.redact(line[:200].decode(errors="replace")))

@@ -1,7 +1,11 @@
 """What a step must have said when Node has ended, and what it means."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+# Dagster's own annotations leave type parameters open.
+# pyright: reportUnknownMemberType=false
+
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, cast
 
 import dagster as dg
 
@@ -14,6 +18,7 @@ TAIL_BYTES = 4096
 STACK_LINES = 8
 
 StepResult = dg.MaterializeResult[None] | dg.AssetCheckResult
+AnyResult = TypeVar("AnyResult", dg.MaterializeResult[None], dg.AssetCheckResult)
 
 
 class StderrTail:
@@ -74,16 +79,17 @@ class StepReport:
             outcome for message in session.get_custom_messages() if (outcome := _outcome_of(message, asset.name))
         ]
         manifest_key = dg.AssetKey(asset.key)
-        for result in session.get_results(implicit_materializations=False):
-            name = getattr(result, "check_name", None)
+        declared = {check.name for check in asset.checks}
+        results = cast("Sequence[StepResult]", session.get_results(implicit_materializations=False))
+        for result in results:
             if result.asset_key != manifest_key:
                 self._strangers.append(f"a report for {result.asset_key and result.asset_key.to_user_string()}")
             elif isinstance(result, dg.MaterializeResult):
-                self._materializations.append(result._replace(asset_key=asset_key))
-            elif name not in {check.name for check in asset.checks}:
-                self._strangers.append(f"the check {name}, which is not declared")
+                self._materializations.append(_renamed(result, asset_key))
+            elif result.check_name in declared:
+                self._checks[result.check_name] = _renamed(result, asset_key)
             else:
-                self._checks[str(name)] = result._replace(asset_key=asset_key)
+                self._strangers.append(f"the check {result.check_name}, which is not declared")
 
     def results(self) -> Iterator[StepResult]:
         """Yield what Dagster should record.
@@ -173,12 +179,20 @@ class StepReport:
         )
 
 
+def _renamed(result: AnyResult, asset_key: dg.AssetKey) -> AnyResult:
+    return result._replace(asset_key=asset_key)  # pyright: ignore[reportPrivateUsage]
+
+
 def _outcome_of(message: Any, name: str) -> str | None:
-    payload = message.get("dagster_typescript") if isinstance(message, Mapping) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    if not isinstance(payload, Mapping) or payload.get("asset_key") != name:  # pyright: ignore[reportUnknownMemberType]
+    payload = _mapping(_mapping(message).get("dagster_typescript"))
+    if payload.get("asset_key") != name:
         return None
-    outcome = payload.get("outcome")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    outcome = payload.get("outcome")
     return outcome if outcome in OUTCOMES else f"unknown ({outcome!r})"
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _exception_text(exception: Mapping[str, Any]) -> str:
@@ -188,7 +202,7 @@ def _exception_text(exception: Mapping[str, Any]) -> str:
     # A cause may name another and so on; a page of text is enough.
     while current is not None and len(lines) < 5 * STACK_LINES:
         lines.append(f"{prefix}{current.get('name')}: {current.get('message')}")
-        stack: list[str] = [str(line).rstrip() for line in current.get("stack") or []]
+        stack = [str(line) for line in cast("Sequence[object]", current.get("stack") or ())]
         lines.extend(f"    {line.strip()}" for line in stack[:STACK_LINES] if line.strip())
         prefix = "caused by "
         current = current.get("cause")
@@ -196,8 +210,6 @@ def _exception_text(exception: Mapping[str, Any]) -> str:
 
 
 def _signal_name(number: int) -> str:
-    import signal
-
     try:
         return signal.Signals(number).name
     except ValueError:

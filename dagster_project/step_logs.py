@@ -1,7 +1,7 @@
 """Raw logs for steps that share a process: each step's own stdout and stderr files."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import IO, Any, TextIO, cast
@@ -55,7 +55,7 @@ class StepLogs:
         self.streams.clear()
         self._stack.close()
         if isinstance(self._manager, LocalComputeLogManager):
-            touch_file(self._manager.complete_artifact_path(self._log_key))
+            touch_file(self._manager.complete_artifact_path(self._log_key))  # pyright: ignore[reportUnknownMemberType]
 
 
 _redirection: ContextVar[StepSupervision | None] = ContextVar("dagster_project_redirection", default=None)
@@ -76,7 +76,7 @@ class StandardStreams:
         sys.stdout, sys.stderr = self._originals
 
     @contextmanager
-    def redirected(self, supervision: StepSupervision) -> Iterator[None]:
+    def redirected(self, supervision: StepSupervision) -> Generator[None]:
         """Send what this thread prints to a step's logs."""
         token = _redirection.set(supervision)
         try:
@@ -92,7 +92,7 @@ class _Tee:
 
     def write(self, text: str) -> int:
         supervision = _redirection.get()
-        if supervision is not None and supervision.has_log(self._name):
+        if supervision is not None and supervision.wants(self._name):
             supervision.write(self._name, text.encode(errors="replace"))
         return self._original.write(text)
 

@@ -6,7 +6,7 @@ which Dagster captures, and an interrupt is an exception in the main thread.
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import IO, Literal
@@ -23,6 +23,7 @@ class StepSupervision:
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
         self._interrupted = False
+        self._claimed = False
 
     @property
     def interrupted(self) -> bool:
@@ -44,7 +45,7 @@ class StepSupervision:
             callback()
 
     @contextmanager
-    def watch(self, callback: Callable[[], None]) -> Iterator[None]:
+    def watch(self, callback: Callable[[], None]) -> Generator[None]:
         """Call back on an interrupt, at once if it has come already."""
         with self._lock:
             self._callbacks.append(callback)
@@ -57,9 +58,13 @@ class StepSupervision:
             with self._lock:
                 self._callbacks.remove(callback)
 
-    def has_log(self, stream: StreamName) -> bool:
-        """Whether the step has a raw log of its own for the stream."""
-        return stream in self._streams
+    def claim_logs(self) -> None:
+        """Keep the raw logs for the output of a child process, without what this process prints about it."""
+        self._claimed = True
+
+    def wants(self, stream: StreamName) -> bool:
+        """Whether what this process prints in the step's thread belongs to the step's raw log."""
+        return stream in self._streams and not self._claimed
 
     def write(self, stream: StreamName, data: bytes) -> None:
         """Append to a raw log of the step; without one, to the stream of the process."""
@@ -92,7 +97,7 @@ def current_supervision() -> StepSupervision:
 
 
 @contextmanager
-def supervised(supervision: StepSupervision) -> Iterator[None]:
+def supervised(supervision: StepSupervision) -> Generator[None]:
     """Make a supervision current in this thread."""
     token = _current.set(supervision)
     try:

@@ -1,10 +1,13 @@
 """From the manifest to Dagster's specs; override a method to change what Dagster sees."""
 
-from collections.abc import Mapping, Sequence
+# Dagster's own annotations leave type parameters open.
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import dagster as dg
 
@@ -22,7 +25,10 @@ from dagster_project.manifest import (
     TimeWindowFreshness,
 )
 
-_TIME_PARTITIONS: Mapping[str, type[dg.TimeWindowPartitionsDefinition]] = {
+# Conditions are for assets or checks; which, Dagster's annotations do not say in one way.
+Automation: TypeAlias = dg.AutomationCondition[Any]
+
+_TIME_PARTITIONS: Mapping[str, Callable[..., dg.PartitionsDefinition[str]]] = {
     "hourly": dg.HourlyPartitionsDefinition,
     "daily": dg.DailyPartitionsDefinition,
     "weekly": dg.WeeklyPartitionsDefinition,
@@ -91,7 +97,7 @@ class TypeScriptAssetsTranslator:
             )
         return metadata
 
-    def get_automation_condition(self, asset: ManifestAsset) -> dg.AutomationCondition[dg.AssetKey] | None:
+    def get_automation_condition(self, asset: ManifestAsset) -> Automation | None:
         """Return when Dagster should materialize an asset by itself."""
         by_time = isinstance(asset.partitions, TimePartitions)
         match asset.automation:
@@ -165,20 +171,21 @@ def _constraints(nullable: bool, unique: bool) -> dg.TableColumnConstraints:
 
 
 @cache
-def _when_data_changed(by_time: bool) -> dg.AutomationCondition[dg.AssetKey]:
+def _when_data_changed(by_time: bool) -> Automation:
     """Like ``eager()``, but asleep when an upstream was materialized with the same data as before."""
-    condition = dg.AutomationCondition.eager().replace("newly_updated", dg.AutomationCondition.data_version_changed())
+    condition: Any = dg.AutomationCondition.eager()
+    condition = condition.replace("newly_updated", dg.AutomationCondition.data_version_changed())
     # It would otherwise ask only for the latest partition, and late data would never get through.
     return condition.without(dg.AutomationCondition.in_latest_time_window()) if by_time else condition
 
 
 @cache
-def _on_cron(cron: str, timezone: str) -> dg.AutomationCondition[dg.AssetKey]:
+def _on_cron(cron: str, timezone: str) -> Automation:
     return dg.AutomationCondition.on_cron(cron, timezone)
 
 
 @cache
-def _on_missing() -> dg.AutomationCondition[dg.AssetKey]:
+def _on_missing() -> Automation:
     return dg.AutomationCondition.on_missing()
 
 
