@@ -40,7 +40,8 @@ SELECT
   purchases.pieces,
   purchases.revenue,
   purchases.discount,
-  CAST(purchases.revenue / purchases.baskets AS DECIMAL(12, 2)) AS revenue_per_basket,
+  -- A quotient is a DOUBLE, which falls short of some halves of a cent: to nine digits first, then the halves round up.
+  CAST(CAST(purchases.revenue / purchases.baskets AS DECIMAL(18, 9)) AS DECIMAL(12, 2)) AS revenue_per_basket,
   favourite_departments.department AS favourite_department
 FROM purchases
 LEFT JOIN favourite_departments USING (user_id)

@@ -75,7 +75,16 @@ describe("user_metrics", () => {
     ]);
   });
 
-  test("of two favourite departments the first in the alphabet is named, so that the same data gives the same table", async () => {
+  test("an average that ends on half a cent rounds up, though 4.185 has no exact floating-point number", async () => {
+    const cleaned_events = events(
+      "(1, 10, 300, '2017-03-01 12:00:00+00', 'DELI', 1, 8.37, 0)",
+      "(1, 11, 300, '2017-03-01 12:00:00+00', 'DELI', 1, 0.00, 0)",
+    );
+    const [user] = await runSql("retail/user_metrics.sql", { cleaned_events, demographics });
+    expect(user).toMatchObject({ revenue_per_basket: "4.19" });
+  });
+
+  test("of equal favourite departments the first in the alphabet is named, so that the same data gives the same table", async () => {
     const lines = ["'SALAD'", "'DELI'", "'MEAT'"].map(
       (department, index) => `(1, ${index}, 300, '2017-03-01 12:00:00+00', ${department}, 1, 5.00, 0)`,
     );

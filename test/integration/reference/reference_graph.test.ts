@@ -1,0 +1,247 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type PosApi, startPosApi } from "../../../resources/pos_api/server.ts";
+import { type FaultyProxy, FAULTS, faultyProxy } from "./faulty_proxy.ts";
+
+// One run of the whole graph at full size, through an API that spoils some of its answers; then questions about what
+// came of it, each answered a second time from the Parquet files, by SQL that shares nothing with that of the assets.
+
+const DATA = "data/completejourney";
+const TABLES = [
+  "raw_events",
+  "transactions",
+  "products",
+  "demographics",
+  "cleaned_events",
+  "user_metrics",
+  "dashboard_data",
+  "revenue_by_store_daily",
+];
+
+let folder: string;
+let api: PosApi;
+let proxy: FaultyProxy;
+let ran: Ran;
+let instance: DuckDBInstance | undefined;
+let connection: DuckDBConnection;
+
+interface Ran {
+  readonly exitCode: number | null;
+  readonly stderr: string;
+}
+
+async function run(apiUrl: string, ...tables: readonly string[]): Promise<Ran> {
+  const child = spawn(process.execPath, ["runtime/main.ts", ...tables.map((table) => `retail/${table}`)], {
+    env: { ...process.env, DUCKDB_PATH: join(folder, "warehouse.duckdb"), POS_API_URL: apiUrl },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  const [exitCode] = (await once(child, "close")) as [number | null];
+  return { exitCode, stderr };
+}
+
+async function open(): Promise<void> {
+  instance = await DuckDBInstance.create(":memory:");
+  connection = await instance.connect();
+  await connection.run(`SET TimeZone = 'UTC'; ATTACH '${join(folder, "warehouse.duckdb")}' AS w (READ_ONLY)`);
+  for (const name of ["transactions", "products", "demographics"]) {
+    await connection.run(`CREATE VIEW ${name} AS FROM read_parquet('${DATA}/${name}.parquet')`);
+  }
+}
+
+function close(): void {
+  if (instance === undefined) return;
+  connection.closeSync();
+  instance.closeSync();
+}
+
+async function ask(sql: string): Promise<Record<string, unknown>[]> {
+  return (await connection.runAndReadAll(sql)).getRowObjectsJson();
+}
+
+/** Expects two queries to return the same rows, whatever their order. */
+async function expectSame(left: string, right: string): Promise<void> {
+  await connection.run(`CREATE OR REPLACE TEMP TABLE l AS ${left}; CREATE OR REPLACE TEMP TABLE r AS ${right}`);
+  const [result] = await ask(`
+    SELECT
+      (SELECT count(*) FROM l) AS left_rows,
+      (SELECT count(*) FROM r) AS right_rows,
+      (SELECT count(*) FROM (FROM l EXCEPT ALL FROM r)) AS only_left,
+      (SELECT count(*) FROM (FROM r EXCEPT ALL FROM l)) AS only_right`);
+  expect(result).toEqual({
+    left_rows: result?.["right_rows"],
+    right_rows: result?.["left_rows"],
+    only_left: "0",
+    only_right: "0",
+  });
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "reference-"));
+  api = await startPosApi({ parquetPath: `${DATA}/transactions.parquet` });
+  const faults = Object.values(FAULTS);
+  // First each fault hits one page, then, in the second round, also the first retry of another one.
+  proxy = await faultyProxy(api.url, (count) => {
+    const [turn, rest] = [Math.floor(count / 9) - 1, count % 9];
+    return rest === 0 || (rest === 1 && turn >= faults.length) ? faults[turn % faults.length] : undefined;
+  });
+  ran = await run(proxy.url, ...TABLES);
+  if (ran.exitCode === 0) await open();
+}, 300_000);
+
+afterAll(async () => {
+  close();
+  await proxy[Symbol.asyncDispose]();
+  await api.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe("the whole graph, over an API that fails now and then", () => {
+  test("is published, each fault having been met and logged", () => {
+    expect(ran.stderr).toContain("retail/dashboard_data");
+    expect(ran.exitCode).toBe(0);
+    expect(proxy.requests).toBeGreaterThan(147 + Object.keys(FAULTS).length);
+    for (const said of ["answered 500: out of paper", "answered 429", "is not JSON", "leads back to an earlier page"]) {
+      expect(ran.stderr).toContain(said);
+    }
+  });
+
+  test.each([
+    ["raw_events", "1469307"],
+    ["transactions", "1469307"],
+    ["products", "92331"],
+    ["demographics", "801"],
+    ["cleaned_events", "1460438"],
+    ["user_metrics", "2469"],
+    ["dashboard_data", "63"],
+    ["revenue_by_store_daily", "38410"],
+  ])("%s has %s rows", async (table, rows) => {
+    expect(await ask(`SELECT count(*) AS n FROM w.retail.${table}`)).toEqual([{ n: rows }]);
+  });
+
+  const cents = (column: string): string => `CAST(round(${column} * 100) AS BIGINT)`;
+
+  test("raw_events holds every line of the file once, with its time and its money", async () => {
+    await expectSame(
+      `SELECT event_id, user_id::BIGINT, store_id::BIGINT, quantity::BIGINT, occurred_at, (revenue * 100)::BIGINT,
+         (retail_discount * 100)::BIGINT, (coupon_discount * 100)::BIGINT, (coupon_match_discount * 100)::BIGINT
+       FROM w.retail.raw_events`,
+      `SELECT concat(basket_id, '-', product_id), household_id, store_id, quantity,
+         timezone('UTC', transaction_timestamp), ${cents("sales_value")}, ${cents("retail_disc")},
+         ${cents("coupon_disc")}, ${cents("coupon_match_disc")}
+       FROM transactions`,
+    );
+  });
+
+  test("transactions holds every line of the file once, with its time and its money", async () => {
+    await expectSame(
+      `SELECT basket_id, product_id::BIGINT, household_id::BIGINT, store_id::BIGINT, quantity::BIGINT, sold_at,
+         (sales_value * 100)::BIGINT, (retail_discount * 100)::BIGINT
+       FROM w.retail.transactions`,
+      `SELECT basket_id, product_id, household_id, store_id, quantity,
+         timezone('UTC', transaction_timestamp), ${cents("sales_value")}, ${cents("retail_disc")}
+       FROM transactions`,
+    );
+  });
+
+  test("products and demographics are the files, column by column", async () => {
+    for (const [table, id] of [
+      ["products", "product_id"],
+      ["demographics", "household_id"],
+    ] as const) {
+      const rest = `* EXCLUDE (${table === "products" ? "product_id, manufacturer_id" : "household_id"})`;
+      await expectSame(`SELECT ${id}::BIGINT, ${rest} FROM w.retail.${table}`, `SELECT ${id}, ${rest} FROM ${table}`);
+    }
+  });
+
+  test("cleaned_events keeps the lines on which something was sold, and the money on them", async () => {
+    await expectSame(
+      `SELECT event_id, department, (revenue * 100)::BIGINT, (discount * 100)::BIGINT,
+         CASE WHEN fuel_gallons IS NULL THEN quantity ELSE (fuel_gallons * 1000)::BIGINT END
+       FROM w.retail.cleaned_events`,
+      `SELECT concat(basket_id, '-', product_id), (SELECT p.department FROM products p WHERE p.product_id = t.product_id),
+         ${cents("sales_value")}, ${cents("retail_disc")} + ${cents("coupon_disc")} + ${cents("coupon_match_disc")}, quantity
+       FROM transactions t WHERE quantity <> 0`,
+    );
+    expect(await ask("SELECT sum(revenue) AS revenue, sum(discount) AS discount FROM w.retail.cleaned_events")).toEqual(
+      [{ revenue: "4596027.06", discount: "816007.06" }],
+    );
+  });
+
+  test("fuel, and fuel alone, is taken as measured", async () => {
+    const [fuel] = await ask(`
+      SELECT count(*) AS n, sum(fuel_gallons) AS gallons, bool_and(quantity = 1) AS one_piece
+      FROM w.retail.cleaned_events WHERE fuel_gallons IS NOT NULL`);
+    const [direct] = await ask(`
+      SELECT count(*) AS n, CAST(sum(quantity) / 1000 AS DECIMAL(38, 3)) AS gallons
+      FROM transactions
+      WHERE quantity > 100 AND product_id IN (SELECT product_id FROM products WHERE starts_with(product_type, 'GASOLINE'))`);
+    expect(fuel).toEqual({ ...direct, one_piece: true });
+    const [rest] = await ask("SELECT max(quantity) AS most FROM w.retail.cleaned_events WHERE fuel_gallons IS NULL");
+    expect(rest).toEqual({ most: 144 });
+  });
+
+  test("user_metrics says of each household what its lines say", async () => {
+    await expectSame(
+      `SELECT user_id::BIGINT, age, income, first_seen_at, last_seen_at, baskets, stores, (revenue * 100)::BIGINT,
+         (revenue_per_basket * 100)::BIGINT
+       FROM w.retail.user_metrics`,
+      `WITH sold AS (SELECT *, ${cents("sales_value")} AS value FROM transactions WHERE quantity > 0)
+       SELECT h.household_id, d.age, d.income,
+         timezone('UTC', h.first_at), timezone('UTC', h.last_at), h.baskets, h.stores, h.value,
+         (2 * h.value + h.baskets) // (2 * h.baskets)
+       FROM (
+         SELECT household_id, min(transaction_timestamp) AS first_at, max(transaction_timestamp) AS last_at,
+           len(list_distinct(list(basket_id)))::BIGINT AS baskets, len(list_distinct(list(store_id)))::BIGINT AS stores,
+           sum(value)::BIGINT AS value
+         FROM sold GROUP BY household_id
+       ) AS h
+       LEFT JOIN demographics AS d ON d.household_id = h.household_id`,
+    );
+  });
+
+  test("dashboard_data adds up to all households and all revenue", async () => {
+    const [total] = await ask(`
+      SELECT sum(households) AS households, sum(baskets) AS baskets, sum(revenue) AS revenue,
+        round(sum(revenue_share), 9) AS share
+      FROM w.retail.dashboard_data`);
+    const [direct] = await ask(`
+      SELECT count(DISTINCT household_id) AS households, count(DISTINCT basket_id) AS baskets,
+        CAST(sum(${cents("sales_value")}) / 100 AS DECIMAL(38, 2)) AS revenue, 1.0::DOUBLE AS share
+      FROM transactions WHERE quantity > 0`);
+    expect(total).toMatchObject({ households: direct?.["households"], revenue: direct?.["revenue"], share: 1 });
+    expect(total).toMatchObject({ baskets: direct?.["baskets"] });
+  });
+
+  test("revenue_by_store_daily is the file's, on the clock by which the chain counts its weeks", async () => {
+    await expectSame(
+      "SELECT store_id::BIGINT, day, baskets, (revenue * 100)::BIGINT FROM w.retail.revenue_by_store_daily",
+      `SELECT store_id, CAST(timezone('America/New_York', timezone('UTC', transaction_timestamp)) AS DATE),
+         count(DISTINCT basket_id), sum(${cents("sales_value")})::BIGINT
+       FROM transactions GROUP BY ALL`,
+    );
+    // Week 1 is Sunday, 1 January; the others begin on Mondays.
+    const [other] = await ask(`
+      SELECT count(*) AS n FROM transactions
+      WHERE week <> 1 + (CAST(timezone('America/New_York', timezone('UTC', transaction_timestamp)) AS DATE)
+        - DATE '2016-12-26') // 7`);
+    expect(other).toEqual({ n: "0" });
+  });
+});
+
+test("an API that breaks down for good fails the asset with the reason, and leaves the table as it was", async () => {
+  close();
+  await using broken = await faultyProxy(api.url, (count) => (count > 3 ? FAULTS["500"] : undefined));
+  const { exitCode, stderr } = await run(broken.url, "raw_events", "cleaned_events");
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain("answered 500: out of paper. Gave up after 5 attempts");
+  expect(broken.requests).toBe(3 + 5);
+  await open();
+  expect(await ask("SELECT count(*) AS n FROM w.retail.raw_events")).toEqual([{ n: "1469307" }]);
+});
