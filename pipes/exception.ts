@@ -13,17 +13,25 @@ export function describeException(thrown: unknown, redact?: Redact): PipesExcept
   return describe(thrown, redact ?? ((text) => text), MAX_CHAIN, new Set());
 }
 
-/** The JSON text of an exception in at most `maxBytes`: the ends of long messages and stacks are left out. */
+/**
+ * The JSON text of an exception in at most `maxBytes`: the ends of long messages, stacks and chains
+ * are left out. It always fits, because without it nobody learns that the process has ended.
+ */
 export function exceptionText(exception: PipesException, maxBytes: number): string {
-  let limit = 64_000;
-  for (;;) {
-    const text = jsonText(limit === 64_000 ? exception : cut(exception, limit), {
-      method: "close",
-      parameter: "exception",
-    });
-    if (text.length <= maxBytes || limit < 100) return text;
-    limit = Math.floor(limit / 2);
+  for (let limit = 64_000, chain = MAX_CHAIN; chain > 0; limit /= 2) {
+    const text = jsonText(cut(exception, Math.max(limit, 200), chain), { method: "close", parameter: "exception" });
+    if (text.length <= maxBytes) return text;
+    if (limit <= 200) chain = Math.floor(chain / 2);
   }
+  const { name, message } = exception;
+  const short = {
+    name: name && fitText(name, 200),
+    message: fitText(message, 200),
+    stack: [],
+    cause: null,
+    context: null,
+  };
+  return jsonText(short, { method: "close", parameter: "exception" });
 }
 
 function describe(thrown: unknown, redact: Redact, left: number, seen: Set<unknown>): PipesException {
@@ -104,15 +112,17 @@ function safeText(value: unknown): string {
   }
 }
 
-function cut(exception: PipesException, limit: number): PipesException {
-  const lines = Math.max(5, Math.floor(limit / 300));
-  const stack = exception.stack.slice(0, lines).map((line) => fitText(line, Math.max(200, Math.floor(limit / 10))));
+function cut(exception: PipesException, limit: number, chain: number): PipesException {
+  const lines = Math.max(2, Math.floor(limit / 300));
+  const stack = exception.stack.slice(0, lines).map((line) => fitText(line, Math.max(200, limit / 10)));
   const missing = exception.stack.length - stack.length;
+  const inner = (error: PipesException | null): PipesException | null =>
+    error !== null && chain > 1 ? cut(error, Math.max(limit / 2, 200), chain - 1) : null;
   return {
     message: fitText(exception.message, limit),
     stack: missing > 0 ? [...stack, `    … and ${missing} more lines\n`] : stack,
     name: exception.name === null ? null : fitText(exception.name, 1_000),
-    cause: exception.cause && cut(exception.cause, Math.floor(limit / 2)),
-    context: exception.context && cut(exception.context, Math.floor(limit / 2)),
+    cause: inner(exception.cause),
+    context: inner(exception.context),
   };
 }

@@ -32,7 +32,8 @@ export function guard(context: Guarded): void {
   open.add(context);
   if (context.mode === "async" && realExit === undefined) {
     process.on("uncaughtException", onUncaught);
-    realExit = process.exit.bind(process);
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- put back as it was, and always called on process
+    realExit = process.exit;
     process.exit = exitAfterDelivery;
   }
 }
@@ -90,7 +91,7 @@ function onUncaught(error: Error): void {
   if (isEnding || process.listenerCount("uncaughtException") > 1) return;
   console.error(error);
   void deliver(error).then(() => {
-    realExit?.(1);
+    realExit?.call(process, 1);
   });
 }
 
@@ -120,7 +121,7 @@ function exitAfterDelivery(code?: number | string | null): never {
   const error = reason?.error ?? exitError(wanted);
   if (!isEnding)
     void deliver(error).then(() => {
-      realExit?.(wanted === 0 ? 1 : wanted);
+      realExit?.call(process, wanted === 0 ? 1 : wanted);
     });
   // `process.exit` never returns, and its callers rely on that.
   throw error;

@@ -11,6 +11,9 @@ const NOTE_BYTES = 6_000;
 /** A value cut to less than this tells nobody anything. */
 const SMALLEST_CUT_BYTES = 64;
 
+/** Values up to this size are not cut however many there are; the last ones are left out instead. */
+const SMALL_BYTES = 256;
+
 /** Types whose value still means something when its end is missing. */
 const CUTTABLE_TEXT: ReadonlySet<string> = new Set(["text", "md", "__infer__"]);
 
@@ -31,9 +34,12 @@ export function fitMetadata(entries: readonly WrittenEntry[], maxBytes: number):
   if (total <= maxBytes) return { text: whole.join(","), shortened: false };
 
   const room = Math.max(0, maxBytes - NOTE_BYTES);
-  const share = fairShare(
-    whole.map((text) => text.length + 1),
-    room,
+  const share = Math.max(
+    SMALL_BYTES,
+    fairShare(
+      whole.map((text) => text.length + 1),
+      room,
+    ),
   );
   const kept: string[] = [];
   const changes: string[] = [];
@@ -55,8 +61,8 @@ export function fitMetadata(entries: readonly WrittenEntry[], maxBytes: number):
 
 /** The longest beginning of `text`, with a note at its end, whose JSON text has at most `maxBytes`. */
 export function fitText(text: string, maxBytes: number): string {
-  if (stringText(text).length <= maxBytes) return text;
-  let keep = text.length;
+  if (text.length <= maxBytes && stringText(text).length <= maxBytes) return text;
+  let keep = Math.min(text.length, maxBytes);
   for (;;) {
     const shown = `${text.slice(0, keep)}… [shortened: the first ${keep} of ${text.length} characters]`;
     const size = stringText(shown).length;

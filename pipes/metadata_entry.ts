@@ -9,7 +9,7 @@ export interface JsonObject {
 /** `T` where it has a JSON form, `never` where it has none; lets interfaces through, which `JsonValue` does not. */
 export type Jsonable<T> = unknown extends T
   ? T
-  : T extends string | number | bigint | boolean | null | undefined
+  : T extends JsonValue | undefined
     ? T
     : T extends { toJSON(): unknown }
       ? T

@@ -25,7 +25,7 @@ export interface OpenPipesOptions<Channel extends PipesMessageChannel = PipesMes
   readonly messageWriter?: PipesMessageWriter<Channel>;
   /** Masks secrets in log lines, errors, metadata values and custom messages on their way out. */
   readonly redact?: Redact | undefined;
-  /** Longest message in bytes. @default 1_000_000 */
+  /** Longest message in bytes, as the reader can take it. @default 250_000 */
   readonly maxMessageBytes?: number | undefined;
   /** Whether the context is closed with the reason when the process ends before. @default true */
   readonly guardExit?: boolean;

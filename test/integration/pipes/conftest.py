@@ -1,9 +1,11 @@
 """A real Dagster step around a Node process, and what came of it."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +59,7 @@ class S3Injector(PipesContextInjector):
         self._bucket = bucket
 
     @contextmanager
-    def inject_context(self, context_data: Any) -> Iterator[Mapping[str, Any]]:
+    def inject_context(self, context_data: Any) -> Generator[Mapping[str, Any]]:
         key = f"context-{uuid4()}"
         self._client.put_object(Bucket=self._bucket, Key=key, Body=json.dumps(context_data).encode(), ACL="public-read")
         yield {"bucket": self._bucket, "key": key}
@@ -78,7 +80,7 @@ class S3Reader(PipesBlobStoreMessageReader):
         return True
 
     @contextmanager
-    def get_params(self) -> Iterator[Mapping[str, Any]]:
+    def get_params(self) -> Generator[Mapping[str, Any]]:
         yield {"bucket": self._bucket, "key_prefix": f"messages-{uuid4()}"}
 
     def download_messages_chunk(self, index: int, params: Mapping[str, Any]) -> str | None:
@@ -102,7 +104,7 @@ class StreamReader(PipesMessageReader):
         self.other_lines: list[str] = []
 
     @contextmanager
-    def read_messages(self, handler: PipesMessageHandler) -> Iterator[Mapping[str, Any]]:
+    def read_messages(self, handler: PipesMessageHandler) -> Generator[Mapping[str, Any]]:
         self.handler = handler
         yield self._params
 
@@ -132,7 +134,7 @@ def s3_endpoint() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def s3(s3_endpoint: str) -> Any:
-    client: Any = boto3.client(  # pyright: ignore[reportUnknownMemberType]
+    client: Any = boto3.client(
         "s3",
         endpoint_url=s3_endpoint,
         region_name="us-east-1",

@@ -1,5 +1,7 @@
 """The promises that any implementation of Dagster Pipes keeps, each over every channel it is made for."""
 
+# pyright: reportUnknownMemberType=false
+
 from typing import Any
 
 import dagster as dg
