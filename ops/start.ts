@@ -79,7 +79,10 @@ async function start({ once, port }: Options): Promise<number> {
   }
   console.log("Building the manifest of the assets");
   const manifest = await run(process.execPath, ["runtime/manifest.ts"], { show: true });
-  if (manifest.code !== 0) return 1;
+  if (manifest.code !== 0) {
+    console.error("Nothing was run: the faults above come first.");
+    return 1;
+  }
 
   const env = environment();
   const api = await startPosApi(env);
@@ -135,7 +138,7 @@ function environment(): NodeJS.ProcessEnv {
 async function startPosApi(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   let found: (url: string) => void = () => undefined;
   const address = new Promise<string>((resolve) => (found = resolve));
-  const api = startGuarded("pos_api", [process.execPath, "resources/pos_api/main.ts", "--port", "0"], {
+  const api = startGuarded("pos_api", [process.execPath, path.resolve("resources/pos_api/main.ts"), "--port", "0"], {
     env,
     onLine: (line) => {
       const url = /"url":\s*"([^"]+)"/.exec(line)?.[1];
