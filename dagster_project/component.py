@@ -3,8 +3,6 @@
 # Dagster's own annotations leave type parameters open.
 # pyright: reportUnknownMemberType=false
 
-import logging
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,13 +18,11 @@ from dagster.components.resolved.core_models import (
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
 from dagster_project.executor import EXCLUSIVE_TAG
-from dagster_project.faults import FaultyDeclarationsError, placeholders
+from dagster_project.faults import OpNames, placeholders, refusals, report
 from dagster_project.launcher import NodeLauncher, StepResult
-from dagster_project.manifest import Manifest, ManifestAsset
+from dagster_project.manifest import Key, Manifest, ManifestAsset
 from dagster_project.refresh import load_manifest
 from dagster_project.translator import TypeScriptAssetsTranslator, rename_deps
-
-logger = logging.getLogger("dagster_project")
 
 AUTOMATION_INTERVAL_SECONDS = 10
 
@@ -103,31 +99,33 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
     def build_project_defs(self, project_dir: Path, name: str = "typescript") -> dg.Definitions:
         """Build the definitions of a project without a component folder around it."""
         manifest = self.get_manifest(project_dir)
-        _report_faults(manifest)
         with warnings.catch_warnings():
-            # Code references, freshness and checks by partition; users can do nothing about the notices.
+            # Code references, freshness and the like; users can do nothing about the notices.
             warnings.simplefilter("ignore", dg.BetaWarning)
             warnings.simplefilter("ignore", dg.PreviewWarning)
             return self._defs(manifest, project_dir, name)
 
     def _defs(self, manifest: Manifest, project_dir: Path, name: str) -> dg.Definitions:
         translator = self.get_translator(project_dir)
-        specs = self._specs(manifest, translator)
         launcher = self.get_launcher(project_dir)
-        names = _OpNames()
-        assets = [
-            self._asset(asset, spec, translator, launcher, names.of(asset.name))
-            for asset, spec in zip(manifest.assets, specs, strict=True)
-        ]
-        taken = {spec.key for spec in specs}
-        assets.extend(placeholders(manifest, translator, taken, names.of))
-        automated = [spec.key for spec in specs if spec.automation_condition is not None]
+        op_names = OpNames()
+        faults = list(manifest.faults)
+        specs: dict[Key, dg.AssetSpec] = {}
+        assets: list[dg.AssetsDefinition] = []
+        for asset in manifest.assets:
+            with refusals(asset, faults):
+                specs[asset.key] = self.get_asset_spec(asset, translator)
+        renamed = {translator.get_asset_key(key): spec.key for key, spec in specs.items()}
+        for asset in manifest.assets:
+            with refusals(asset, faults):
+                if asset.key in specs:
+                    spec = rename_deps(specs[asset.key], renamed)
+                    assets.append(self._asset(asset, spec, translator, launcher, op_names.of(asset.name)))
+        report(faults)
+        built = {asset.key for asset in assets}
+        assets.extend(placeholders(faults, translator, built, op_names.of))
+        automated = [spec.key for spec in specs.values() if spec.automation_condition is not None and spec.key in built]
         return dg.Definitions(assets=assets, sensors=_sensors(name, automated))
-
-    def _specs(self, manifest: Manifest, translator: TypeScriptAssetsTranslator) -> list[dg.AssetSpec]:
-        specs = [self.get_asset_spec(asset, translator) for asset in manifest.assets]
-        before = [translator.get_asset_key(asset.key) for asset in manifest.assets]
-        return rename_deps(specs, {old: spec.key for old, spec in zip(before, specs, strict=True)})
 
     def _asset(
         self,
@@ -158,22 +156,6 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
         return step
 
 
-class _OpNames:
-    """Names for ops; ``a/b__c`` and ``a__b/c`` must not get the same."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def of(self, name: str) -> str:
-        base = name.replace("/", "__")
-        candidate, number = base, 1
-        while candidate in self._taken:
-            number += 1
-            candidate = f"{base}_{number}"
-        self._taken.add(candidate)
-        return candidate
-
-
 def _sensors(name: str, keys: Sequence[dg.AssetKey]) -> list[dg.SensorDefinition]:
     if not keys:
         return []
@@ -184,12 +166,3 @@ def _sensors(name: str, keys: Sequence[dg.AssetKey]) -> list[dg.SensorDefinition
         minimum_interval_seconds=AUTOMATION_INTERVAL_SECONDS,
     )
     return [sensor]
-
-
-def _report_faults(manifest: Manifest) -> None:
-    if not manifest.faults:
-        return
-    if os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"):
-        raise FaultyDeclarationsError(manifest.faults)
-    for fault in manifest.faults:
-        logger.warning("%s", fault)

@@ -43,7 +43,7 @@ def _may_have_published(context: dg.AssetExecutionContext, root_run_id: str) -> 
     A retry, or a re-execution of a run family in which nobody reported this asset (for these partitions). When an
     earlier run of the family did report it, the person who selected it again wants it computed again.
     """
-    if context.retry_number == 0 and root_run_id == context.run_id:
+    if context.retry_number == 0 and root_run_id == context.run.run_id:
         return False
     instance = context.instance
     root = instance.get_run_record_by_id(root_run_id)

@@ -1,13 +1,19 @@
 """Faulty declarations, made visible in Dagster without breaking the others."""
 
+import logging
+import os
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 import dagster as dg
+from dagster_shared.check import CheckError
 
-from dagster_project.manifest import Key, Manifest, ManifestFault
+from dagster_project.manifest import Key, ManifestAsset, ManifestFault
 from dagster_project.translator import TypeScriptAssetsTranslator
+
+logger = logging.getLogger("dagster_project")
 
 _ROOTS = ("assets", "sql")
 
@@ -21,15 +27,53 @@ class FaultyDeclarationsError(Exception):
         super().__init__("\n".join(["the TypeScript assets have faults:", *(f"  {fault}" for fault in faults)]))
 
 
+@contextmanager
+def refusals(asset: ManifestAsset, faults: list[ManifestFault]) -> Generator[None]:
+    """Turn what Dagster refuses in a declaration, such as an owner that is no address, into a fault of that asset."""
+    try:
+        yield
+    except (dg.DagsterError, CheckError) as error:
+        source = asset.sources[0]
+        faults.append(
+            ManifestFault("refused_by_dagster", asset.key, source.file, source.line, f"Dagster refuses it: {error}")
+        )
+
+
+def report(faults: Sequence[ManifestFault]) -> None:
+    """Log the faults where definitions are loaded; raise them where definitions are validated."""
+    if faults and os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"):
+        raise FaultyDeclarationsError(faults)
+    for fault in faults:
+        logger.warning("%s", fault)
+
+
+class OpNames:
+    """Names for ops; ``a/b__c`` and ``a__b/c`` must not get the same."""
+
+    def __init__(self) -> None:
+        """Start with no name taken."""
+        self._taken: set[str] = set()
+
+    def of(self, name: str) -> str:
+        """Return a free name for an asset's op."""
+        base = name.replace("/", "__")
+        candidate, number = base, 1
+        while candidate in self._taken:
+            number += 1
+            candidate = f"{base}_{number}"
+        self._taken.add(candidate)
+        return candidate
+
+
 def placeholders(
-    manifest: Manifest,
+    faults: Sequence[ManifestFault],
     translator: TypeScriptAssetsTranslator,
     taken: Collection[dg.AssetKey],
     op_name: Callable[[str], str],
 ) -> list[dg.AssetsDefinition]:
     """Return an asset for each faulty one (or faulty file), which shows the messages and fails with them."""
     by_key: dict[dg.AssetKey, list[ManifestFault]] = {}
-    for fault in manifest.faults:
+    for fault in faults:
         key = translator.get_asset_key(fault.asset or _key_of_file(fault.file))
         if key in taken:
             # For example a duplicate: the first declaration is good, the second is not.

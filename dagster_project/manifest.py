@@ -9,7 +9,7 @@ that the types refuse is checked against the schema, whose messages are better. 
 # pyright: reportUnknownMemberType=false
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -212,7 +212,7 @@ class ManifestFault:
 class Manifest:
     """Everything that the TypeScript side says about a project."""
 
-    version: Literal[1]
+    version: Annotated[int, Field(ge=1, le=1)]
     source_digest: str
     assets: tuple[ManifestAsset, ...]
     faults: tuple[ManifestFault, ...]
@@ -280,9 +280,19 @@ def _faults_by_schema(content: bytes) -> list[str]:
     for error in validator.iter_errors(document):
         closest = error
         while closest.context:
-            closest = min(closest.context, key=relevance)
+            closest = min(_of_meant_branch(closest.context), key=relevance)
         faults.append(f"{_path_text(closest.absolute_path)}: {_shortened(closest.message)}")
     return faults
+
+
+def _of_meant_branch(errors: Sequence[Any]) -> Sequence[Any]:
+    """Of the errors of all branches of a union, return those of the branch whose kind was named."""
+    others = {
+        error.relative_schema_path[0]
+        for error in errors
+        if error.validator == "type" or (error.relative_path and error.relative_path[-1] == "kind")
+    }
+    return [error for error in errors if error.relative_schema_path[0] not in others] or errors
 
 
 def _path_text(path: Any) -> str:

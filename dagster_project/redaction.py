@@ -109,6 +109,6 @@ class StreamRedactor:
     def _redact_all_but(self, kept: int) -> bytes:
         # Redacted first and cut afterwards: a whole secret that reaches into the kept end must not be cut.
         clean = self._redactor.redact_bytes(self._held)
-        cut = len(clean) - kept
+        cut = max(len(clean) - kept, 0)
         self._held = clean[cut:]
         return clean[:cut]

@@ -3,7 +3,7 @@
 # Dagster's own annotations leave type parameters open.
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -60,7 +60,7 @@ class TypeScriptAssetsTranslator:
             metadata=self.get_metadata(asset),
             group_name=asset.group,
             code_version=asset.code_version,
-            owners=asset.owners,
+            owners=list(asset.owners),
             tags=asset.tags,
             kinds=set(asset.kinds),
             automation_condition=self.get_automation_condition(asset),
@@ -76,7 +76,6 @@ class TypeScriptAssetsTranslator:
             description=check.description,
             blocking=check.blocking,
             metadata={"kind": check.kind, "columns": list(check.columns), "severity": check.severity},
-            partitions_def=spec.partitions_def,
         )
 
     def get_metadata(self, asset: ManifestAsset) -> Mapping[str, Any]:
@@ -136,16 +135,13 @@ class TypeScriptAssetsTranslator:
         )
 
 
-def rename_deps(specs: Sequence[dg.AssetSpec], renamed: Mapping[dg.AssetKey, dg.AssetKey]) -> list[dg.AssetSpec]:
+def rename_deps(spec: dg.AssetSpec, renamed: Mapping[dg.AssetKey, dg.AssetKey]) -> dg.AssetSpec:
     """Let dependencies follow the assets that a translation has renamed."""
-    if all(old == new for old, new in renamed.items()):
-        return list(specs)
-    return [
-        spec.replace_attributes(
-            deps=[dep._replace(asset_key=renamed.get(dep.asset_key, dep.asset_key)) for dep in spec.deps]
-        )
-        for spec in specs
-    ]
+    if all(renamed.get(dep.asset_key, dep.asset_key) == dep.asset_key for dep in spec.deps):
+        return spec
+    return spec.replace_attributes(
+        deps=[dep._replace(asset_key=renamed.get(dep.asset_key, dep.asset_key)) for dep in spec.deps]
+    )
 
 
 def _column_schema(asset: ManifestAsset) -> dg.TableSchema:
@@ -198,7 +194,7 @@ def _fresh_within(fail_seconds: float, warn_seconds: float | None) -> dg.Freshne
 @cache
 def _partitions_def(partitions: Partitions) -> dg.PartitionsDefinition[str]:
     if isinstance(partitions, StaticPartitions):
-        return dg.StaticPartitionsDefinition(partitions.keys)
+        return dg.StaticPartitionsDefinition(list(partitions.keys))
     if isinstance(partitions, TimePartitions):
         return _TIME_PARTITIONS[partitions.kind](
             start_date=partitions.start, end_date=partitions.end, timezone=partitions.timezone
