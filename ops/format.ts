@@ -1,7 +1,12 @@
 // `npm run format`: writes what the format and lint steps of `npm run check` can repair.
 import { npmBin, onStop, pythonBin, run } from "./process.ts";
 
-onStop();
+const USAGE = `npm run format
+
+Writes what can be repaired by itself: ESLint and Ruff fixes, Prettier and Ruff layout.
+
+  --help    this text`;
+
 // One after the other: the linters may rewrite what the formatters then lay out.
 const commands: readonly (readonly [string, ...string[]])[] = [
   [npmBin("eslint"), "--fix", "."],
@@ -9,7 +14,12 @@ const commands: readonly (readonly [string, ...string[]])[] = [
   [pythonBin("ruff"), "check", "--fix", "--quiet", "."],
   [pythonBin("ruff"), "format", "--quiet", "."],
 ];
-for (const [command, ...args] of commands) {
-  const { code } = await run(command, args, { show: true });
-  if (code !== 0) process.exitCode = 1;
+if (process.argv.includes("--help")) {
+  console.log(USAGE);
+} else {
+  onStop();
+  for (const [command, ...args] of commands) {
+    const { code } = await run(command, args, { show: true });
+    if (code !== 0) process.exitCode = 1;
+  }
 }
