@@ -94,11 +94,11 @@ class Dagster:
         """Run a job of Python ops."""
         return self.execute(ReconstructableJob.for_file(str(FIXTURES / "executor_jobs.py"), name), **options)
 
-    def assets(self, *names: str, **options: Any) -> Run:
+    def assets(self, *names: str, location: str = "defs", **options: Any) -> Run:
         """Materialize assets of the project `bodies`."""
         keys = [dg.AssetKey(["bodies", name]) for name in names]
-        location = ReconstructableRepository.for_file(str(BODIES / "definitions.py"), "defs")
-        return self.execute(location.get_reconstructable_job("__ASSET_JOB"), asset_selection=keys, **options)
+        repository = ReconstructableRepository.for_file(str(BODIES / "definitions.py"), location)
+        return self.execute(repository.get_reconstructable_job("__ASSET_JOB"), asset_selection=keys, **options)
 
     def all_again(self, parent: Run) -> dict[str, Any]:
         """Options that re-execute a run whole."""

@@ -332,3 +332,9 @@ def test_what_dagster_refuses_in_one_declaration_is_a_fault_of_that_one(project:
     assert "fault" not in spec_of(defs, RAW).kinds
     assert "assets/retail/orders.ts:5: Dagster refuses it" in str(spec_of(defs).description)
     assert "nobody at all" in str(spec_of(defs).description)
+
+
+def test_the_options_of_the_component_are_described_for_editors() -> None:
+    schema = TypeScriptAssetsComponent.get_model_cls().model_json_schema()
+    assert {"project_dir", "translation", "op"} <= set(schema["properties"])
+    assert "relative to the Dagster project" in schema["properties"]["project_dir"]["description"]
