@@ -2,13 +2,14 @@ import type { z } from "zod";
 import type { Automation } from "./automation.ts";
 import type { Body } from "./body.ts";
 import type { Check } from "./check.ts";
+import type { PlainDate } from "./column.ts";
 import type { Column } from "./column_type.ts";
 import type { Duration } from "./duration.ts";
 import type { Fault, SourcePosition } from "./fault.ts";
 import type { Freshness } from "./freshness.ts";
-import type { Partitions } from "./partitions.ts";
+import type { DynamicPartitions, StaticPartitions, TimePartitions } from "./partitions.ts";
 import { register } from "./registry.ts";
-import { callerPosition } from "./source_position.ts";
+import { callerPositions, UNKNOWN_POSITION } from "./source_position.ts";
 import type { ColumnRef, TableRef } from "./sql.ts";
 import { validate } from "./validate.ts";
 
@@ -43,7 +44,11 @@ export interface AssetOptions<S extends Shape> {
   readonly columns?: z.ZodObject<S, z.core.$strict> | undefined;
   /** The columns that name one row. */
   readonly key?: readonly NoInfer<Name<S>>[] | undefined;
-  readonly partitions?: Partitions<NoInfer<NameOf<S, Date | string>>> | undefined;
+  readonly partitions?:
+    | TimePartitions<NoInfer<NameOf<S, Date | PlainDate>>>
+    | StaticPartitions<NoInfer<NameOf<S, string>>>
+    | DynamicPartitions<NoInfer<NameOf<S, string>>>
+    | undefined;
   readonly checks?: readonly Check<NoInfer<Name<S>>>[] | undefined;
   readonly freshness?: Freshness | undefined;
   readonly automation?: Automation | undefined;
@@ -76,7 +81,10 @@ export interface DefinedAsset {
   readonly options: AssetOptions<Shape>;
   /** Empty for a task. */
   readonly columns: readonly Column[];
+  /** Where it is defined. */
   readonly position: SourcePosition;
+  /** Everything on the stack of its definition, innermost first: a function may have defined it for a file. */
+  readonly callers: readonly SourcePosition[];
   readonly faults: readonly Fault[];
 }
 
@@ -99,12 +107,22 @@ export interface DefinedAsset {
  * ```
  */
 export function defineAsset<S extends Shape>(key: string, options: AssetOptions<S>): Asset<S> {
-  const position = callerPosition();
-  const erased = options as unknown as AssetOptions<Shape>;
-  const { columns, faults } = validate(key, erased, position);
-  register({ key, options: erased, columns, position, faults });
+  const callers = callerPositions();
+  const [position = UNKNOWN_POSITION] = callers;
+  const name = asText(key);
+  const read = validate(name, options as unknown as AssetOptions<Shape>, position);
+  register({ key: name, options: read.options, columns: read.columns, position, callers, faults: read.faults });
   const c = Object.fromEntries(
-    columns.map(({ name }): [string, ColumnRef] => [name, { kind: "column", assetKey: key, column: name }]),
+    read.columns.map((column): [string, ColumnRef] => [
+      column.name,
+      { kind: "column", assetKey: name, column: column.name },
+    ]),
   );
-  return { kind: "table", assetKey: key, columns: options.columns as Asset<S>["columns"], c: c as Asset<S>["c"] };
+  const columns = read.options.columns as Asset<S>["columns"];
+  return { kind: "table", assetKey: name, columns, c: c as Asset<S>["c"] };
+}
+
+/** From plain JavaScript, a key may be anything. */
+function asText(value: unknown): string {
+  return typeof value === "string" ? value : String(value);
 }

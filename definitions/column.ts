@@ -26,14 +26,25 @@ export type PlainDate = string & z.$brand<"date">;
  * @param scale Digits after the point, 0 to `precision`.
  */
 export function decimal(precision: number, scale: number): z.core.$ZodBranded<z.ZodString, "decimal"> {
-  const whole = precision - scale;
-  const fraction = scale === 0 ? "" : `(?:\\.\\d{1,${scale}})?`;
-  const pattern = new RegExp(`^-?${whole <= 0 ? "0?" : `\\d{1,${whole}}`}${fraction}$`);
   return z
     .string()
-    .regex(pattern, `expected DECIMAL(${precision}, ${scale}), such as ${(1.5).toFixed(scale)}`)
+    .regex(
+      decimalPattern(precision, scale),
+      `expected DECIMAL(${precision}, ${scale}): at most ${precision - scale} digits, then at most ${scale} after the point`,
+    )
     .brand<"decimal">()
     .meta({ store: { type: "decimal", precision, scale } });
+}
+
+/** Never throws: an impossible precision is a fault of the asset, which is reported with the others. */
+function decimalPattern(precision: number, scale: number): RegExp {
+  const whole = precision - scale;
+  if (!(whole >= 0 && scale >= 0)) return /^$/;
+  const fraction = scale === 0 ? "" : `(?:\\.\\d{1,${scale}})?`;
+  // Without whole digits there is still the zero before the point, and never just nothing.
+  return new RegExp(
+    whole === 0 ? `^-?(?:0${fraction}|\\.\\d{1,${Math.max(1, scale)}})$` : `^-?\\d{1,${whole}}${fraction}$`,
+  );
 }
 
 /**

@@ -27,31 +27,40 @@ const MAX_WRAPPERS = 20;
 /** PostgreSQL's limit on identifiers, the shortest among the stores; longer names would be cut silently. */
 const MAX_NAME_BYTES = 63;
 
+/** Types around another one that leave its store type as it is. */
+const WRAPPERS: ReadonlySet<string> = new Set(["nullable", "default", "prefault", "readonly"]);
+
 /** Reads a column's name, type, nullability and description off its zod type. */
 export function readColumn(name: string, schema: z.ZodType): ColumnResult {
-  if (name === "" || name.includes("\0") || Buffer.byteLength(name) > MAX_NAME_BYTES) {
-    return fail(`the column name must have 1 to ${MAX_NAME_BYTES} bytes and no NUL character`);
-  }
+  if (!isName(name)) return fail(`the column name must have 1 to ${MAX_NAME_BYTES} bytes and no NUL character`);
   let inner: z.core.$ZodType = schema;
   let nullable = false;
+  let json = false;
   let description: string | undefined;
   for (let depth = 0; depth < MAX_WRAPPERS; depth += 1) {
     description ??= (inner as z.ZodType).description;
-    const meta = (inner as z.ZodType).meta();
+    const store = (inner as z.ZodType).meta()?.store;
     const def = (inner as z.ZodType).def as z.core.$ZodTypeDef & { readonly innerType?: z.core.$ZodType };
-    if (def.type === "nullable" || def.type === "default" || def.type === "prefault" || def.type === "readonly") {
-      nullable ||= def.type === "nullable";
-      if (def.innerType === undefined) break;
+    if (def.type === "optional" || def.type === "nonoptional") {
+      return fail("a column is never absent from a row: write .nullable() instead of .optional()");
+    }
+    nullable ||= def.type === "nullable";
+    if (store !== undefined && store.type !== "json") return done(name, fromStore(store), nullable, description);
+    if (def.innerType !== undefined && WRAPPERS.has(def.type)) {
+      json ||= store !== undefined;
       inner = def.innerType;
       continue;
     }
-    if (def.type === "optional" || def.type === "nonoptional" || def.type === ("exactOptional" as string)) {
-      return fail("a column is never absent from a row: write .nullable() instead of .optional()");
-    }
-    if (meta?.store !== undefined) return done(name, fromStore(meta.store), nullable, description);
+    if (store !== undefined || json) return done(name, fromStore({ type: "json" }), nullable, description);
     return fromZod(name, inner as z.ZodType, nullable, description);
   }
   return fail("the type is wrapped too deeply to be a column");
+}
+
+/** `__proto__` cannot be a property of a row. Half a surrogate pair has no form in UTF-8. */
+function isName(name: string): boolean {
+  const bytes = Buffer.byteLength(name);
+  return bytes > 0 && bytes <= MAX_NAME_BYTES && !name.includes("\0") && name.isWellFormed() && name !== "__proto__";
 }
 
 function fromStore(store: NonNullable<z.core.GlobalMeta["store"]>): TypeAndValue | string {

@@ -38,13 +38,17 @@ export function renderSql(sql: Sql, dialect: Dialect): Statement {
         if (dialect.self === null) throw new TypeError("self stands for the staged rows: use it in checks only");
         return dialect.self;
       case "window":
-        if (dialect.window === null) throw new TypeError("window: the asset has no time partitions");
+        if (dialect.window === null) throw new TypeError("the SQL asks for a window, but this run has none");
         return bind(dialect.window[value.bound]);
       case "sql":
         return template(value);
+      default:
+        throw new TypeError(`the SQL holds a value that is neither a reference nor a plain value: ${String(value)}`);
     }
   };
   const template = ({ strings, values }: Sql): string =>
     strings.map((text, index) => (index === 0 ? text : one(values[index - 1] as SqlValue) + text)).join("");
-  return { text: template(sql).trim(), parameters };
+  // A semicolon at the end is a habit; it would end the statement that the text becomes a part of. Blank lines at the
+  // start stay, so that the engine counts lines as the file does.
+  return { text: template(sql).replace(/[\s;]+$/, ""), parameters };
 }

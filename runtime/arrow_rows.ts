@@ -44,26 +44,20 @@ function converter(column: Column | undefined, scale: number): (value: unknown) 
     case "int64":
       if (column.value === "bigint")
         return (value) => (typeof value === "number" && Number.isInteger(value) ? BigInt(value) : value);
-      return (value) => (typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value);
+      return safeNumber;
     case "timestamp":
-      return (value) => (typeof value === "number" || typeof value === "bigint" ? new Date(Number(value)) : value);
+      return toDate;
     case "date":
       return (value) => {
-        const day =
-          value instanceof Date
-            ? value
-            : typeof value === "number" || typeof value === "bigint"
-              ? new Date(Number(value))
-              : undefined;
-        return day === undefined ? value : day.toISOString().slice(0, 10);
+        const day = toDate(value);
+        return day instanceof Date && !Number.isNaN(day.getTime()) ? day.toISOString().slice(0, 10) : value;
       };
-    case "decimal":
-      return (value) => (value instanceof Uint32Array ? decimalText(value, scale) : value);
+    case "decimal": {
+      const kept = column.type.scale;
+      return (value) => (ArrayBuffer.isView(value) ? decimalText(value as Uint32Array, scale, kept) : value);
+    }
     case "json":
-      return (value) =>
-        typeof value === "object" && value !== null && "toJSON" in value
-          ? (value as { toJSON(): unknown }).toJSON()
-          : value;
+      return toJson;
     case "string":
     case "float64":
     case "boolean":
@@ -72,12 +66,37 @@ function converter(column: Column | undefined, scale: number): (value: unknown) 
   }
 }
 
-/** Arrow's decimals are 128 or 256 bits, two's complement, in little-endian words of 32. */
-function decimalText(words: Uint32Array, scale: number): string {
+/** A `bigint` that a `number` holds exactly, as that. */
+function safeNumber(value: unknown): unknown {
+  return typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value;
+}
+
+/** Arrow hands out every unit of time as milliseconds, with a fraction; a `Date` has none: cut down to the earlier one. */
+function toDate(value: unknown): unknown {
+  return typeof value === "number" || typeof value === "bigint" ? new Date(Math.floor(Number(value))) : value;
+}
+
+/** Structs, maps and lists as plain objects and arrays. */
+function toJson(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || value instanceof Date) return safeNumber(value);
+  const plain = "toJSON" in value && typeof value.toJSON === "function" ? (value.toJSON as () => unknown)() : value;
+  if (Array.isArray(plain)) return plain.map(toJson);
+  if (typeof plain !== "object" || plain === null) return plain;
+  return Object.fromEntries(Object.entries(plain).map(([name, inner]) => [name, toJson(inner)]));
+}
+
+/**
+ * Arrow's decimals are 128 or 256 bits, two's complement, in little-endian words of 32.
+ *
+ * @param kept Digits after the point that the contract has: zeros beyond them are left out.
+ */
+function decimalText(words: Uint32Array, scale: number, kept: number): string {
   let value = 0n;
   for (let index = words.length - 1; index >= 0; index -= 1) value = (value << 32n) | BigInt(words[index] ?? 0);
   value = BigInt.asIntN(words.length * 32, value);
-  const digits = (value < 0n ? -value : value).toString().padStart(scale + 1, "0");
-  const text = scale === 0 ? digits : `${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+  let digits = (value < 0n ? -value : value).toString().padStart(scale + 1, "0");
+  let places = scale;
+  for (; places > kept && digits.endsWith("0"); places -= 1) digits = digits.slice(0, -1);
+  const text = places <= 0 ? digits + "0".repeat(-places) : `${digits.slice(0, -places)}.${digits.slice(-places)}`;
   return value < 0n ? `-${text}` : text;
 }

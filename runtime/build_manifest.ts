@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { AssetOptions, Shape } from "../definitions/asset.ts";
 import { tryGetSeconds } from "../definitions/duration.ts";
@@ -14,13 +14,20 @@ import { DEFAULT_STORE, type ResolvedAsset, resolveAsset } from "./resolve.ts";
 /** A step that takes longer than this is stuck, unless its asset says otherwise. */
 const DEFAULT_TIMEOUT_SECONDS = 3_600;
 
-/** Reads all assets of a project, proves their SQL and describes them: sorted, without times, the same for the same sources. */
-export async function buildManifest(projectDir: string): Promise<Manifest> {
-  const { assets: defined, faults: fileFaults, files } = await loadAllAssets(projectDir);
+/**
+ * Reads all assets of a project, proves their SQL and describes them: sorted, without times, the same for the same
+ * sources.
+ *
+ * @param onImport Called with each file under `assets/` before it runs.
+ */
+export async function buildManifest(project: string, onImport?: (path: string) => void): Promise<Manifest> {
+  const projectDir = realpathSync(project);
+  const { assets: defined, faults: fileFaults, files } = await loadAllAssets(projectDir, onImport);
   const assetFiles = new Set(defined.map(({ position }) => position.file).filter((file) => files.has(file)));
   const resolved = defined.map((asset) => resolveAsset(asset, projectDir, assetFiles));
   const faults: Fault[] = [...fileFaults, ...resolved.flatMap((asset) => asset.faults)];
-  faults.push(...graphFaults(resolved, faults), ...(await proofFaults(resolved, faults)));
+  faults.push(...graphFaults(resolved, faults));
+  faults.push(...(await proofFaults(resolved, faults)));
 
   const faulty = new Set(faults.map(({ asset }) => asset));
   return {
@@ -73,13 +80,15 @@ function graphFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault
       faults.push({ code: "unknown_reference", asset: key, position: defined.position, message });
     }
   }
-  const { cycles } = sortByNeeds(byKey.keys(), (key) => byKey.get(key)?.deps ?? []);
-  for (const cycle of cycles) {
-    const message = `the assets need each other: ${[...cycle, cycle[0]].join(" → ")}`;
-    for (const key of cycle) {
-      const position = byKey.get(key)?.defined.position;
-      if (position !== undefined) faults.push({ code: "cycle", asset: key, position, message });
-    }
+  const needs = (key: string): readonly string[] => byKey.get(key)?.deps ?? [];
+  const { cycles, knotted } = sortByNeeds(byKey.keys(), needs);
+  for (const key of knotted) {
+    const position = byKey.get(key)?.defined.position;
+    const cycle =
+      cycles.find((one) => one.includes(key)) ?? cycles.find((one) => one.some((node) => needs(key).includes(node)));
+    const way = cycle === undefined ? "" : `: ${[...cycle, cycle[0]].join(" → ")}`;
+    if (position !== undefined)
+      faults.push({ code: "cycle", asset: key, position, message: `the assets need each other${way}` });
   }
   return faults;
 }
@@ -95,12 +104,13 @@ async function proofFaults(resolved: readonly ResolvedAsset[], earlier: readonly
   // Loading the engine costs more than all the rest of a small manifest.
   const { proveSql } = await import("../resources/duckdb/prove.ts");
   const byKey = new Map(sound.map((asset) => [asset.key, asset]));
-  return (await proveSql(claims)).map(({ target, code, message, line }) => {
+  return (await proveSql(claims)).flatMap(({ target, code, check, message, line }) => {
     const asset = byKey.get(target.assetKey);
-    const file = asset?.body.kind === "query" ? asset.body.file : null;
-    const position =
-      file === null || message.startsWith("check ") ? asset?.defined.position : { file, line: line ?? 1 };
-    return { code, asset: target.assetKey, position: position ?? { file: "assets", line: 1 }, message };
+    if (asset === undefined) return [];
+    const file = check === null && asset.body.kind === "query" ? asset.body.file : null;
+    const position = file === null ? asset.defined.position : { file, line: line ?? 1 };
+    const text = check === null ? message : `check ${check}: ${message}`;
+    return [{ code, asset: target.assetKey, position, message: text }];
   });
 }
 

@@ -10,14 +10,17 @@ export interface ScannedFile {
   readonly imports: readonly { readonly path: string; readonly line: number }[];
 }
 
-const IMPORT = /^[ \t]*(?:import|export)\b(?!\s+type\b)(?:[^"'`;()]*?\bfrom)?\s*["'](\.{1,2}\/[^"']+)["']/gm;
+const IMPORT = /(?<=^|;)[ \t]*(?:import|export)\b(?!\s+type\b)(?:[^"'`;()]*?\bfrom)?\s*["'](\.{1,2}\/[^"']+)["']/gm;
+/** Comments and templates, in which nothing is an import; strings, so that nothing in them opens a comment. */
+const OPAQUE = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\[\s\S])*`/g;
 
 /** Reads a file and finds its relative import statements, without running it. */
 export function scanFile(path: string): ScannedFile {
   const text = readFileSync(path, "utf8");
-  const imports = [...text.matchAll(IMPORT)].map((match) => ({
+  const code = text.replace(OPAQUE, (found) => (/^["']/.test(found) ? found : found.replace(/[^\n]/g, " ")));
+  const imports = [...code.matchAll(IMPORT)].map((match) => ({
     path: resolve(dirname(path), match[1] ?? ""),
-    line: lineAt(text, match.index + match[0].length),
+    line: lineAt(code, match.index + match[0].length),
   }));
   return { path, text, imports };
 }

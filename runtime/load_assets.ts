@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { DefinedAsset } from "../definitions/asset.ts";
 import type { Fault } from "../definitions/fault.ts";
 import { definedAssets } from "../definitions/registry.ts";
 import { listFiles, projectPath, scanFile, type ScannedFile } from "./import_scan.ts";
+import { locate } from "./locate.ts";
 import { type Cycle, sortByNeeds } from "./order.ts";
 
 /** All that was found under `assets/`. */
@@ -15,8 +16,16 @@ export interface LoadedAssets {
   readonly files: ReadonlyMap<string, ScannedFile>;
 }
 
-/** Imports every file under `assets/`, each for itself: a file that cannot be loaded does not hide the others. */
-export async function loadAllAssets(projectDir: string): Promise<LoadedAssets> {
+/**
+ * Imports every file under `assets/`, each for itself: a file that cannot be loaded does not hide the others.
+ *
+ * @param projectDir Its real path: Node resolves symbolic links.
+ * @param onImport Called with each file before it runs.
+ */
+export async function loadAllAssets(
+  projectDir: string,
+  onImport: (path: string) => void = () => undefined,
+): Promise<LoadedAssets> {
   const folder = join(projectDir, "assets");
   if (!existsSync(folder)) {
     const message = "there is no folder assets/: put one TypeScript file per table into it";
@@ -27,9 +36,12 @@ export async function loadAllAssets(projectDir: string): Promise<LoadedAssets> {
     };
   }
   const files = new Map(listFiles(folder, [".ts"]).map((path) => [path, scanFile(path)]));
-  const { sorted, cycles } = sortByNeeds(files.keys(), (path) => files.get(path)?.imports.map((one) => one.path) ?? []);
+  const { sorted, cycles, knotted } = sortByNeeds(
+    files.keys(),
+    (path) => files.get(path)?.imports.map((one) => one.path) ?? [],
+  );
   const faults: Fault[] = cycles.map((cycle) => cycleFault(projectDir, cycle, files));
-  const unusable = new Set(cycles.flat());
+  const unusable = new Set(knotted);
 
   for (const path of sorted) {
     if (unusable.has(path)) continue;
@@ -46,6 +58,7 @@ export async function loadAllAssets(projectDir: string): Promise<LoadedAssets> {
       continue;
     }
     const before = definedAssets().length;
+    onImport(path);
     try {
       await import(pathToFileURL(path).href);
     } catch (error) {
@@ -53,12 +66,21 @@ export async function loadAllAssets(projectDir: string): Promise<LoadedAssets> {
       faults.push(importFault(projectDir, path, error, files.get(path)));
       continue;
     }
+    for (const { key, position } of definedAssets()
+      .slice(before)
+      .map((asset) => locate(asset, projectDir))) {
+      if (files.has(position.file)) continue;
+      const message = `is defined outside of assets/: call defineAsset, or what calls it, in assets/${key}.ts`;
+      faults.push({ code: "key_unlike_path", asset: key, position, message });
+    }
     if (definedAssets().length === before && !isImported(path, files)) {
       const message = "defines no asset and no other file imports it: call defineAsset, or remove the file";
       faults.push({ code: "no_asset", asset: null, position: { file: path, line: 1 }, message });
     }
   }
-  const assets = definedAssets().filter(({ position }) => files.has(position.file) && !unusable.has(position.file));
+  const assets = definedAssets()
+    .map((asset) => locate(asset, projectDir))
+    .filter(({ position }) => files.has(position.file) && !unusable.has(position.file));
   return { assets, faults: [...faults, ...pathFaults(projectDir, assets)], files };
 }
 
@@ -81,15 +103,13 @@ function pathFaults(projectDir: string, assets: readonly DefinedAsset[]): Fault[
     const message = `key "${first.key}" is unlike the file's path: expected "${expected}", or the file assets/${first.key}.ts`;
     faults.push({ code: "key_unlike_path", asset: first.key, position: first.position, message });
   }
-  for (const [key, [first, ...others]] of Map.groupBy(assets, (asset) => asset.key)) {
-    for (const { position } of others) {
-      const place = first === undefined ? "" : `${projectPath(projectDir, first.position.file)}:${first.position.line}`;
-      faults.push({
-        code: "duplicate_key",
-        asset: key,
-        position,
-        message: `key "${key}" is defined at ${place} already`,
-      });
+  // Stores and some file systems do not tell upper case from lower case.
+  for (const [, [first, ...others]] of Map.groupBy(assets, (asset) => asset.key.toLowerCase())) {
+    if (first === undefined) continue;
+    const place = `${projectPath(projectDir, first.position.file)}:${first.position.line}`;
+    for (const { key, position } of others) {
+      const message = `key "${key}" is defined at ${place} already${key === first.key ? "" : `, as "${first.key}"`}`;
+      faults.push({ code: "duplicate_key", asset: key, position, message });
     }
   }
   return faults;
@@ -106,15 +126,15 @@ function cycleFault(projectDir: string, cycle: Cycle<string>, files: ReadonlyMap
 function importFault(projectDir: string, path: string, error: unknown, scanned: ScannedFile | undefined): Fault {
   const { message, stack = "" } = error instanceof Error ? error : new Error(String(error));
   // The first line of the project's own on the stack; Node puts the place of a syntax error there too.
-  const frames = [...stack.matchAll(/(file:\/\/[^\s:]+|\/[^\s:()]+):(\d+)/g)];
+  const frames = [...stack.matchAll(/(file:\/\/[^\s]+?|\/[^\s()]+?):(\d+)/g)];
   const own = frames.find(([, place]) => place === path || place === pathToFileURL(path).href);
   const missing = scanned?.imports.find((one) => message.includes(`'${one.path}'`));
   const line = missing?.line ?? Number(own?.[2] ?? 1);
-  const code = (error as NodeJS.ErrnoException).code;
+  const code = (error as NodeJS.ErrnoException | null)?.code;
   const text =
     code === "ERR_MODULE_NOT_FOUND" && missing !== undefined
       ? `imports ${projectPath(projectDir, missing.path)}, which does not exist`
-      : message;
+      : message.replaceAll(pathToFileURL(projectDir + sep).href, "").replaceAll(projectDir + sep, "");
   return {
     code: "import_failed",
     asset: keyOf(projectDir, path),

@@ -1,5 +1,6 @@
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import { isPipesProcess } from "../pipes/index.ts";
+import { createRedact } from "./redaction.ts";
 import { runUnderDagster } from "./run_under_dagster.ts";
 import { runAlone } from "./run_alone.ts";
 
@@ -10,6 +11,13 @@ const HELP = `Computes assets and publishes their tables.
 Launched by Dagster, it computes one asset and reports through Pipes. Without Dagster it computes all the given assets
 in one process, each after those it reads, and prints a line for each; exit code 1 when one fails or is refused.
 `;
+
+const redact = createRedact(process.env);
+// Node would print the error as it is, with whatever secret is in it. Pipes closes with it when the process exits.
+process.on("uncaughtException", (error) => {
+  process.stderr.write(`${redact(inspect(error))}\n`);
+  process.exit(1);
+});
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -24,5 +32,5 @@ if (values.help) process.stdout.write(HELP);
 else if (positionals.length === 0) {
   process.stderr.write(HELP);
   process.exitCode = 2;
-} else if (isPipesProcess()) await runUnderDagster(positionals, process.cwd());
-else await runAlone(positionals, process.cwd());
+} else if (isPipesProcess()) await runUnderDagster(positionals, process.cwd(), redact);
+else await runAlone(positionals, process.cwd(), redact);

@@ -28,7 +28,19 @@ else if (values.schema) process.stdout.write(`${JSON.stringify(manifestJsonSchem
 else await main(resolve(values.project));
 
 async function main(projectDir: string): Promise<void> {
-  const manifest = manifestSchema.parse(await buildManifest(projectDir));
+  let loading: string | undefined;
+  // A file that ends the process, or that waits for what never comes, must not pass for a manifest without faults.
+  const onExit = (code: number): void => {
+    process.stderr.write(`${loading ?? projectDir}:1: the process ended while this was loaded; nothing was written\n`);
+    if (code === 0) process.exitCode = 1;
+  };
+  process.once("exit", onExit);
+  const manifest = manifestSchema.parse(
+    await buildManifest(projectDir, (path) => {
+      loading = path;
+    }),
+  );
+  process.off("exit", onExit);
   if (!values.check) writeAtomically(join(projectDir, "manifest.json"), `${JSON.stringify(manifest, null, 1)}\n`);
   for (const { file, line, message, asset } of manifest.faults) {
     process.stderr.write(`${file}:${line}: ${asset === null ? "" : `${asset.join("/")}: `}${message}\n`);

@@ -1,34 +1,76 @@
 /** A way around: each node leads to the next, and the last to the first. */
 export type Cycle<T> = readonly T[];
 
+/** A graph in order, and what keeps it from being in order. */
+export interface Order<T> {
+  /** Every node once, the members of cycles too; outside of cycles each after those that it needs. */
+  readonly sorted: readonly T[];
+  /** One way around for each knot of nodes that need each other. */
+  readonly cycles: readonly Cycle<T>[];
+  /** Every node of every knot, also those that the shown cycles leave out. */
+  readonly knotted: ReadonlySet<T>;
+}
+
 /**
- * Sorts a graph so that every node comes after those that it needs, and finds the cycles.
+ * Sorts a graph so that every node comes after those that it needs, and finds the cycles: Tarjan's strongly connected
+ * components.
  *
  * @param needs What a node needs; nodes outside of `nodes` are left out.
- * @returns `sorted` holds every node once, the members of cycles too.
  */
-export function sortByNeeds<T>(
-  nodes: Iterable<T>,
-  needs: (node: T) => Iterable<T>,
-): { sorted: T[]; cycles: Cycle<T>[] } {
+export function sortByNeeds<T>(nodes: Iterable<T>, needs: (node: T) => Iterable<T>): Order<T> {
   const known = new Set(nodes);
+  const edges = new Map([...known].map((node) => [node, [...new Set(needs(node))].filter((need) => known.has(need))]));
+  const index = new Map<T, number>();
+  const lowest = new Map<T, number>();
+  const stack: T[] = [];
+  const onStack = new Set<T>();
   const sorted: T[] = [];
   const cycles: Cycle<T>[] = [];
-  const done = new Set<T>();
-  const path: T[] = [];
+  const knotted = new Set<T>();
+  const low = (node: T): number => lowest.get(node) ?? 0;
+
   const visit = (node: T): void => {
-    if (done.has(node) || !known.has(node)) return;
-    const start = path.indexOf(node);
-    if (start !== -1) {
-      cycles.push(path.slice(start));
-      return;
+    const own = index.size;
+    index.set(node, own);
+    lowest.set(node, own);
+    stack.push(node);
+    onStack.add(node);
+    for (const need of edges.get(node) ?? []) {
+      if (!index.has(need)) {
+        visit(need);
+        lowest.set(node, Math.min(low(node), low(need)));
+      } else if (onStack.has(need)) lowest.set(node, Math.min(low(node), index.get(need) ?? 0));
     }
-    path.push(node);
-    for (const needed of needs(node)) visit(needed);
-    path.pop();
-    if (!done.has(node)) sorted.push(node);
-    done.add(node);
+    if (low(node) !== own) return;
+    const knot = stack.splice(stack.lastIndexOf(node));
+    for (const member of knot) onStack.delete(member);
+    sorted.push(...knot);
+    if (knot.length === 1 && !edges.get(node)?.includes(node)) return;
+    for (const member of knot) knotted.add(member);
+    cycles.push(shortestCycle(node, edges));
   };
-  for (const node of known) visit(node);
-  return { sorted, cycles };
+  for (const node of known) if (!index.has(node)) visit(node);
+  return { sorted, cycles, knotted };
+}
+
+/** The shortest way from a node of a knot back to itself, breadth first. */
+function shortestCycle<T>(start: T, edges: ReadonlyMap<T, readonly T[]>): T[] {
+  const cameFrom = new Map<T, T>();
+  const queue = [start];
+  for (const node of queue) {
+    for (const need of edges.get(node) ?? []) {
+      if (need === start) {
+        const cycle = [node];
+        for (let back = node; back !== start;) {
+          back = cameFrom.get(back) as T;
+          cycle.unshift(back);
+        }
+        return cycle;
+      }
+      if (cameFrom.has(need)) continue;
+      cameFrom.set(need, node);
+      queue.push(need);
+    }
+  }
+  return [start];
 }

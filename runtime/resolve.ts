@@ -59,15 +59,15 @@ export function resolveAsset(
     } else deps.add(ref.assetKey);
   };
   const { options, key } = defined;
-  const body = resolveBody(defined, projectDir, { add, depend, sources });
+  const collector: Collector = { add, depend, sources };
+  const body = resolveBody(defined, projectDir, collector);
   const checks = options.checks ?? [];
   for (const { name, rule } of checks) {
     if (rule.kind === "references") depend(`check ${name}: the table`, rule.to);
-    if (rule.kind === "sql") dependOnSql(`check ${name}`, rule.bad, depend);
+    if (rule.kind === "sql") walkSql(`check ${name}`, rule.bad, { hasWindow: false, hasSelf: true }, collector);
   }
-  if (deps.delete(key) || (body.kind === "query" && readsSelf(body.sql))) {
+  if (deps.delete(key))
     add("cycle", "the asset reads itself: take the rows from another asset, or from self in a check");
-  }
   const [schema = "", table = ""] = key.split("/");
   return {
     key,
@@ -91,8 +91,10 @@ interface Collector {
   readonly sources: SourcePosition[];
 }
 
-function resolveBody(defined: DefinedAsset, projectDir: string, { add, depend, sources }: Collector): ResolvedBody {
+function resolveBody(defined: DefinedAsset, projectDir: string, collector: Collector): ResolvedBody {
+  const { add, depend, sources } = collector;
   const { body, partitions } = defined.options;
+  const hasWindow = partitions !== undefined && "start" in partitions;
   if ("rows" in body || "task" in body) {
     for (const [index, ref] of (body.deps ?? []).entries()) depend(`deps[${index}]`, ref);
     return "rows" in body
@@ -103,7 +105,7 @@ function resolveBody(defined: DefinedAsset, projectDir: string, { add, depend, s
     case "copy":
       return { kind: "copy", copy: body };
     case "sql":
-      dependOnSql("the SQL", body, depend);
+      walkSql("the SQL", body, { hasWindow, hasSelf: false }, collector);
       return { kind: "query", sql: body, file: null };
     case "query": {
       for (const [name, ref] of Object.entries(body.refs)) depend(`reference ${name}`, ref);
@@ -114,7 +116,6 @@ function resolveBody(defined: DefinedAsset, projectDir: string, { add, depend, s
         return { kind: "query", sql: empty, file: null };
       }
       sources.push({ file, line: 1 });
-      const hasWindow = partitions !== undefined && "start" in partitions;
       const parsed = parseSqlFile(readFileSync(file, "utf8"), body.refs, hasWindow);
       for (const { line, message } of parsed.faults) add("unknown_placeholder", message, { file, line });
       for (const name of Object.keys(body.refs)) {
@@ -132,21 +133,39 @@ function findSqlFile(projectDir: string, file: string): string | undefined {
   return [path.replace(/\.sql$/, `.${DEFAULT_STORE}.sql`), path].find((candidate) => existsSync(candidate));
 }
 
-function dependOnSql(where: string, sql: Sql, depend: Collector["depend"]): void {
+/** Collects what a template refers to, and what it cannot refer to where it stands. */
+function walkSql(
+  where: string,
+  sql: Sql,
+  allowed: { readonly hasWindow: boolean; readonly hasSelf: boolean },
+  collector: Collector,
+): void {
+  const { add, depend } = collector;
   for (const value of sql.values as readonly (SqlValue | undefined)[]) {
     if (value === undefined) depend(`${where}: a value`, undefined);
     else if (value === null || typeof value !== "object" || value instanceof Date) continue;
-    else if (value.kind === "table") depend(`${where}: a table`, value);
-    else if (value.kind === "column")
-      depend(`${where}: column ${value.column}`, { kind: "table", assetKey: value.assetKey });
-    else if (value.kind === "sql") dependOnSql(where, value, depend);
+    else
+      switch (value.kind) {
+        case "table":
+          depend(`${where}: a table`, value);
+          break;
+        case "column":
+          depend(`${where}: column ${value.column}`, { kind: "table", assetKey: value.assetKey });
+          break;
+        case "sql":
+          walkSql(where, value, allowed, collector);
+          break;
+        case "window":
+          if (!allowed.hasWindow)
+            add("unknown_placeholder", `${where}: window is for the body of an asset with time partitions`);
+          break;
+        case "self":
+          if (!allowed.hasSelf) add("unknown_placeholder", `${where}: self stands for the staged rows of a check`);
+          break;
+        default:
+          add("unknown_placeholder", `${where}: a value is neither a reference nor a plain value`);
+      }
   }
-}
-
-function readsSelf({ values }: Sql): boolean {
-  return values.some(
-    (value) => typeof value === "object" && value !== null && "kind" in value && value.kind === "self",
-  );
 }
 
 /** Changes with the asset's file, its SQL file, and the project's files that they import and that define no asset. */

@@ -1,15 +1,18 @@
 import { randomUUID } from "node:crypto";
+import { inspect } from "node:util";
 import type { BodyContext } from "../definitions/body.ts";
 import { findAsset } from "./find_asset.ts";
 import { lazyStore } from "./open_store.ts";
 import { sortByNeeds } from "./order.ts";
-import { createRedact } from "./redaction.ts";
 import { runAsset } from "./run_asset.ts";
 import { terminationSignal } from "./termination.ts";
 
 /** Computes assets without Dagster: in one process, each after those of them that it reads. */
-export async function runAlone(keys: readonly string[], projectDir: string): Promise<void> {
-  const redact = createRedact(process.env);
+export async function runAlone(
+  keys: readonly string[],
+  projectDir: string,
+  redact: (text: string) => string,
+): Promise<void> {
   const print = (text: string): void => {
     process.stderr.write(`${redact(text)}\n`);
   };
@@ -32,6 +35,8 @@ export async function runAlone(keys: readonly string[], projectDir: string): Pro
       const asset = assets.get(key);
       if (asset === undefined) continue;
       const start = performance.now();
+      // A task may take long, and needs no warehouse.
+      if (asset.body.kind === "task") await store.close();
       const { outcome, report } = await runAsset(asset, store.get, context, request);
       const rows = (report.metadata["dagster/row_count"] as { raw_value?: number } | undefined)?.raw_value;
       print(
@@ -44,7 +49,7 @@ export async function runAlone(keys: readonly string[], projectDir: string): Pro
       }
     }
   } catch (error) {
-    print(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    print(inspect(error));
     process.exitCode = 1;
   } finally {
     await store.close();

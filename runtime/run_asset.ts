@@ -90,11 +90,14 @@ export async function runAsset(
       checks: outcomes.map((one) => checkReport(one, true)),
       read,
       quarantined,
+      partitionKeys: context.partitionKeys,
       durations: { stage: stageSeconds, check: checkSeconds },
       clock,
     });
   } catch (error) {
-    await staged.discard();
+    await staged.discard().catch((fault: unknown) => {
+      context.log.warning(`What was staged could not be removed; the next run will: ${String(fault)}`);
+    });
     throw error;
   }
 }
@@ -109,6 +112,7 @@ async function publish(
     readonly checks: readonly CheckReport[];
     readonly read: number | undefined;
     readonly quarantined: number;
+    readonly partitionKeys: readonly string[] | null;
     readonly durations: { readonly stage: number; readonly check: number };
     readonly clock: () => number;
   },
@@ -131,7 +135,7 @@ async function publish(
     runId: attempt.runId,
     rootRunId: attempt.rootRunId,
     codeVersion: attempt.codeVersion,
-    partitionKeys: null,
+    partitionKeys: known.partitionKeys,
     rowCount: facts.rowCount,
     columns: target.columns.map(({ name, type, nullable }) => ({ name, type: columnTypeName(type), nullable })),
     contentHash: facts.contentHash,

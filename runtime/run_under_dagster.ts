@@ -3,7 +3,6 @@ import type { BodyContext } from "../definitions/body.ts";
 import { type PipesContext, runWithPipes } from "../pipes/index.ts";
 import { findAsset } from "./find_asset.ts";
 import { lazyStore } from "./open_store.ts";
-import { createRedact } from "./redaction.ts";
 import { type AssetResult, runAsset } from "./run_asset.ts";
 import { terminationSignal } from "./termination.ts";
 import { startWatchdog } from "./watchdog.ts";
@@ -22,7 +21,11 @@ const extrasSchema = z.object({
 });
 
 /** Computes the assets of a step and reports them through Pipes. */
-export async function runUnderDagster(keys: readonly string[], projectDir: string): Promise<void> {
+export async function runUnderDagster(
+  keys: readonly string[],
+  projectDir: string,
+  redact: (text: string) => string,
+): Promise<void> {
   const signal = terminationSignal();
   await runWithPipes(
     async (pipes) => {
@@ -67,7 +70,7 @@ export async function runUnderDagster(keys: readonly string[], projectDir: strin
         report(pipes, key, result);
       }
     },
-    { redact: createRedact(process.env) },
+    { redact },
   );
 }
 

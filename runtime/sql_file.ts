@@ -11,7 +11,7 @@ export interface ParsedSqlFile {
 }
 
 /** Strings, quoted names and comments, in which nothing is a placeholder; then a placeholder. */
-const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$\$[\s\S]*?\$\$|\{([A-Za-z_][\w.]*)\}/g;
+const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$(\w*)\$[\s\S]*?\$\1\$|\{([A-Za-z_][\w.]*)\}/g;
 
 /**
  * Reads a SQL file: `{name}` stands for the table of a declared reference, `{window.start}` and `{window.end}` for the
@@ -28,24 +28,22 @@ export function parseSqlFile(
   const values: SqlValue[] = [];
   const faults: { line: number; message: string }[] = [];
   const used = new Set<string>();
-  // A semicolon at the end is a habit; it would end the statement that the text becomes a part of.
-  const body = text.replace(/[\s;]+$/, "\n");
   let from = 0;
-  for (const match of body.matchAll(TOKEN)) {
-    const name = match[1];
+  for (const match of text.matchAll(TOKEN)) {
+    const name = match[2];
     if (name === undefined) continue;
-    const line = lineAt(body, match.index);
+    const line = lineAt(text, match.index);
     const value = placeholder(name, refs, hasWindow);
     if (typeof value === "string") {
       faults.push({ line, message: value });
       continue;
     }
     used.add(name);
-    strings.push(body.slice(from, match.index));
+    strings.push(text.slice(from, match.index));
     values.push(value);
     from = match.index + match[0].length;
   }
-  strings.push(body.slice(from));
+  strings.push(text.slice(from));
   return { sql: { kind: "sql", strings, values }, faults, used };
 }
 

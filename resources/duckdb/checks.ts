@@ -1,5 +1,6 @@
 import type { Check } from "../../definitions/check.ts";
 import type { Column } from "../../definitions/column_type.ts";
+import type { Sql } from "../../definitions/sql.ts";
 import { type Parameter, renderSql, type Statement } from "../render_sql.ts";
 import type { CheckOutcome, Sample } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -19,12 +20,16 @@ export interface CheckedRows {
 
 /** Whether the check reads other tables than the staged one. */
 export function readsOtherTables({ rule }: Check): boolean {
-  if (rule.kind === "references") return true;
-  return (
-    rule.kind === "sql" &&
-    JSON.stringify(rule.bad.values, (_key, value: unknown) =>
-      typeof value === "bigint" ? String(value) : value,
-    ).includes('"kind":"table"')
+  return rule.kind === "references" || (rule.kind === "sql" && readsTables(rule.bad));
+}
+
+function readsTables({ values }: Sql): boolean {
+  return values.some(
+    (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      "kind" in value &&
+      (value.kind === "table" || (value.kind === "sql" && readsTables(value))),
   );
 }
 
@@ -74,9 +79,10 @@ export async function runChecks(client: Client, rows: CheckedRows, checks: reado
   return checks.map((check) => outcomes.get(check) as CheckOutcome);
 }
 
-/** The first rows of a query, as text. */
+/** The first rows of a query, as the engine writes them as text: the driver writes times in the zone of its process. */
 export async function sampleOf(client: Client, { text, parameters }: Statement): Promise<Sample> {
-  return await client.text({ text: `SELECT * FROM (${text}\n) AS sample LIMIT ${SAMPLE_ROWS}`, parameters });
+  const rows = `SELECT * FROM (${text}\n) AS bad LIMIT ${SAMPLE_ROWS}`;
+  return await client.text({ text: `SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (${rows}) AS sample`, parameters });
 }
 
 /** The query of the bad rows of a check that is more than a condition on one row. */
@@ -85,7 +91,7 @@ export function badRelation({ rule, columns }: Check, rows: CheckedRows): Statem
   switch (rule.kind) {
     case "unique":
       return {
-        text: `SELECT ${names.join(", ")}, count(*) AS "rows" FROM ${rows.relation}
+        text: `SELECT ${names.join(", ")}, count(*) AS "rows" FROM ${rows.relation} AS staged
           WHERE ${names.map((name) => `${name} IS NOT NULL`).join(" AND ")}
           GROUP BY ${names.join(", ")} HAVING count(*) > 1`,
         parameters: [],
@@ -132,6 +138,8 @@ function badRow({ rule, columns: names }: Check, columns: readonly Column[]): ((
         [
           rule.min === null ? [] : [`${name} < CAST(${bind(String(rule.min))} AS ${type})`],
           rule.max === null ? [] : [`${name} > CAST(${bind(String(rule.max))} AS ${type})`],
+          // For DuckDB, NaN is above every number.
+          column?.type.kind === "float64" ? [`isnan(${name})`] : [],
         ]
           .flat()
           .join(" OR ");

@@ -128,7 +128,10 @@ export async function openWaiting(
         nextMessage = waited + MESSAGE_EVERY_MS;
       }
       // A random part, so that processes that wait together do not keep meeting.
-      await wait(waitMs * (0.5 + Math.random()), undefined, { signal: options.signal });
+      await wait(waitMs * (0.5 + Math.random()), undefined, { signal: options.signal }).catch((aborted: unknown) => {
+        options.signal.throwIfAborted();
+        throw aborted;
+      });
     }
   }
 }

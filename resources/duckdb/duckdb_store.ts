@@ -4,8 +4,9 @@ import type { Sql } from "../../definitions/sql.ts";
 import { renderSql } from "../render_sql.ts";
 import type { Attempt, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
 import { type Client, openWaiting } from "./client.ts";
-import type { DuckDBConfig } from "./config.ts";
+import { catalogName, type DuckDBConfig } from "./config.ts";
 import { duckdbDialect } from "./dialect.ts";
+import { AmbiguousSchemaError } from "./errors.ts";
 import { findLedgerEntry } from "./ledger.ts";
 import { requireContract, WarehouseStaged } from "./publish.ts";
 import { literal, quote } from "./quote.ts";
@@ -36,11 +37,13 @@ export class DuckDBStore implements Store {
   }
 
   async findPublished(target: Target, attempt: Attempt): Promise<LedgerEntry | undefined> {
+    this.#requireOtherName(target);
     const warehouse = await this.#open(attempt);
     return await findLedgerEntry(warehouse, { ...attempt, assetKey: target.assetKey });
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
+    this.#requireOtherName(target);
     const statement = renderSql(sql, duckdbDialect({ self: null, window }));
     const warehouse = await this.#open(attempt);
     const end = interruptOnAbort(warehouse, attempt.signal);
@@ -57,6 +60,10 @@ export class DuckDBStore implements Store {
             parameters: statement.parameters,
           }),
       );
+    } catch (error) {
+      // Not the interrupted statement is what went wrong then.
+      attempt.signal.throwIfAborted();
+      throw error;
     } finally {
       end();
     }
@@ -69,6 +76,7 @@ export class DuckDBStore implements Store {
     attempt: Attempt,
   ): Promise<Staged> {
     this.#closeWarehouse();
+    this.#requireOtherName(target);
     const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
     const casts = target.columns.map(
       ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)})`,
@@ -79,7 +87,8 @@ export class DuckDBStore implements Store {
     try {
       await file.client.run(`INSERT INTO ${ROWS} ${statement}`);
     } catch (error) {
-      file.remove();
+      await file.remove();
+      attempt.signal.throwIfAborted();
       throw error;
     } finally {
       end();
@@ -89,6 +98,7 @@ export class DuckDBStore implements Store {
 
   async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {
     this.#closeWarehouse();
+    this.#requireOtherName(target);
     return await SideFileWriter.create(
       await SideFile.create(this.#config.stagingDir, target, attempt, (waiting) => this.#open(waiting)),
     );
@@ -102,6 +112,16 @@ export class DuckDBStore implements Store {
   close(): Promise<void> {
     this.#closeWarehouse();
     return Promise.resolve();
+  }
+
+  /** DuckDB cannot tell a schema from the file's catalog where both have the same name. */
+  #requireOtherName({ assetKey, schema }: Target): void {
+    const catalog = catalogName(this.#config.path);
+    if (schema.toLowerCase() !== catalog.toLowerCase()) return;
+    throw new AmbiguousSchemaError(
+      `${assetKey}: DuckDB takes the schema ${schema} for the file ${this.#config.path}, which it calls ${catalog}: ` +
+        "give the file another name, in DUCKDB_PATH",
+    );
   }
 
   async #open(attempt: Attempt): Promise<Client> {

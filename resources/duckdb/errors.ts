@@ -24,6 +24,12 @@ export class ContractError extends ProjectError {
   readonly retryable = false;
 }
 
+/** A schema has the name of the warehouse file. */
+export class AmbiguousSchemaError extends ProjectError {
+  readonly code = "ambiguous_schema";
+  readonly retryable = false;
+}
+
 /** The holder of a file, as DuckDB's message names it; `undefined` if the error is not about a lock. */
 export function tryGetLockHolder(error: unknown): string | undefined {
   const message = error instanceof Error ? error.message : "";

@@ -1,7 +1,6 @@
 import type { LedgerEntry } from "../store.ts";
-import { OWN_SCHEMA } from "../../definitions/validate.ts";
 import type { Client } from "./client.ts";
-import { ownTable, quote } from "./quote.ts";
+import { OWN_SCHEMA, ownTable, quote } from "./quote.ts";
 
 const LEDGER = ownTable("ledger");
 const QUARANTINE = ownTable("quarantine");

@@ -1,8 +1,8 @@
 import type { Check } from "../../definitions/check.ts";
 import type { Sql } from "../../definitions/sql.ts";
-import { renderSql } from "../render_sql.ts";
+import { renderSql, type Statement } from "../render_sql.ts";
 import type { Target } from "../store.ts";
-import { badRelation } from "./checks.ts";
+import { badRelation, runChecks } from "./checks.ts";
 import { Client } from "./client.ts";
 import { duckdbDialect } from "./dialect.ts";
 import { columnDefinitions, contractDifferences } from "./publish.ts";
@@ -21,7 +21,9 @@ export interface Claim {
 /** What the engine says against a claim. */
 export interface Disproof {
   readonly target: Target;
-  readonly code: "bad_sql" | "contract_mismatch" | "undeclared_reference";
+  readonly code: "bad_sql" | "contract_mismatch" | "undeclared_reference" | "bad_option";
+  /** The check that it is about; `null`: the query. */
+  readonly check: string | null;
   readonly message: string;
   /** Line of the query, counted from 1, where the engine knows it. */
   readonly line: number | undefined;
@@ -36,6 +38,8 @@ export interface Disproof {
 export async function proveSql(claims: readonly Claim[]): Promise<Disproof[]> {
   const client = await Client.open(":memory:");
   try {
+    // A catalog with a name of its own, which no schema can have.
+    await client.run(`ATTACH ':memory:' AS "_proof"; USE "_proof"`);
     await client.run(
       [...new Set(claims.map(({ target }) => target.schema))]
         .map((schema) => `CREATE SCHEMA IF NOT EXISTS ${quote(schema)}`)
@@ -52,44 +56,70 @@ export async function proveSql(claims: readonly Claim[]): Promise<Disproof[]> {
 }
 
 async function proveOne(client: Client, { target, deps, sql, checks }: Claim): Promise<Disproof[]> {
-  const disproofs: Disproof[] = [];
   const own = tableName(target.assetKey);
-  const prove = async (what: string, text: string, compare: boolean, mayRead: readonly string[]): Promise<void> => {
-    const add = (code: Disproof["code"], message: string, line?: number): void => {
-      disproofs.push({ target, code, message: what + message, line });
-    };
+  const readable = new Set(deps.map((key) => normalize(tableName(key))));
+  const disproofs: Disproof[] = [];
+  if (sql !== null) {
+    const prove = prover(client, target, null, disproofs);
+    await prove(() => {
+      const window = { start: new Date(0), end: new Date(0) };
+      return { ...renderSql(sql, duckdbDialect({ self: null, window })), columns: target.columns, readable };
+    });
+  }
+  const relation = { columns: target.columns, relation: own };
+  for (const check of checks) {
+    const prove = prover(client, target, check.name, disproofs);
+    const mayRead = new Set([...readable, normalize(own)]);
+    if (check.rule.kind === "sql" || check.rule.kind === "references")
+      await prove(() => ({ ...badRelation(check, relation), columns: null, readable: mayRead }));
+    // Only the engine knows the syntax of its patterns.
+    else if (check.rule.kind === "matches") {
+      await runChecks(client, relation, [check]).catch((error: unknown) => {
+        disproofs.push({ target, code: "bad_option", check: check.name, message: text(error), line: undefined });
+      });
+    }
+  }
+  return disproofs;
+}
+
+interface Proof extends Statement {
+  /** What the query has to yield; `null`: anything. */
+  readonly columns: Target["columns"] | null;
+  /** Normalized names of the tables that it may read. */
+  readonly readable: ReadonlySet<string>;
+}
+
+/** Proves one statement of an asset and adds what is against it. */
+function prover(
+  client: Client,
+  target: Target,
+  check: string | null,
+  disproofs: Disproof[],
+): (build: () => Proof) => Promise<void> {
+  const add = (code: Disproof["code"], message: string, line?: number): void => {
+    disproofs.push({ target, code, check, message, line });
+  };
+  return async (build) => {
     try {
-      const differences = await contractDifferences(client, text, compare ? target.columns : null);
+      const proof = build();
+      const differences = await contractDifferences(client, proof.text, proof.columns);
       if (differences.length > 0)
         add("contract_mismatch", `the SQL does not yield the contract: ${differences.join("; ")}`);
-      for (const found of client.connection.getTableNames(text, true)) {
+      for (const found of client.connection.getTableNames(proof.text, true)) {
         // DuckDB returns the reference as it would print it, alias included.
         const [name = ""] = found.split(" AS ");
-        if (!mayRead.includes(normalize(name)))
+        if (!proof.readable.has(normalize(name)))
           add("undeclared_reference", `the SQL reads ${name}, which is no declared reference`);
       }
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      const line = /\bLINE (\d+):/.exec(message)?.[1];
-      add("bad_sql", message.trim(), line === undefined ? undefined : Number(line));
+      const line = /\bLINE (\d+):/.exec(text(error))?.[1];
+      add("bad_sql", text(error).trim(), line === undefined ? undefined : Number(line));
     }
   };
-  const readable = deps.map((key) => normalize(tableName(key)));
-  if (sql !== null) {
-    const epoch = new Date(0);
-    await prove(
-      "",
-      renderSql(sql, duckdbDialect({ self: null, window: { start: epoch, end: epoch } })).text,
-      true,
-      readable,
-    );
-  }
-  for (const check of checks) {
-    if (check.rule.kind !== "sql" && check.rule.kind !== "references") continue;
-    const { text } = badRelation(check, { columns: target.columns, relation: own });
-    await prove(`check ${check.name}: `, text, false, [...readable, normalize(own)]);
-  }
-  return disproofs;
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** DuckDB quotes the parts of a name only where it must, and does not tell case apart. */

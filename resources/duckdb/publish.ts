@@ -1,3 +1,4 @@
+import { StatementType } from "@duckdb/node-api";
 import type { Check } from "../../definitions/check.ts";
 import type { CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
 import { runChecks } from "./checks.ts";
@@ -61,10 +62,14 @@ export class WarehouseStaged implements Staged {
       text: "SELECT sql FROM duckdb_indexes() WHERE schema_name = $1 AND table_name = $2 AND database_name = current_database()",
       parameters: [schema, table],
     });
+    const comments = await this.#client.text({
+      text: "SELECT column_name, comment FROM duckdb_columns() WHERE comment IS NOT NULL AND schema_name = $1 AND table_name = $2 AND database_name = current_database()",
+      parameters: [schema, table],
+    });
     await this.#client.run(`DROP TABLE IF EXISTS ${name}`);
     await this.#client.run(`ALTER TABLE ${this.#stage} RENAME TO ${quote(table)}`);
     for (const [sql] of indexes.rows) await this.#client.run(sql ?? "");
-    await this.#comment(name);
+    await this.#comment(name, new Map(comments.rows.map(([column, comment]) => [column ?? "", comment ?? ""])));
     await createOwnTables(this.#client);
     await insertLedgerEntry(this.#client, entry);
     await this.#client.run("COMMIT");
@@ -78,12 +83,13 @@ export class WarehouseStaged implements Staged {
     }
   }
 
-  /** The descriptions, where every other client of the warehouse sees them. */
-  async #comment(name: string): Promise<void> {
+  /** The descriptions, where every other client of the warehouse sees them; where there is none, what people wrote. */
+  async #comment(name: string, earlier: ReadonlyMap<string, string>): Promise<void> {
     await this.#client.run(`COMMENT ON TABLE ${name} IS ${literal(this.#target.description)}`);
     for (const column of this.#target.columns) {
-      if (column.description === null) continue;
-      await this.#client.run(`COMMENT ON COLUMN ${name}.${quote(column.name)} IS ${literal(column.description)}`);
+      const comment = column.description ?? earlier.get(column.name);
+      if (comment === undefined) continue;
+      await this.#client.run(`COMMENT ON COLUMN ${name}.${quote(column.name)} IS ${literal(comment)}`);
     }
   }
 }
@@ -122,6 +128,9 @@ export async function contractDifferences(
 ): Promise<string[]> {
   const prepared = await client.connection.prepare(text);
   try {
+    // It is run as a part of another statement, which takes no DELETE, and no semicolon before a comment.
+    if (prepared.statementType !== StatementType.SELECT) return ["expected a query, which begins with SELECT or WITH"];
+    if (text.includes(";")) (await client.connection.prepare(`SELECT * FROM (${text}\n) AS query`)).destroySync();
     if (columns === null) return [];
     const actual = new Map<string, string>();
     const differences: string[] = [];

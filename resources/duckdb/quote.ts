@@ -1,14 +1,19 @@
 import { createHash } from "node:crypto";
-import { OWN_SCHEMA } from "../../definitions/validate.ts";
+
+/** The schema in which the runtime keeps its own tables. */
+export const OWN_SCHEMA = "_dagster_typescript";
 
 /** A name as DuckDB takes it, whatever is in it. */
 export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** Text as a literal; for statements that take no parameters, such as COMMENT ON and ATTACH. */
+/**
+ * Text as a literal; for statements that take no parameters, such as COMMENT ON and ATTACH. Without its NUL characters,
+ * at which the driver would end the statement.
+ */
 export function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+  return `'${text.replaceAll("'", "''").replaceAll("\0", "")}'`;
 }
 
 /** The quoted name of an asset's table. */

@@ -67,13 +67,12 @@ export class SideFileWriter implements RowWriter {
       this.#close();
       await this.#file.keepQuarantine();
     } finally {
-      this.#file.remove();
+      await this.#file.remove();
     }
   }
 
-  discard(): Promise<void> {
-    this.#file.remove();
-    return Promise.resolve();
+  async discard(): Promise<void> {
+    await this.#file.remove();
   }
 
   #close(): void {

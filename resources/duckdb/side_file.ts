@@ -5,9 +5,9 @@ import { columnDefinitions } from "./publish.ts";
 import { literal, quote } from "./quote.ts";
 import { createSideFile, removeSideFile } from "./staging.ts";
 
-/** The tables of a side file. */
-export const ROWS = quote("rows");
-const QUARANTINE = quote("quarantine");
+/** The tables of a side file; with their schema, so that no WITH in a check hides them. */
+export const ROWS = `"main"."rows"`;
+const QUARANTINE = `"main"."quarantine"`;
 /** The name under which the warehouse attaches a side file. */
 const ATTACHED = quote("_side_file");
 
@@ -17,16 +17,20 @@ export type OpenWarehouse = (attempt: Attempt) => Promise<Client>;
 /** A DuckDB file of its own in which an asset's rows are staged, so that a slow source never locks the warehouse. */
 export class SideFile {
   readonly target: Target;
+  readonly runId: string;
   readonly #path: string;
   readonly #attempt: Attempt;
   readonly #openWarehouse: OpenWarehouse;
   /** Open until the warehouse attaches the file: a file has one process, and one instance in it. */
   #client: Client | undefined;
+  /** The warehouse, while the file is attached to it. */
+  #warehouse: Client | undefined;
 
   private constructor(path: string, client: Client, target: Target, attempt: Attempt, openWarehouse: OpenWarehouse) {
     this.#path = path;
     this.#client = client;
     this.target = target;
+    this.runId = attempt.runId;
     this.#attempt = attempt;
     this.#openWarehouse = openWarehouse;
   }
@@ -53,8 +57,10 @@ export class SideFile {
   async attach(): Promise<Client> {
     this.#client?.close();
     this.#client = undefined;
+    if (this.#warehouse !== undefined) return this.#warehouse;
     const warehouse = await this.#openWarehouse(this.#attempt);
     await warehouse.run(`ATTACH ${literal(this.#path)} AS ${ATTACHED} (READ_ONLY)`);
+    this.#warehouse = warehouse;
     return warehouse;
   }
 
@@ -64,33 +70,35 @@ export class SideFile {
     await this.#copyQuarantine(warehouse);
   }
 
-  /** Keeps the quarantined rows of an attempt that publishes nothing, for people to look at. */
+  /** Keeps the quarantined rows of an attempt that publishes nothing, for people to look at; outside of a transaction. */
   async keepQuarantine(): Promise<void> {
-    const { rows } = await this.client.text(`SELECT count(*) FROM ${QUARANTINE}`);
-    if (rows[0]?.[0] === "0") return;
+    if (this.#client !== undefined && (await count(this.#client, QUARANTINE)) === 0n) return;
+    // Without either, the warehouse could not be opened, and that is the fault to tell of.
+    if (this.#client === undefined && this.#warehouse === undefined) return;
     const warehouse = await this.attach();
+    if ((await count(warehouse, `${ATTACHED}.${QUARANTINE}`)) === 0n) return;
     await warehouse.transaction(() => this.#copyQuarantine(warehouse));
-    await this.detach(warehouse);
   }
 
-  /** Undoes {@link attach}, outside of a transaction. */
-  async detach(warehouse: Client): Promise<void> {
-    await warehouse.run(`DETACH ${ATTACHED}`);
-  }
-
-  /** Removes the file. */
-  remove(): void {
-    this.#client?.close();
-    this.#client = undefined;
-    removeSideFile(this.#path);
+  /** Removes the file, outside of a transaction. */
+  async remove(): Promise<void> {
+    try {
+      this.#client?.close();
+      await this.#warehouse?.run(`DETACH ${ATTACHED}`);
+    } finally {
+      this.#client = undefined;
+      this.#warehouse = undefined;
+      removeSideFile(this.#path);
+    }
   }
 
   async #copyQuarantine(warehouse: Client): Promise<void> {
     await createOwnTables(warehouse);
-    await replaceQuarantine(warehouse, this.target.assetKey, this.#attempt.runId, `${ATTACHED}.${QUARANTINE}`);
+    await replaceQuarantine(warehouse, this.target.assetKey, this.runId, `${ATTACHED}.${QUARANTINE}`);
   }
+}
 
-  get runId(): string {
-    return this.#attempt.runId;
-  }
+async function count(client: Client, table: string): Promise<bigint> {
+  const { rows } = await client.text(`SELECT count(*) FROM ${table}`);
+  return BigInt(rows[0]?.[0] ?? 0);
 }

@@ -1,7 +1,6 @@
 import type { Check } from "../../definitions/check.ts";
 import type { CheckOutcome, LedgerEntry, Staged, StagedFacts } from "../store.ts";
 import { readsOtherTables, runChecks } from "./checks.ts";
-import type { Client } from "./client.ts";
 import { stagedFacts } from "./inspect.ts";
 import { WarehouseStaged } from "./publish.ts";
 import { ROWS, type SideFile } from "./side_file.ts";
@@ -10,7 +9,7 @@ import { ROWS, type SideFile } from "./side_file.ts";
 export class SideFileStaged implements Staged {
   readonly statement: string | null;
   readonly #file: SideFile;
-  #moved: { readonly warehouse: Client; readonly staged: WarehouseStaged } | undefined;
+  #moved: WarehouseStaged | undefined;
 
   constructor(file: SideFile, statement: string | null) {
     this.#file = file;
@@ -20,29 +19,29 @@ export class SideFileStaged implements Staged {
   async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
     const alone = checks.filter((check) => !readsOtherTables(check));
     const outcomes = await runChecks(this.#file.client, { columns: this.#file.target.columns, relation: ROWS }, alone);
-    // A failed blocking check ends the asset anyway: no need to lock the warehouse for the others to say so too.
     const others = checks.filter(readsOtherTables);
     if (others.length > 0) outcomes.push(...(await (await this.#move()).check(others)));
     return checks.map((check) => outcomes.find((outcome) => outcome.check === check) as CheckOutcome);
   }
 
   async facts(): Promise<StagedFacts> {
-    if (this.#moved !== undefined) return await this.#moved.staged.facts();
+    if (this.#moved !== undefined) return await this.#moved.facts();
     return await stagedFacts(this.#file.client, this.#file.target, ROWS);
   }
 
   async publish(entry: LedgerEntry): Promise<void> {
     const staged = await this.#move();
     await staged.publish(entry);
-    await this.#end();
+    await this.#file.remove();
   }
 
   async discard(): Promise<void> {
     try {
-      if (this.#moved === undefined) await this.#file.keepQuarantine();
-      else await this.#moved.staged.discard();
+      // What was copied goes with the transaction, the quarantined rows too: they are copied once more.
+      await this.#moved?.discard();
+      await this.#file.keepQuarantine();
     } finally {
-      await this.#end();
+      await this.#file.remove();
     }
   }
 
@@ -51,19 +50,10 @@ export class SideFileStaged implements Staged {
     if (this.#moved === undefined) {
       const warehouse = await this.#file.attach();
       const options = { runId: this.#file.runId, statement: this.statement };
-      const staged = await WarehouseStaged.begin(warehouse, this.#file.target, options, (stage) =>
+      this.#moved = await WarehouseStaged.begin(warehouse, this.#file.target, options, (stage) =>
         this.#file.copyInto(warehouse, stage),
       );
-      this.#moved = { warehouse, staged };
     }
-    return this.#moved.staged;
-  }
-
-  async #end(): Promise<void> {
-    try {
-      if (this.#moved !== undefined) await this.#file.detach(this.#moved.warehouse);
-    } finally {
-      this.#file.remove();
-    }
+    return this.#moved;
   }
 }

@@ -11,7 +11,11 @@ const SEPARATOR = "~";
  * name says whose it is, so that no moment exists at which it has no owner.
  */
 export function createSideFile(stagingDir: string, assetKey: string, runId: string): string {
-  const name = [stagingName(assetKey, runId), encodeURIComponent(runId), thisProcess()].join(SEPARATOR);
+  const name = [
+    stagingName(assetKey, runId),
+    encodeURIComponent(runId).replaceAll(SEPARATOR, "%7E"),
+    thisProcess(),
+  ].join(SEPARATOR);
   const folder = join(stagingDir, name);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });

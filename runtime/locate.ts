@@ -1,0 +1,12 @@
+import { join, sep } from "node:path";
+import type { DefinedAsset } from "../definitions/asset.ts";
+
+/**
+ * Puts an asset to the file under `assets/` that it belongs to: a function of another file may have defined it for that
+ * one.
+ */
+export function locate(asset: DefinedAsset, projectDir: string): DefinedAsset {
+  const folder = join(projectDir, "assets") + sep;
+  const position = asset.callers.find(({ file }) => file.startsWith(folder)) ?? asset.position;
+  return { ...asset, position, faults: asset.faults.map((fault) => ({ ...fault, position })) };
+}

@@ -1,0 +1,215 @@
+import { expect, test } from "vitest";
+import type { AssetOptions, Shape } from "../../../definitions/asset.ts";
+import type { FaultCode } from "../../../definitions/fault.ts";
+import {
+  acceptedValues,
+  between,
+  by,
+  copy,
+  daily,
+  date,
+  decimal,
+  defineAsset,
+  dynamicKeys,
+  hourly,
+  matches,
+  named,
+  notNull,
+  onCron,
+  parquet,
+  rowCount,
+  self,
+  sql,
+  sqlCheck,
+  staticKeys,
+  timestamp,
+  unique,
+  within,
+  z,
+} from "../../../definitions/index.ts";
+import { definedAssets } from "../../../definitions/registry.ts";
+
+const columns = z.strictObject({
+  id: z.string(),
+  n: z.int32(),
+  f: z.number().nullable(),
+  price: decimal(12, 2),
+  at: timestamp(),
+  day: date(),
+  maybe: timestamp().nullable(),
+});
+const rows = { async *rows() {} };
+const good = { description: "A test.", columns, body: rows };
+
+/** The faults of a definition, as `code: message`. Its options may be anything, as plain JavaScript allows. */
+function faultsOf(options: object, key = "a/x"): string[] {
+  expect(() => defineAsset(key, options as AssetOptions<Shape>)).not.toThrow();
+  return (definedAssets().at(-1)?.faults ?? []).map(({ code, message }) => `${code}: ${message}`);
+}
+
+test("a right definition has no fault", () => {
+  expect(faultsOf(good)).toEqual([]);
+});
+
+test.each<[string, FaultCode, RegExp]>([
+  ["", "bad_key", /schema\/table/],
+  ["x", "bad_key", /schema\/table/],
+  ["a/b/c", "bad_key", /schema\/table/],
+  ["a/b-c", "bad_key", /schema\/table/],
+  ["a/1b", "bad_key", /schema\/table/],
+  ["_a/b", "bad_key", /schema\/table/],
+  ["a/é", "bad_key", /schema\/table/],
+  [`a/x"; DROP TABLE y; --`, "bad_key", /schema\/table/],
+  [`a/${"x".repeat(64)}`, "bad_key", /63|62/],
+  ["a/b\n", "bad_key", /schema\/table/],
+  ["temp/x", "bad_key", /themselves/],
+  ["System/x", "bad_key", /themselves/],
+  ["information_schema/x", "bad_key", /themselves/],
+])("key %j: %s", (key, code, message) => {
+  const [fault, ...others] = faultsOf(good, key);
+  expect(fault).toMatch(new RegExp(`^${code}`));
+  expect(fault).toMatch(message);
+  expect(others).toEqual([]);
+});
+
+test.each<[string, object, FaultCode, RegExp]>([
+  ["no columns", { columns: undefined }, "bad_column", /z\.strictObject/],
+  ["empty columns", { columns: z.strictObject({}) }, "bad_column", /at least one column/],
+  ["a loose object", { columns: z.object({ id: z.string() }) }, "bad_column", /strictObject/],
+  ["columns of a task", { body: { task: () => undefined } }, "bad_column", /task/],
+  ["twins", { columns: z.strictObject({ Id: z.string(), id: z.string() }) }, "bad_column", /differ only in case/],
+  ["a bad type", { columns: z.strictObject({ id: z.bigint() }) }, "bad_column_type", /"id"/],
+  ["key", { key: ["idd"] }, "unknown_column", /key names column "idd"; expected one of id, n/],
+  ["check", { checks: [unique("idd")] }, "unknown_column", /unique_idd/],
+  ["partitions", { partitions: daily("idd", { start: "2017-01-01" }) }, "unknown_column", /partitions/],
+  ["copy", { body: copy(parquet("x"), { columns: { idd: "x" } }) }, "unknown_column", /copy/],
+  ["two checks of a name", { checks: [unique("id"), unique("id")] }, "duplicate_check", /named\(/],
+  ["no description", { description: " " }, "bad_option", /description/],
+  ["NUL in the description", { description: "a\0b" }, "bad_option", /NUL/],
+  ["description of no text", { description: 1 }, "bad_option", /description/],
+  ["owner", { owners: ["nobody"] }, "bad_option", /owner "nobody"/],
+  ["tag key", { tags: { "a b": "x" } }, "bad_option", /tag "a b"/],
+  ["tag value", { tags: { a: "x y" } }, "bad_option", /"x y"/],
+  ["group", { group: "a b" }, "bad_option", /group/],
+  ["pool", { pool: "a b" }, "bad_option", /pool/],
+  ["cron", { automation: onCron("every day") }, "bad_option", /cron/],
+  ["cron out of range", { automation: onCron("99 6 * * *") }, "bad_option", /cron/],
+  ["cron of four fields", { automation: onCron("6 * * *") }, "bad_option", /cron/],
+  ["cron zone", { automation: onCron("0 6 * * *", { timezone: "Mars/Phobos" }) }, "bad_option", /time zone/],
+  ["freshness cron", { freshness: by("nope", { lowerBound: "1h" }) }, "bad_option", /cron/],
+  [
+    "freshness bound",
+    { freshness: { kind: "cron", deadlineCron: "0 6 * * *", timezone: "UTC", lowerBound: "1" } },
+    "bad_option",
+    /lowerBound/,
+  ],
+  ["freshness", { freshness: within("0h") }, "bad_option", /duration/],
+  ["freshness order", { freshness: within("1h", { warn: "2h" }) }, "bad_option", /shorter/],
+  ["timeout", { timeout: "1 hour" }, "bad_option", /timeout/],
+  ["quarantine", { quarantine: { maxRows: -1 } }, "bad_option", /quarantine/],
+  ["retries", { retry: { maxRetries: 0.5 } }, "bad_option", /maxRetries/],
+  ["delay", { retry: { maxRetries: 1, delaySeconds: Number.NaN } }, "bad_option", /delaySeconds/],
+  ["partition keys twice", { partitions: staticKeys("id", ["a", "a"]) }, "bad_option", /twice/],
+  ["no partition keys", { partitions: staticKeys("id", []) }, "bad_option", /at least one/],
+  ["no list", { partitions: dynamicKeys("id", "") }, "bad_option", /name of the list/],
+  ["partitions by text", { partitions: daily("id", { start: "2017-01-01" }) }, "bad_option", /timestamp or date/],
+  ["partitions by null", { partitions: daily("maybe", { start: "2017-01-01" }) }, "bad_option", /never null/],
+  ["keys by number", { partitions: staticKeys("n", ["1"]) }, "bad_option", /a string/],
+  ["no day", { partitions: daily("at", { start: "2017-02-30" }) }, "bad_option", /start "2017-02-30"/],
+  ["no date", { partitions: daily("at", { start: "0" }) }, "bad_option", /YYYY-MM-DD/],
+  ["no hour", { partitions: hourly("at", { start: "2017-01-01" }) }, "bad_option", /hour/],
+  [
+    "end before start",
+    { partitions: daily("at", { start: "2017-01-02", end: "2017-01-02" }) },
+    "bad_option",
+    /not after/,
+  ],
+  ["zone", { partitions: daily("at", { start: "2017-01-01", timezone: "x" }) }, "bad_option", /time zone/],
+  ["between nothing", { checks: [between("n", {})] }, "bad_option", /min, max or both/],
+  ["between backwards", { checks: [between("n", { min: 2, max: 1 })] }, "bad_option", /above/],
+  ["between text", { checks: [between("n", { min: "abc" })] }, "bad_option", /"abc" is no value of column n/],
+  ["between rounded", { checks: [between("n", { min: 0.5 })] }, "bad_option", /0\.5 is no value/],
+  ["between NaN", { checks: [between("f", { min: Number.NaN })] }, "bad_option", /is no value/],
+  ["money rounded", { checks: [between("price", { max: "1.005" })] }, "bad_option", /decimal\(12, 2\)/],
+  ["money too large", { checks: [between("price", { max: "12345678901" })] }, "bad_option", /is no value/],
+  ["no instant", { checks: [between("at", { min: "yesterday" })] }, "bad_option", /timestamp/],
+  ["no such day", { checks: [between("day", { min: "2017-02-29" })] }, "bad_option", /date/],
+  ["no values", { checks: [acceptedValues("id", [])] }, "bad_option", /at least one/],
+  ["a wrong value", { checks: [acceptedValues("n", ["a"])] }, "bad_option", /"a" is no value/],
+  ["half a row", { checks: [rowCount({ min: 0.5 })] }, "bad_option", /whole/],
+  ["less than no row", { checks: [rowCount({ max: -1 })] }, "bad_option", /whole/],
+  ["no count", { checks: [rowCount({})] }, "bad_option", /min, max or both/],
+  ["NUL in a pattern", { checks: [matches("id", "\0")] }, "bad_option", /NUL/],
+  ["check name", { checks: [named("a b", notNull("id"))] }, "bad_option", /letters/],
+  ["check name of SQL", { checks: [sqlCheck(`x"; --`, sql`SELECT * FROM ${self}`)] }, "bad_option", /letters/],
+  ["unknown body", { body: { kind: "magic" } }, "bad_option", /body/],
+])("%s: %s %s", (_name, options, code, message) => {
+  const faults = faultsOf({ ...good, ...options });
+  expect(faults).toHaveLength(1);
+  expect(faults[0]).toMatch(new RegExp(`^${code}: `));
+  expect(faults[0]).toMatch(message);
+});
+
+test("a task that declares checks is told that nothing would run them", () => {
+  expect(faultsOf({ description: "x", checks: [rowCount({ min: 1 })], body: { task: () => undefined } })).toEqual([
+    expect.stringMatching(/bad_option: checks: a task/),
+  ]);
+});
+
+test("all the faults of a definition are collected, not only the first", () => {
+  const faults = faultsOf({ description: "", columns: z.object({ a: z.bigint() }), key: ["b"], body: rows }, "nokey");
+  expect(faults.map((fault) => fault.split(":")[0])).toEqual(
+    expect.arrayContaining(["bad_key", "bad_column", "bad_column_type", "unknown_column", "bad_option"]),
+  );
+});
+
+test.each<[string, unknown]>([
+  ["undefined", undefined],
+  ["null", null],
+  ["a number", 1],
+  ["no body", { description: "x", columns }],
+  ["a body of null", { description: "x", columns, body: null }],
+  ["columns of no zod", { description: "x", columns: { id: "string" }, body: rows }],
+  ["checks of undefined", { ...good, checks: [undefined] }],
+  ["checks of no list", { ...good, checks: 1 }],
+  [
+    "a getter that throws",
+    {
+      get description() {
+        throw new Error("getter");
+      },
+    },
+  ],
+])("options that are %s become a fault: defineAsset never throws, and its handle can be used", (_name, options) => {
+  const asset = defineAsset("a/x", options as AssetOptions<Shape>);
+  expect(definedAssets().at(-1)?.faults).toMatchObject([{ code: "bad_option" }]);
+  expect(asset.assetKey).toBe("a/x");
+  expect(sql`SELECT ${asset.c["id"] ?? 1} FROM ${asset}`.values).toHaveLength(2);
+});
+
+test("a key that is no text becomes a fault", () => {
+  for (const key of [undefined, null, 1, {}]) {
+    defineAsset(key as string, good);
+    expect(definedAssets().at(-1)?.faults).toMatchObject([{ code: "bad_key" }]);
+  }
+});
+
+test("good schedules, bounds and names are taken", () => {
+  for (const cron of ["0 6 * * *", "*/5 0-6,8 1 JAN-MAR mon", "@daily", "0 0 L * 7"])
+    expect(faultsOf({ ...good, automation: onCron(cron, { timezone: "America/New_York" }) }), cron).toEqual([]);
+  expect(
+    faultsOf({
+      ...good,
+      partitions: hourly("at", { start: "2017-01-01-00:00", end: "2017-01-02-00:00" }),
+      owners: ["team:a", "a@example.org"],
+      tags: { "dom/ain": "", a: "b" },
+      checks: [
+        between("f", { min: "-1e3", max: 1.5 }),
+        between("price", { min: -1, max: "0001.500" }),
+        between("at", { min: "2017-01-01", max: "2017-01-01T00:00:00.123456+02:00" }),
+        acceptedValues("id", ["O'Neill", `"; DROP TABLE x; --`]),
+        rowCount({ min: 0 }),
+      ],
+    }),
+  ).toEqual([]);
+});
