@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["node_modules/", ".venv/", "data/", "test/**/fixtures/"] },
+  { ignores: ["node_modules/", ".state/", ".venv/", "data/", "test/**/fixtures/"] },
   js.configs.recommended,
   {
     files: ["**/*.ts"],
