@@ -154,6 +154,7 @@ class _StepLoop:
         self._max_concurrent = max_concurrent
         self._events: queue.SimpleQueue[tuple[str, dg.DagsterEvent | _Ended]] = queue.SimpleQueue()
         self._running: dict[str, _RunningStep] = {}
+        self._retries: dict[str, dg.DagsterEvent] = {}
         self._errors: list[BaseException] = []
         self._stop_deadline: float | None = None
 
@@ -213,10 +214,16 @@ class _StepLoop:
             timeout = None
             if isinstance(item, _Ended):
                 del self._running[key]
+                if key in self._retries:
+                    self._active.handle_event(self._retries.pop(key))
                 self._active.verify_complete(self._job_context, key)
                 if item.error is not None:
                     self._errors.append(item.error)
                     self._stop()
+            elif item.is_step_up_for_retry:
+                # Handled when this attempt's thread has ended: the next one may start at once.
+                self._retries[key] = item
+                yield item
             else:
                 yield item
                 self._active.handle_event(item)

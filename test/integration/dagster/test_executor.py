@@ -85,6 +85,12 @@ def test_a_step_is_retried_as_its_policy_says_and_after_its_delay(dagster: Any, 
     assert all(later - earlier >= 0.3 for earlier, later in pairwise(starts))
 
 
+def test_a_retry_without_delay_waits_for_the_end_of_the_attempt_before(dagster: Any) -> None:
+    run = dagster.job("retries_at_once")
+    assert run.status == SUCCESS
+    assert len(run.steps(RETRY)) == 5 * 3
+
+
 def test_retries_can_be_switched_off(dagster: Any, marks: Any) -> None:
     run = dagster.job("retries", **config(retries={"disabled": {}}))
     assert run.failed == ["asks_for_retry", "never_succeeds", "succeeds_at_third"]
