@@ -11,7 +11,8 @@ export class Client {
   readonly #instance: DuckDBInstance;
   readonly connection: DuckDBConnection;
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+  /** For an instance that others use too; {@link Client.open} is for a file. */
+  constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
     this.#instance = instance;
     this.connection = connection;
   }

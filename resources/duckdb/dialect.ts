@@ -1,7 +1,17 @@
-import type { Dialect } from "../render_sql.ts";
+import type { Dialect, Parameter } from "../render_sql.ts";
 import { quote, tableName } from "./quote.ts";
+import { toParameter } from "./types.ts";
 
 /** How DuckDB writes references and parameters. */
 export function duckdbDialect(context: Pick<Dialect, "self" | "window">): Dialect {
-  return { table: tableName, column: quote, parameter: (index) => `$${index}`, ...context };
+  return { table: tableName, column: quote, parameter, ...context };
+}
+
+/**
+ * The engine finds out the type of a bare parameter only next to something that has one. Texts stay bare, so that they
+ * can be days, instants and decimals too.
+ */
+function parameter(index: number, value: Parameter): string {
+  if (value === null || typeof value === "string") return `$${index}`;
+  return `CAST($${index} AS ${String(toParameter(value).type)})`;
 }

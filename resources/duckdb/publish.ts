@@ -1,4 +1,4 @@
-import { StatementType } from "@duckdb/node-api";
+import { DuckDBTypeId, StatementType } from "@duckdb/node-api";
 import type { Check } from "../../definitions/check.ts";
 import type { CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
 import { runChecks } from "./checks.ts";
@@ -137,6 +137,10 @@ export async function contractDifferences(
     for (let index = 0; index < prepared.columnCount; index += 1) {
       const name = prepared.columnName(index);
       if (actual.has(name)) differences.push(`column ${JSON.stringify(name)} is there twice`);
+      if (prepared.columnTypeId(index) === DuckDBTypeId.INVALID)
+        return [
+          `the type of a bound value is unknown: write CAST(\${…} AS …) around texts and null in the SELECT list`,
+        ];
       actual.set(name, String(prepared.columnType(index)));
     }
     for (const { name, type } of columns) {

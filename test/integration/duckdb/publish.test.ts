@@ -1,0 +1,239 @@
+import { expect, test } from "vitest";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { date, decimal, rowCount, sql, timestamp, z } from "../../../definitions/index.ts";
+import { Client } from "../../../resources/duckdb/client.ts";
+import { WarehouseStaged } from "../../../resources/duckdb/publish.ts";
+import { attempt, entryOf, publish, targetOf, Warehouse } from "./warehouse.ts";
+
+const target = targetOf({ id: z.int32(), name: z.string().nullable() });
+const self = { kind: "table", assetKey: "a/x" } as const;
+const ALL = "SELECT * FROM a.x ORDER BY ALL";
+
+test("views, indexes and what people wrote about columns and views survive a publish; descriptions win over it", async () => {
+  const warehouse = new Warehouse();
+  const described = targetOf({ id: z.int32().describe("From the contract"), name: z.string() });
+  await warehouse.publishRows(described, [{ id: 1, name: "a" }]);
+  await warehouse.sql(`
+    CREATE VIEW a.v AS SELECT count(*) AS n, max(id) AS top FROM a.x;
+    COMMENT ON VIEW a.v IS 'a view';
+    CREATE UNIQUE INDEX one ON a.x (id);
+    CREATE INDEX "two ""; x" ON a.x (name, id);
+    COMMENT ON COLUMN a.x.name IS 'it''s written by "people"';
+    COMMENT ON COLUMN a.x.id IS 'by people too'`);
+  const indexes = await warehouse.sql("SELECT index_name, is_unique, sql FROM duckdb_indexes() ORDER BY 1");
+  expect(indexes).toHaveLength(2);
+
+  await warehouse.publishRows(described, [
+    { id: 2, name: "b" },
+    { id: 3, name: "c" },
+  ]);
+  await warehouse.publishQuery(described, sql`SELECT id + 1 AS id, name FROM ${self}`);
+  expect(await warehouse.sql("SELECT * FROM a.v")).toEqual([["2", "4"]]);
+  expect(await warehouse.sql("SELECT comment FROM duckdb_views() WHERE view_name = 'v'")).toEqual([["a view"]]);
+  expect(await warehouse.sql("SELECT index_name, is_unique, sql FROM duckdb_indexes() ORDER BY 1")).toEqual(indexes);
+  expect(
+    await warehouse.sql("SELECT comment FROM duckdb_columns() WHERE schema_name = 'a' AND table_name = 'x'"),
+  ).toEqual([["From the contract"], [`it's written by "people"`]]);
+});
+
+test("rows that an index refuses are not published, and the table and its index stay", async () => {
+  const warehouse = new Warehouse();
+  await warehouse.publishRows(target, [{ id: 1, name: "a" }]);
+  await warehouse.sql("CREATE UNIQUE INDEX one ON a.x (id)");
+  const twice = [
+    { id: 5, name: "b" },
+    { id: 5, name: "c" },
+  ];
+  await expect(warehouse.publishRows(target, twice)).rejects.toMatchObject({ code: "statement_failed" });
+  expect(await warehouse.sql(ALL)).toEqual([["1", "a"]]);
+  expect(await warehouse.sql("SELECT index_name FROM duckdb_indexes()")).toEqual([["one"]]);
+});
+
+test("a view in the place of the table is never dropped", async () => {
+  const warehouse = new Warehouse();
+  await warehouse.sql("CREATE SCHEMA a; CREATE VIEW a.x AS SELECT 7 AS id");
+  await expect(warehouse.publishRows(target, [{ id: 1, name: "a" }])).rejects.toThrow(/View/);
+  expect(await warehouse.sql(ALL)).toEqual([["7"]]);
+});
+
+test("a contract that changed its columns replaces the table", async () => {
+  const warehouse = new Warehouse();
+  await warehouse.publishRows(target, [{ id: 1, name: "a" }]);
+  await warehouse.publishRows(targetOf({ other: z.boolean() }), [{ other: true }]);
+  expect(await warehouse.sql(ALL)).toEqual([["true"]]);
+});
+
+test("the ledger has one line for each publish, made in the same transaction", async () => {
+  const warehouse = new Warehouse();
+  const given = attempt({ rootRunId: "root", runId: "run" });
+  const facts = await warehouse.publishRows(target, [{ id: 1, name: null }], given);
+  expect(
+    await warehouse.sql(
+      "SELECT asset_key, run_id, root_run_id, code_version, row_count, content_hash, published_at >= started_at FROM _dagster_typescript.ledger",
+    ),
+  ).toEqual([["a/x", "run", "root", "v1", "1", facts.contentHash, "true"]]);
+
+  // The ledger refuses a line: then the rows are not published either.
+  const writer = await warehouse.store.stageRows(target, given);
+  writer.append([{ id: 2, name: "b" }]);
+  const staged = await writer.finish();
+  const broken = { ...entryOf(target, given, await staged.facts()), report: "{ no JSON" };
+  await expect(staged.publish(broken)).rejects.toMatchObject({ code: "statement_failed" });
+  await staged.discard();
+  expect(await warehouse.sql(ALL)).toEqual([["1", null]]);
+  expect(await warehouse.sql("SELECT count(*) FROM _dagster_typescript.ledger")).toEqual([["1"]]);
+});
+
+test("an attempt finds what its root run published with the same code, whatever is in the names", async () => {
+  const warehouse = new Warehouse();
+  const rootRunId = `'; DROP TABLE x; -- "😀`;
+  const given = attempt({ rootRunId, codeVersion: "v'1" });
+  const { contentHash } = await warehouse.publishRows(target, [{ id: 1, name: null }], given);
+  const find = (change: object): Promise<unknown> =>
+    warehouse.store.findPublished(target, attempt({ ...given, ...change }));
+  expect(await find({ runId: "another" })).toMatchObject({ runId: given.runId, contentHash, rowCount: 1n });
+  expect(await find({ rootRunId: "other" })).toBeUndefined();
+  expect(await find({ codeVersion: "v2" })).toBeUndefined();
+  expect(await warehouse.store.findPublished(targetOf({ id: z.int32() }, "a/other"), given)).toBeUndefined();
+});
+
+test("nothing is found in a warehouse that has no ledger, or none of ours", async () => {
+  const warehouse = new Warehouse();
+  expect(await warehouse.store.findPublished(target, attempt())).toBeUndefined();
+  await warehouse.sql("CREATE TABLE ledger AS SELECT 1 AS x");
+  expect(await warehouse.store.findPublished(target, attempt())).toBeUndefined();
+});
+
+test.each(["rows", "query"])(
+  "a refused %s publish leaves table, indexes, comments and ledger as they were",
+  async (body) => {
+    const warehouse = new Warehouse();
+    await warehouse.publishRows(target, [{ id: 1, name: "a" }]);
+    await warehouse.sql("CREATE INDEX one ON a.x (id)");
+    const state = async (): Promise<unknown> => [
+      await warehouse.sql(ALL),
+      await warehouse.sql("SELECT table_oid, comment FROM duckdb_tables() ORDER BY 1"),
+      await warehouse.sql("SELECT * FROM _dagster_typescript.ledger"),
+      await warehouse.sql("SELECT sql FROM duckdb_indexes()"),
+    ];
+    const before = await state();
+    const given = attempt();
+    const stage = async () => {
+      if (body === "query")
+        return await warehouse.store.stageQuery(target, sql`SELECT 2::INT AS id, 'b' AS name`, null, given);
+      const writer = await warehouse.store.stageRows(target, given);
+      writer.append([{ id: 2, name: "b" }]);
+      return await writer.finish();
+    };
+    const staged = await stage();
+    expect((await staged.check([rowCount({ min: 2 })]))[0]).toMatchObject({ passed: false });
+    await staged.discard();
+    expect(await state()).toEqual(before);
+  },
+);
+
+test("rows with NULL in a column that is never null are refused by a query and a copy alike", async () => {
+  const warehouse = new Warehouse();
+  await warehouse.publishRows(target, [{ id: 1, name: "a" }]);
+  await expect(warehouse.publishQuery(target, sql`SELECT NULL::INT AS id, 'x' AS name`)).rejects.toThrow(/NOT NULL/);
+  expect(await warehouse.sql(ALL)).toEqual([["1", "a"]]);
+});
+
+test.each([
+  ["a column too many", sql`SELECT 1::INT AS id, 'x' AS name, 2 AS more`, /"more"/],
+  ["a column too few", sql`SELECT 1::INT AS id`, /"name" is missing/],
+  ["a wrong type", sql`SELECT 1::BIGINT AS id, 'x' AS name`, /BIGINT, expected INTEGER/],
+  ["a column twice", sql`SELECT 1::INT AS id, 'x' AS name, 'y' AS name`, /twice/],
+  ["another case", sql`SELECT 1::INT AS ID, 'x' AS name`, /"ID"/],
+  ["no query", sql`CREATE TABLE evil AS SELECT 1`, /SELECT/],
+  ["two statements", sql`SELECT 1::INT AS id, 'x' AS name; DROP TABLE a.x`, /./],
+])("a query that yields %s is refused before it runs", async (_name, query, message) => {
+  const warehouse = new Warehouse();
+  await warehouse.publishRows(target, [{ id: 1, name: "a" }]);
+  await expect(warehouse.publishQuery(target, query)).rejects.toThrow(message);
+  expect(await warehouse.sql(ALL)).toEqual([["1", "a"]]);
+  expect(await warehouse.sql("SELECT table_name FROM duckdb_tables() WHERE table_name = 'evil'")).toEqual([]);
+});
+
+test("columns are matched by name, not by place; semicolons and comments at the end do no harm", async () => {
+  const warehouse = new Warehouse();
+  await warehouse.publishQuery(target, sql`SELECT 'x' AS name, 1::INT AS id -- done`);
+  await warehouse.publishQuery(
+    target,
+    sql`SELECT 'x' AS name, ${5}::INT AS id ; ;
+  `,
+  );
+  expect(await warehouse.sql(ALL)).toEqual([["5", "x"]]);
+});
+
+test("every kind of bound value reaches a query as it is", async () => {
+  const warehouse = new Warehouse();
+  const shape = {
+    t: z.string(),
+    n: z.int(),
+    b: z.boolean(),
+    f: z.number(),
+    at: z.string(),
+    nothing: z.string().nullable(),
+  };
+  const at = new Date("1969-12-31T23:59:59.123Z");
+  await warehouse.publishQuery(
+    targetOf(shape),
+    sql`SELECT ${"o'; --\0"}::VARCHAR AS t, ${2n ** 62n} AS n, ${true} AS b, ${0.1} AS f, CAST(${at} AS VARCHAR) AS "at", ${null}::VARCHAR AS nothing LIMIT ${1}`,
+  );
+  expect(await warehouse.sql("SELECT * FROM a.x")).toEqual([
+    ["o'; --\0", String(2n ** 62n), "true", "0.1", "1969-12-31 23:59:59.123+00", null],
+  ]);
+});
+
+test("a bound text whose type nothing tells is refused with what to write", async () => {
+  const warehouse = new Warehouse();
+  await expect(warehouse.publishQuery(targetOf({ t: z.string() }), sql`SELECT ${"x"} AS t`)).rejects.toThrow(/CAST\(/);
+  await warehouse.publishQuery(targetOf({ t: z.string() }), sql`SELECT CAST(${"x"} AS VARCHAR) AS t`);
+  expect(await warehouse.sql("SELECT t FROM a.x")).toEqual([["x"]]);
+});
+
+test("a bound text can be a day, an instant or money next to a column that is", async () => {
+  const warehouse = new Warehouse();
+  const shape = { day: date(), at: timestamp(), price: decimal(12, 2) };
+  const at = new Date("2024-01-01T00:00:00Z");
+  await warehouse.publishRows(targetOf(shape), [{ day: "2024-01-01", at, price: "1.00" }]);
+  const query = sql`SELECT * FROM ${self} WHERE day = ${"2024-01-01"} AND "at" = ${"2024-01-01T00:00:00Z"} AND price = ${"1.00"}
+    AND day = ${at} AND "at" = ${at} AND price = ${1}`;
+  expect((await warehouse.publishQuery(targetOf(shape), query)).rowCount).toBe(1n);
+});
+
+test("readers in the same process see the old rows or the new ones, never an error or a mixture", async () => {
+  const warehouse = new Warehouse();
+  const generation = (n: number): object[] => Array.from({ length: 1_000 }, (_, id) => ({ id: n, name: String(id) }));
+  await warehouse.publishRows(target, generation(0));
+  await warehouse.store.close();
+  const instance = await DuckDBInstance.create(warehouse.path);
+  const client = new Client(instance, await instance.connect());
+  const reading = await instance.connect();
+  const seen: string[] = [];
+  const end = new AbortController();
+  const reader = (async () => {
+    while (!end.signal.aborted) {
+      const rows = (await reading.runAndReadAll("SELECT count(*), min(id), max(id) FROM a.x")).getRows();
+      seen.push((rows[0] ?? []).map(String).join(" "));
+    }
+  })();
+  try {
+    for (let n = 1; n <= 20; n += 1) {
+      const given = attempt();
+      const next = await WarehouseStaged.begin(client, target, { runId: given.runId, statement: null }, (stage) =>
+        client.run(`INSERT INTO ${stage} SELECT ${n}, CAST(range AS VARCHAR) FROM range(1000)`),
+      );
+      await publish(next, target, given);
+    }
+  } finally {
+    end.abort();
+    await reader;
+    reading.closeSync();
+    client.close();
+  }
+  const expected = Array.from({ length: 21 }, (_, n) => `1000 ${n} ${n}`);
+  expect([...new Set(seen)].filter((line) => !expected.includes(line))).toEqual([]);
+  expect(new Set(seen).size).toBeGreaterThan(1);
+});

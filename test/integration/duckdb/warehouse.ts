@@ -1,0 +1,146 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { onTestFinished } from "vitest";
+import { parquet } from "../../../definitions/index.ts";
+import type { Check } from "../../../definitions/check.ts";
+import { type Column, readColumn } from "../../../definitions/column_type.ts";
+import type { z } from "../../../definitions/index.ts";
+import type { Sql } from "../../../definitions/sql.ts";
+import { DuckDBStore } from "../../../resources/duckdb/duckdb_store.ts";
+import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../../../resources/store.ts";
+
+/** The rows of a table, as the engine writes them. */
+export type TextRows = (string | null)[][];
+
+/** A DuckDB file and its store, removed when the test ends. */
+export class Warehouse {
+  readonly dir: string;
+  readonly path: string;
+  readonly store: DuckDBStore;
+
+  constructor(options: { readonly file?: string; readonly lockTimeoutMs?: number } = {}) {
+    this.dir = mkdtempSync(join(tmpdir(), "warehouse-"));
+    this.path = join(this.dir, options.file ?? "warehouse.duckdb");
+    this.store = this.another(options);
+    onTestFinished(async () => {
+      await this.store.close();
+      rmSync(this.dir, { recursive: true, force: true });
+    });
+  }
+
+  /** Another store on the same file, as another process has one. */
+  another(options: { readonly lockTimeoutMs?: number } = {}): DuckDBStore {
+    const { lockTimeoutMs = 60_000 } = options;
+    return new DuckDBStore({ path: this.path, stagingDir: `${this.path}.staging`, lockTimeoutMs }, this.dir);
+  }
+
+  async publishRows(target: Target, rows: readonly object[], change: Partial<Attempt> = {}): Promise<StagedFacts> {
+    const given = attempt(change);
+    const writer = await this.store.stageRows(target, given);
+    writer.append(rows as readonly Record<string, unknown>[]);
+    return await publish(await writer.finish(), target, given);
+  }
+
+  async publishQuery(target: Target, sql: Sql, change: Partial<Attempt> = {}): Promise<StagedFacts> {
+    const given = attempt(change);
+    return await publish(await this.store.stageQuery(target, sql, null, given), target, given);
+  }
+
+  async publishCopy(
+    target: Target,
+    path: string,
+    columns: Readonly<Record<string, string>> = {},
+  ): Promise<StagedFacts> {
+    const given = attempt();
+    const staged = await this.store.stageCopy(target, parquet(path), new Map(Object.entries(columns)), given);
+    return await publish(staged, target, given);
+  }
+
+  /** Counts and hashes rows without publishing them. */
+  async facts(target: Target, rows: readonly object[]): Promise<StagedFacts> {
+    const writer = await this.store.stageRows(target, attempt());
+    writer.append(rows as readonly Record<string, unknown>[]);
+    const staged = await writer.finish();
+    const facts = await staged.facts();
+    await staged.discard();
+    return facts;
+  }
+
+  /** Checks rows without publishing them. */
+  async check(target: Target, rows: readonly object[], checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
+    const writer = await this.store.stageRows(target, attempt());
+    writer.append(rows as readonly Record<string, unknown>[]);
+    const staged = await writer.finish();
+    try {
+      return await staged.check(checks);
+    } finally {
+      await staged.discard();
+    }
+  }
+
+  /** Runs SQL on the file, which no store has open meanwhile. */
+  async sql(text: string): Promise<TextRows> {
+    await this.store.close();
+    const instance = await DuckDBInstance.create(this.path);
+    try {
+      const connection = await instance.connect();
+      await connection.run("SET TimeZone = 'UTC'");
+      const rows = (await connection.runAndReadAll(text)).getRows();
+      connection.closeSync();
+      return rows.map((row) => row.map((value) => (value === null ? null : String(value))));
+    } finally {
+      instance.closeSync();
+    }
+  }
+}
+
+export function attempt(change: Partial<Attempt> = {}): Attempt {
+  const runId = change.runId ?? randomUUID();
+  return {
+    runId,
+    rootRunId: runId,
+    codeVersion: "v1",
+    startedAt: new Date(),
+    signal: new AbortController().signal,
+    log: () => undefined,
+    ...change,
+  };
+}
+
+/** The columns of a contract, in the order in which they are given. */
+export function columnsOf(shape: Readonly<Record<string, z.ZodType>>): Column[] {
+  return Object.entries(shape).map(([name, schema]) => {
+    const result = readColumn(name, schema);
+    if (!result.ok) throw new Error(result.message);
+    return result.column;
+  });
+}
+
+export function targetOf(shape: Readonly<Record<string, z.ZodType>>, assetKey = "a/x"): Target {
+  const [schema = "", table = ""] = assetKey.split("/");
+  return { assetKey, schema, table, description: "A test.", columns: columnsOf(shape) };
+}
+
+export async function publish(staged: Staged, target: Target, given: Attempt): Promise<StagedFacts> {
+  const facts = await staged.facts();
+  await staged.publish(entryOf(target, given, facts));
+  return facts;
+}
+
+export function entryOf(target: Target, given: Attempt, facts: StagedFacts): LedgerEntry {
+  return {
+    assetKey: target.assetKey,
+    runId: given.runId,
+    rootRunId: given.rootRunId,
+    codeVersion: given.codeVersion,
+    partitionKeys: null,
+    rowCount: facts.rowCount,
+    columns: target.columns.map(({ name, nullable }) => ({ name, type: "x", nullable })),
+    contentHash: facts.contentHash,
+    startedAt: given.startedAt,
+    report: "{}",
+  };
+}
