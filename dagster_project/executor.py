@@ -200,8 +200,8 @@ class _StepLoop:
                 name=f"step {step.key}",
                 daemon=True,
             )
-            self._running[step.key] = _RunningStep(thread, supervision)
             yield from logs.open(self._job_context, step.key)
+            self._running[step.key] = _RunningStep(thread, supervision)
             thread.start()
 
     def _take_events(self) -> Iterator[dg.DagsterEvent]:

@@ -62,12 +62,18 @@ class NodeLauncher:
         supervision.claim_logs()
         reader = StepMessageReader(redactor)
         injector = KeyedContextInjector({context.asset_key.to_escaped_user_string(): asset.name})
-        with dg.open_pipes_session(context, injector, reader, extras=build_extras(context)) as session:
+        wake = threading.Event()
+        tail = StderrTail()
+        with (
+            supervision.watch(wake.set),
+            dg.open_pipes_session(context, injector, reader, extras=build_extras(context)) as session,
+        ):
+            if supervision.interrupted:
+                raise dg.DagsterExecutionInterruptedError("the run was interrupted")
             process = self._start([asset.name], {**environment, **session.get_bootstrap_env_vars()})
-            tail = StderrTail()
             ending = _Ending(process, asset.timeout_seconds, self.grace_seconds)
             with _Pumps(process, redactor, supervision, tail):
-                ending.wait(supervision, context.log.warning)
+                ending.wait(wake, supervision, context.log.warning)
         report = StepReport(asset, context.asset_key, session, reader, tail, ending)
         yield from report.results()
 
@@ -104,16 +110,14 @@ class _Ending:
     def return_code(self) -> int:
         return self._process.returncode
 
-    def wait(self, supervision: StepSupervision, warn: Callable[[str], None]) -> None:
-        """Wait for the end; on an interrupt, end the process and raise."""
-        wake = threading.Event()
+    def wait(self, wake: threading.Event, supervision: StepSupervision, warn: Callable[[str], None]) -> None:
+        """Wait for the end; on an interrupt, which sets ``wake``, end the process and raise."""
         ended = threading.Event()
         threading.Thread(target=self._reap, args=(ended, wake), name="node-wait", daemon=True).start()
         deadline = time.monotonic() + self.timeout_seconds
         try:
-            with supervision.watch(wake.set):
-                # Under Dagster's own executors an interrupt is an exception that comes out of this wait.
-                wake.wait(deadline - time.monotonic())
+            # Under Dagster's own executors an interrupt is an exception that comes out of this wait.
+            wake.wait(deadline - time.monotonic())
             if ended.is_set():
                 return
             if supervision.interrupted:
