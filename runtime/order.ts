@@ -11,6 +11,12 @@ export interface Order<T> {
   readonly knotted: ReadonlySet<T>;
 }
 
+/** A node on the way down, and those of its needs that are still to be seen. */
+interface Frame<T> {
+  readonly node: T;
+  readonly needs: Iterator<T, undefined>;
+}
+
 /**
  * Sorts a graph so that every node comes after those that it needs, and finds the cycles: Tarjan's strongly connected
  * components.
@@ -29,25 +35,36 @@ export function sortByNeeds<T>(nodes: Iterable<T>, needs: (node: T) => Iterable<
   const knotted = new Set<T>();
   const low = (node: T): number => lowest.get(node) ?? 0;
 
-  const visit = (node: T): void => {
-    const own = index.size;
-    index.set(node, own);
-    lowest.set(node, own);
+  const enter = (node: T): Frame<T> => {
+    index.set(node, index.size);
+    lowest.set(node, index.size - 1);
     stack.push(node);
     onStack.add(node);
-    for (const need of edges.get(node) ?? []) {
-      if (!index.has(need)) {
-        visit(need);
-        lowest.set(node, Math.min(low(node), low(need)));
-      } else if (onStack.has(need)) lowest.set(node, Math.min(low(node), index.get(need) ?? 0));
-    }
-    if (low(node) !== own) return;
+    return { node, needs: (edges.get(node) ?? []).values() };
+  };
+  const leave = (node: T): void => {
+    if (low(node) !== index.get(node)) return;
     const knot = stack.splice(stack.lastIndexOf(node));
     for (const member of knot) onStack.delete(member);
     sorted.push(...knot);
     if (knot.length === 1 && !edges.get(node)?.includes(node)) return;
     for (const member of knot) knotted.add(member);
     cycles.push(shortestCycle(node, edges));
+  };
+  // With a stack of its own: a long chain of nodes would be too deep for the engine's.
+  const visit = (start: T): void => {
+    const frames = [enter(start)];
+    for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+      const { node, needs } = frame;
+      const { value: need, done } = needs.next();
+      if (done === true) {
+        frames.pop();
+        leave(node);
+        const above = frames.at(-1)?.node;
+        if (above !== undefined) lowest.set(above, Math.min(low(above), low(node)));
+      } else if (!index.has(need)) frames.push(enter(need));
+      else if (onStack.has(need)) lowest.set(node, Math.min(low(node), index.get(need) ?? 0));
+    }
   };
   for (const node of known) if (!index.has(node)) visit(node);
   return { sorted, cycles, knotted };

@@ -1,0 +1,52 @@
+import { expect, test } from "vitest";
+import { duckdbDialect } from "../../../resources/duckdb/dialect.ts";
+import { renderSql } from "../../../resources/render_sql.ts";
+import { parseSqlFile } from "../../../runtime/sql_file.ts";
+
+const refs = { events: { kind: "table", assetKey: "retail/events" } } as const;
+const render = (text: string, hasWindow = false): string => {
+  const window = { start: new Date(0), end: new Date(1) };
+  return renderSql(parseSqlFile(text, refs, hasWindow).sql, duckdbDialect({ self: null, window })).text;
+};
+
+test("a placeholder becomes the quoted table, each time that it stands there", () => {
+  expect(render("SELECT * FROM {events} JOIN {events}")).toBe(`SELECT * FROM "retail"."events" JOIN "retail"."events"`);
+});
+
+test("window bounds become bound values", () => {
+  const { sql } = parseSqlFile("WHERE at >= {window.start} AND at < {window.end}", refs, true);
+  const window = { start: new Date(0), end: new Date(1) };
+  expect(renderSql(sql, duckdbDialect({ self: null, window })).parameters).toEqual([window.start, window.end]);
+});
+
+test.each([
+  "SELECT '{events}'",
+  "SELECT 'it''s {events}'",
+  `SELECT "{events}"`,
+  "SELECT 1 -- {events}",
+  "SELECT /* {events}\n{unknown} */ 1",
+  "SELECT $$ {events} $$",
+  "SELECT $tag$ {events} $$ {events} $tag$",
+  "SELECT {'events': 1}",
+  "SELECT { events }",
+])("%j holds no placeholder", (text) => {
+  expect(render(text)).toBe(text);
+  expect(parseSqlFile(text, refs, false)).toMatchObject({ faults: [], used: new Set() });
+});
+
+test("an unknown placeholder is named with its line and what could stand there", () => {
+  const { faults } = parseSqlFile("SELECT 1\nFROM {evnts}\nWHERE {window.start} > {toString}", refs, false);
+  expect(faults).toEqual([
+    { line: 2, message: "{evnts} is no declared reference; expected one of events" },
+    { line: 3, message: "{window.start}: the asset has no time partitions, so it has no window" },
+    { line: 3, message: "{toString} is no declared reference; expected one of events" },
+  ]);
+});
+
+test.each(["SELECT 1;", "SELECT 1 ; ;\n\n", "SELECT 1"])("%j ends without a semicolon", (text) => {
+  expect(render(text)).toBe("SELECT 1");
+});
+
+test("blank lines at the start stay, so that lines are counted as in the file", () => {
+  expect(render("\n\nSELECT 1")).toBe("\n\nSELECT 1");
+});
