@@ -3,14 +3,16 @@
 import { spawn } from "node:child_process";
 import { setTimeout as wait } from "node:timers/promises";
 
-/** Signals, and how long each is given. Dagster marks its runs as cancelled on the first one. */
-const LADDER = [
-  ["SIGINT", 15_000],
-  ["SIGTERM", 5_000],
-  ["SIGKILL", 5_000],
-] as const;
+/**
+ * Signals, and how many milliseconds each is given. Dagster marks its runs as cancelled on the first one.
+ * Another ladder: `--signals=SIGQUIT:3000,SIGKILL:5000` before the command.
+ */
+const LADDER = "SIGINT:15000,SIGTERM:5000,SIGKILL:5000";
 
-const [command = "", ...args] = process.argv.slice(2);
+const given =
+  process.argv[2]?.startsWith("--signals=") === true ? process.argv[2].slice("--signals=".length) : undefined;
+const ladder = (given ?? LADDER).split(",").map((step) => step.split(":") as [NodeJS.Signals, string]);
+const [command = "", ...args] = process.argv.slice(given === undefined ? 2 : 3);
 const child = spawn(command, args, { detached: true, stdio: ["ignore", "inherit", "inherit"] });
 let stopping: Promise<void> | undefined;
 
@@ -36,9 +38,9 @@ function stop(): Promise<void> {
 }
 
 async function endGroup(): Promise<void> {
-  for (const [signal, patienceMs] of LADDER) {
+  for (const [signal, patienceMs] of ladder) {
     if (!signalGroup(signal)) return;
-    const deadline = performance.now() + patienceMs;
+    const deadline = performance.now() + Number(patienceMs);
     while (performance.now() < deadline) {
       await wait(50);
       if (!signalGroup(0)) return;

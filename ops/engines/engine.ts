@@ -1,0 +1,73 @@
+/** The engines that can be started here. */
+export type EngineName = "postgres" | "clickhouse" | "hyper" | "pgbouncer";
+
+/** What every engine is told. */
+export interface EngineOptions {
+  /**
+   * A folder of the engine's own: its data, password and log. Made when missing; what an earlier start left in it is
+   * there again. One engine at a time can use it.
+   */
+  readonly dataDir: string;
+  /** Port on 127.0.0.1; 0 for any free one. @default 0 */
+  readonly port?: number;
+}
+
+/** Options of PostgreSQL. */
+export interface PostgresOptions extends EngineOptions {
+  /** Server settings, such as `{ max_connections: "200" }`. They win over ours. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Certificate and private key (PEM files) of a server that also takes TLS. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  /**
+   * Whether a commit is on the disk when it returns. Without it starts and commits are quicker, and only a crash of
+   * the machine, not of the engine, can lose data. @default true
+   */
+  readonly durable?: boolean;
+}
+
+/** Options of ClickHouse. */
+export interface ClickHouseOptions extends EngineOptions {
+  /** How many queries run at once; more wait in line. @default 8 */
+  readonly maxQueries?: number;
+}
+
+/** Options of Hyper. */
+export interface HyperOptions extends EngineOptions {
+  /** Settings of `hyperd` in its own spelling, such as `{ "memory-limit": "4g" }`. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** Options of PgBouncer. */
+export interface PgBouncerOptions extends EngineOptions {
+  /** The PostgreSQL behind it, as in `DATABASE_URL`. */
+  readonly target: string;
+  /** Server connections per user and database. @default 4 */
+  readonly poolSize?: number;
+}
+
+/** The options of each engine. */
+export interface EngineOptionsOf {
+  readonly postgres: PostgresOptions;
+  readonly clickhouse: ClickHouseOptions;
+  readonly hyper: HyperOptions;
+  readonly pgbouncer: PgBouncerOptions;
+}
+
+/** An engine that answers. It ends with this process, however this process ends. */
+export interface Engine extends AsyncDisposable {
+  readonly name: EngineName;
+  /**
+   * With user and password, in the form of the environment variable:
+   * - postgres, pgbouncer: `DATABASE_URL`, `postgres://postgres:…@127.0.0.1:PORT/warehouse`
+   * - clickhouse: `CLICKHOUSE_URL`, `http://default:…@127.0.0.1:PORT`
+   * - hyper: `HYPER_URL`, `postgres://hyper:…@127.0.0.1:PORT//absolute/path/warehouse.hyper`; the database of Hyper is
+   *   the full path of a file, so the path of the URL has two slashes. `pg` and libpq read it as it is.
+   */
+  readonly url: string;
+  readonly port: number;
+  readonly logFile: string;
+  /** Resolves when it has ended, asked or not. */
+  readonly ended: Promise<void>;
+  /** Ends it and waits for that. The data stays. */
+  readonly stop: () => Promise<void>;
+}

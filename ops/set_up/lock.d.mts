@@ -1,0 +1,1 @@
+export function withSetUpLock<T>(root: string, work: () => Promise<T>): Promise<T>;

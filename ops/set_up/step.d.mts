@@ -1,0 +1,2 @@
+export function say(text: string): void;
+export function step(root: string, title: string, command: string, args: readonly string[]): Promise<void>;
