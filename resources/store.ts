@@ -1,7 +1,31 @@
 import type { Check } from "../definitions/check.ts";
-import type { Column } from "../definitions/column_type.ts";
+import type { Column, ColumnType } from "../definitions/column_type.ts";
 import type { ParquetSource } from "../definitions/body.ts";
 import type { Sql } from "../definitions/sql.ts";
+
+/** The partitions that a run covers, as a condition on the rows. */
+export type PartitionSet =
+  | { readonly kind: "window"; readonly column: string; readonly start: Date; readonly end: Date }
+  | { readonly kind: "keys"; readonly column: string; readonly keys: readonly string[] };
+
+/**
+ * How staged rows become the table's. All are idempotent: the same run twice, or a run killed anywhere and run again,
+ * leaves the same table.
+ *
+ * - `replace`: the staged rows are the table.
+ * - `replacePartitions`: the rows of the partitions are replaced, all others stay. A staged row outside of them is a
+ *   broken contract.
+ * - `append`: the rows are added, once per root run.
+ * - `merge`: rows with the same key are replaced, the others added. A key that is staged twice is a broken contract.
+ *
+ * All but `replace` keep the table: when its columns are not the contract's, new nullable ones are added, and any other
+ * difference is a broken contract.
+ */
+export type WriteStrategy =
+  | { readonly kind: "replace" }
+  | { readonly kind: "replacePartitions"; readonly partitions: PartitionSet }
+  | { readonly kind: "append" }
+  | { readonly kind: "merge"; readonly key: readonly string[] };
 
 /** The table that a run is about to write. */
 export interface Target {
@@ -11,6 +35,7 @@ export interface Target {
   readonly table: string;
   readonly description: string;
   readonly columns: readonly Column[];
+  readonly strategy: WriteStrategy;
 }
 
 /** Who writes, and which code: recorded in the ledger beside the rows. */
@@ -76,6 +101,8 @@ export interface LedgerEntry {
   readonly columns: readonly { readonly name: string; readonly type: string; readonly nullable: boolean }[];
   readonly contentHash: string;
   readonly startedAt: Date;
+  /** Where an incremental source goes on next time, in the source's own form; `null` without one. */
+  readonly cursor: string | null;
   /** What was to be reported to Dagster, as JSON: reported again if the process died before it could. */
   readonly report: string;
 }
@@ -106,14 +133,54 @@ export interface Staged {
   discard(): Promise<void>;
 }
 
-/** A place where tables live. One folder each in `resources/`. */
-export interface Store {
+/** SQL to be held against its contract. */
+export interface Claim {
+  readonly target: Target;
+  /** Keys of the assets that the SQL may read. */
+  readonly deps: readonly string[];
+  /** The query of the asset; `null` where rows come from elsewhere. */
+  readonly sql: Sql | null;
+  readonly checks: readonly Check[];
+}
+
+/** What an engine says against a claim. */
+export interface Disproof {
+  readonly target: Target;
+  readonly code: "bad_sql" | "contract_mismatch" | "undeclared_reference" | "bad_option";
+  /** The check that it is about; `null`: the query. */
+  readonly check: string | null;
+  readonly message: string;
+  /** Line of the query, counted from 1, where the engine knows it. */
+  readonly line: number | undefined;
+}
+
+/** What is known of a kind of store without opening one. */
+export interface StoreKind {
   /** Such as `"duckdb"`; also the dialect that picks `name.<dialect>.sql`. */
   readonly name: string;
+  /** The name of a column's type in the store's SQL. */
+  readonly typeName: (type: ColumnType) => string;
+  /**
+   * Steps of one run with the same value run one at a time, since they would only wait for each other; `null`: no limit.
+   */
+  readonly exclusive: (body: "query" | "rows" | "copy") => string | null;
+  /** Loads the driver. Opens no connection yet. */
+  readonly open: (projectDir: string, env: Environment) => Promise<Store>;
+  /** Binds SQL against empty tables with the contracts' columns, in the engine itself. Nothing is run. */
+  readonly prove: (claims: readonly Claim[], projectDir: string, env: Environment) => Promise<Disproof[]>;
+}
+
+/** The environment variables from which a store reads its configuration. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A place where tables live. One folder each in `resources/`. */
+export interface Store {
   /** Where the table is, for people, without secrets. */
   uri(target: Target): string;
   /** What an earlier attempt of the same run published, if it did. */
   findPublished(target: Target, attempt: Attempt): Promise<LedgerEntry | undefined>;
+  /** The cursor of the latest publish, or `null` when there is none. */
+  lastCursor(target: Target, attempt: Attempt): Promise<string | null>;
   stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged>;
   stageCopy(
     target: Target,

@@ -5,11 +5,11 @@ import type { AssetOptions, Shape } from "../definitions/asset.ts";
 import { tryGetSeconds } from "../definitions/duration.ts";
 import type { Fault } from "../definitions/fault.ts";
 import type { Manifest, ManifestAsset } from "../definitions/manifest_schema.ts";
-import { columnTypeName } from "../resources/duckdb/types.ts";
+import type { Disproof } from "../resources/store.ts";
 import { listFiles, projectPath } from "./import_scan.ts";
 import { loadAllAssets } from "./load_assets.ts";
 import { sortByNeeds } from "./order.ts";
-import { DEFAULT_STORE, type ResolvedAsset, resolveAsset } from "./resolve.ts";
+import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
 
 /** A step that takes longer than this is stuck, unless its asset says otherwise. */
 const DEFAULT_TIMEOUT_SECONDS = 3_600;
@@ -27,7 +27,7 @@ export async function buildManifest(project: string, onImport?: (path: string) =
   const resolved = defined.map((asset) => resolveAsset(asset, projectDir, assetFiles));
   const faults: Fault[] = [...fileFaults, ...resolved.flatMap((asset) => asset.faults)];
   faults.push(...graphFaults(resolved, faults));
-  faults.push(...(await proofFaults(resolved, faults)));
+  faults.push(...(await proofFaults(resolved, faults, projectDir)));
 
   const faulty = new Set(faults.map(({ asset }) => asset));
   return {
@@ -94,17 +94,22 @@ function graphFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault
 }
 
 /** Holds every SQL body and SQL check against its contract, where nothing else is wrong with it or with what it reads. */
-async function proofFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault[]): Promise<Fault[]> {
+async function proofFaults(
+  resolved: readonly ResolvedAsset[],
+  earlier: readonly Fault[],
+  projectDir: string,
+): Promise<Fault[]> {
   const faulty = new Set(earlier.map(({ asset }) => asset));
   const sound = resolved.filter(({ key, deps }) => !faulty.has(key) && !deps.some((dep) => faulty.has(dep)));
-  const claims = sound.flatMap(({ target, deps, body, checks }) =>
-    target === null ? [] : [{ target, deps, sql: body.kind === "query" ? body.sql : null, checks }],
-  );
-  if (claims.length === 0) return [];
-  // Loading the engine costs more than all the rest of a small manifest.
-  const { proveSql } = await import("../resources/duckdb/prove.ts");
   const byKey = new Map(sound.map((asset) => [asset.key, asset]));
-  return (await proveSql(claims)).flatMap(({ target, code, check, message, line }) => {
+  const disproofs: Disproof[] = [];
+  for (const [store, assets] of Map.groupBy(sound, (asset) => asset.store)) {
+    const claims = assets.flatMap(({ target, deps, body, checks }) =>
+      target === null ? [] : [{ target, deps, sql: body.kind === "query" ? body.sql : null, checks }],
+    );
+    if (claims.length > 0) disproofs.push(...(await store.prove(claims, projectDir, process.env)));
+  }
+  return disproofs.flatMap(({ target, code, check, message, line }) => {
     const asset = byKey.get(target.assetKey);
     if (asset === undefined) return [];
     const file = check === null && asset.body.kind === "query" ? asset.body.file : null;
@@ -126,13 +131,13 @@ function describe(asset: ResolvedAsset, projectDir: string): ManifestAsset {
   return {
     key: asset.key.split("/"),
     body: body.kind,
-    store: target === null ? null : DEFAULT_STORE,
+    store: target === null ? null : asset.store.name,
     table: target === null ? null : { schema: target.schema, name: target.table },
     description: options.description,
     deps: asset.deps.map((dep) => dep.split("/")),
     columns: columns.map(({ name, type, nullable, description }) => ({
       name,
-      type: columnTypeName(type),
+      type: asset.store.typeName(type),
       nullable,
       unique: single.has(name),
       description,
@@ -150,7 +155,7 @@ function describe(asset: ResolvedAsset, projectDir: string): ManifestAsset {
     automation: automation ?? null,
     owners: [...(options.owners ?? [])],
     tags: { ...options.tags },
-    kinds: ["typescript", ...(target === null ? [] : [DEFAULT_STORE])],
+    kinds: ["typescript", ...(target === null ? [] : [asset.store.name])],
     group: options.group ?? asset.key.split("/")[0] ?? "default",
     pool: options.pool ?? null,
     retry:
@@ -163,8 +168,7 @@ function describe(asset: ResolvedAsset, projectDir: string): ManifestAsset {
             jitter: retry.jitter ?? null,
           },
     timeout_seconds: tryGetSeconds(options.timeout ?? "") ?? DEFAULT_TIMEOUT_SECONDS,
-    // A query holds the warehouse file from its first to its last row: two at once would only wait for each other.
-    exclusive: body.kind === "query" ? `${DEFAULT_STORE}:warehouse` : null,
+    exclusive: body.kind === "task" ? null : asset.store.exclusive(body.kind),
     code_version: asset.codeVersion,
     sources: asset.sources.map(({ file, line }) => ({ file: projectPath(projectDir, file), line })),
   };

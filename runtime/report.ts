@@ -1,6 +1,5 @@
 import { metadata, type MetadataMap } from "../pipes/index.ts";
 import type { CheckOutcome, Sample, StagedFacts, Target } from "../resources/store.ts";
-import { columnTypeName } from "../resources/duckdb/types.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 
 /** What Dagster is told of one asset, in a form that survives as JSON in the ledger. */
@@ -54,7 +53,7 @@ export function tableReport(report: TableReport): AssetReport {
       "dagster/column_schema": metadata.tableSchema(
         target.columns.map(({ name, type, nullable, description }) => ({
           name,
-          type: columnTypeName(type),
+          type: asset.store.typeName(type),
           description,
           constraints: { nullable, unique: uniques.has(name) },
         })),

@@ -6,7 +6,8 @@ import type { Copy, Rows, Task } from "../definitions/body.ts";
 import type { Check } from "../definitions/check.ts";
 import type { Fault, FaultCode, SourcePosition } from "../definitions/fault.ts";
 import type { Sql, SqlValue, TableRef } from "../definitions/sql.ts";
-import type { Target } from "../resources/store.ts";
+import type { StoreKind, Target } from "../resources/store.ts";
+import { DEFAULT_STORE } from "../resources/stores.ts";
 import { scanFile } from "./import_scan.ts";
 import { parseSqlFile } from "./sql_file.ts";
 
@@ -24,6 +25,8 @@ export interface ResolvedAsset {
   readonly body: ResolvedBody;
   /** The table; `null` for a task. */
   readonly target: Target | null;
+  /** Where the table is. */
+  readonly store: StoreKind;
   readonly checks: readonly Check[];
   /** Keys of the assets that it reads, sorted. */
   readonly deps: readonly string[];
@@ -33,9 +36,6 @@ export interface ResolvedAsset {
   /** All that is wrong, the faults of the definition included. */
   readonly faults: readonly Fault[];
 }
-
-/** The store of all tables, for now. */
-export const DEFAULT_STORE = "duckdb";
 
 /**
  * Reads an asset's SQL, collects its dependencies and computes its code version.
@@ -76,7 +76,15 @@ export function resolveAsset(
     target:
       body.kind === "task"
         ? null
-        : { assetKey: key, schema, table, description: options.description, columns: defined.columns },
+        : {
+            assetKey: key,
+            schema,
+            table,
+            description: options.description,
+            columns: defined.columns,
+            strategy: { kind: "replace" },
+          },
+    store: DEFAULT_STORE,
     checks,
     deps: [...deps].sort(),
     sources,
@@ -130,7 +138,7 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
 /** `name.duckdb.sql` where DuckDB needs its own, else `name.sql`. */
 function findSqlFile(projectDir: string, file: string): string | undefined {
   const path = join(projectDir, "sql", file);
-  return [path.replace(/\.sql$/, `.${DEFAULT_STORE}.sql`), path].find((candidate) => existsSync(candidate));
+  return [path.replace(/\.sql$/, `.${DEFAULT_STORE.name}.sql`), path].find((candidate) => existsSync(candidate));
 }
 
 /** Collects what a template refers to, and what it cannot refer to where it stands. */

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { inspect } from "node:util";
 import type { BodyContext } from "../definitions/body.ts";
+import { OpenStores } from "../resources/stores.ts";
 import { findAsset } from "./find_asset.ts";
-import { lazyStore } from "./open_store.ts";
 import { sortByNeeds } from "./order.ts";
 import { runAsset } from "./run_asset.ts";
 import { terminationSignal } from "./termination.ts";
@@ -26,7 +26,7 @@ export async function runAlone(
   const runId = randomUUID();
   // Nobody here knows whether a run on another machine is over, so its staging stays.
   const request = { runId, rootRunId: runId, resume: false, isOpen: () => true };
-  const store = lazyStore(projectDir);
+  const stores = new OpenStores(projectDir);
   try {
     const assets = new Map<string, Awaited<ReturnType<typeof findAsset>>>();
     for (const key of keys) assets.set(key, await findAsset(key, projectDir));
@@ -36,8 +36,8 @@ export async function runAlone(
       if (asset === undefined) continue;
       const start = performance.now();
       // A task may take long, and needs no warehouse.
-      if (asset.body.kind === "task") await store.close();
-      const { outcome, report } = await runAsset(asset, store.get, context, request);
+      if (asset.body.kind === "task") await stores.close();
+      const { outcome, report } = await runAsset(asset, stores, context, request);
       const rows = (report.metadata["dagster/row_count"] as { raw_value?: number } | undefined)?.raw_value;
       print(
         `${key}  ${outcome}${rows === undefined ? "" : `, ${rows.toLocaleString("en")} rows`}, ${((performance.now() - start) / 1000).toFixed(2)} s`,
@@ -52,6 +52,6 @@ export async function runAlone(
     print(inspect(error));
     process.exitCode = 1;
   } finally {
-    await store.close();
+    await stores.close();
   }
 }

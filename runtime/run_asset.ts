@@ -1,8 +1,8 @@
 import type { BodyContext } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
 import { metadata } from "../pipes/index.ts";
-import { columnTypeName } from "../resources/duckdb/types.ts";
 import type { Attempt, CheckOutcome, Staged, Store, Target } from "../resources/store.ts";
+import type { OpenStores } from "../resources/stores.ts";
 import { type AssetReport, checkReport, type CheckReport, durationMetadata, tableReport } from "./report.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 import { stageRows } from "./stage_rows.ts";
@@ -34,7 +34,7 @@ export class FaultyAssetError extends ProjectError {
 /** Computes an asset: body into staging, checks on the staged rows, then an atomic publish, or none. */
 export async function runAsset(
   asset: ResolvedAsset,
-  getStore: () => Promise<Store>,
+  stores: OpenStores,
   context: BodyContext,
   request: RunRequest,
 ): Promise<AssetResult> {
@@ -50,7 +50,7 @@ export async function runAsset(
 
   const { target } = asset;
   if (target === null) throw new TypeError(`${asset.key} has no table`);
-  const store = await getStore();
+  const store = await stores.get(asset.store);
   const attempt: Attempt = {
     ...request,
     codeVersion: asset.codeVersion,
@@ -137,9 +137,10 @@ async function publish(
     codeVersion: attempt.codeVersion,
     partitionKeys: known.partitionKeys,
     rowCount: facts.rowCount,
-    columns: target.columns.map(({ name, type, nullable }) => ({ name, type: columnTypeName(type), nullable })),
+    columns: target.columns.map(({ name, type, nullable }) => ({ name, type: asset.store.typeName(type), nullable })),
     contentHash: facts.contentHash,
     startedAt: attempt.startedAt,
+    cursor: null,
     report: JSON.stringify(report),
   });
   return {

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { BodyContext } from "../definitions/body.ts";
 import { type PipesContext, runWithPipes } from "../pipes/index.ts";
+import { OpenStores } from "../resources/stores.ts";
 import { findAsset } from "./find_asset.ts";
-import { lazyStore } from "./open_store.ts";
 import { type AssetResult, runAsset } from "./run_asset.ts";
 import { terminationSignal } from "./termination.ts";
 import { startWatchdog } from "./watchdog.ts";
@@ -58,14 +58,14 @@ export async function runUnderDagster(
         partitionKeys: extras.partition_keys,
         window: window === null ? null : { start: new Date(window.start), end: new Date(window.end) },
       };
-      const store = lazyStore(projectDir);
+      const stores = new OpenStores(projectDir);
       for (const key of keys) {
         let result: AssetResult;
         try {
-          result = await runAsset(await findAsset(key, projectDir), store.get, context, request);
+          result = await runAsset(await findAsset(key, projectDir), stores, context, request);
         } finally {
           // Before the report: the next step need not wait for the file while this one talks to Dagster.
-          await store.close();
+          await stores.close();
         }
         report(pipes, key, result);
       }

@@ -6,7 +6,7 @@ import type { CheckOutcome, Sample } from "../store.ts";
 import type { Client } from "./client.ts";
 import { duckdbDialect } from "./dialect.ts";
 import { literal, quote, tableName } from "./quote.ts";
-import { columnTypeName } from "./types.ts";
+import { columnTypeName } from "./type_names.ts";
 
 /** Failing rows shown in a check's metadata. */
 const SAMPLE_ROWS = 5;

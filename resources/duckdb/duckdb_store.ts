@@ -7,21 +7,21 @@ import { type Client, openWaiting } from "./client.ts";
 import { catalogName, type DuckDBConfig } from "./config.ts";
 import { duckdbDialect } from "./dialect.ts";
 import { AmbiguousSchemaError } from "./errors.ts";
-import { findLedgerEntry } from "./ledger.ts";
-import { requireContract, WarehouseStaged } from "./publish.ts";
+import { findLedgerEntry, lastCursor } from "./ledger.ts";
+import { requireContract } from "./contract.ts";
+import { WarehouseStaged } from "./publish.ts";
 import { literal, quote } from "./quote.ts";
 import { SideFileWriter } from "./row_writer.ts";
 import { ROWS, SideFile } from "./side_file.ts";
 import { SideFileStaged } from "./side_file_staged.ts";
 import { removeOrphanSideFiles } from "./staging.ts";
-import { columnTypeName } from "./types.ts";
+import { columnTypeName } from "./type_names.ts";
 
 /**
  * Tables in one DuckDB file. One process at a time may write the file: `query` bodies hold it, `rows` and `copy` bodies
  * stage into a side file and hold it only for their publish.
  */
 export class DuckDBStore implements Store {
-  readonly name = "duckdb";
   readonly #config: DuckDBConfig;
   readonly #projectDir: string;
   /** Kept open from one query to the next in the same process; closed before anything slow. */
@@ -40,6 +40,10 @@ export class DuckDBStore implements Store {
     this.#requireOtherName(target);
     const warehouse = await this.#open(attempt);
     return await findLedgerEntry(warehouse, { ...attempt, assetKey: target.assetKey });
+  }
+
+  async lastCursor({ assetKey }: Target, attempt: Attempt): Promise<string | null> {
+    return await lastCursor(await this.#open(attempt), assetKey);
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {

@@ -18,12 +18,6 @@ export class StatementError extends ProjectError {
   }
 }
 
-/** The rows are not what the contract says. */
-export class ContractError extends ProjectError {
-  readonly code = "contract_broken";
-  readonly retryable = false;
-}
-
 /** A schema has the name of the warehouse file. */
 export class AmbiguousSchemaError extends ProjectError {
   readonly code = "ambiguous_schema";

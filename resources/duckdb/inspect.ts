@@ -3,7 +3,7 @@ import type { StagedFacts, Target } from "../store.ts";
 import { sampleOf } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { quote } from "./quote.ts";
-import { columnTypeName } from "./types.ts";
+import { columnTypeName } from "./type_names.ts";
 
 /**
  * Counts and hashes the rows of a relation. The hash is a sum of row hashes, so the order of the rows does not matter

@@ -19,6 +19,7 @@ export async function createOwnTables(client: Client): Promise<void> {
     content_hash VARCHAR NOT NULL,
     started_at TIMESTAMPTZ NOT NULL,
     published_at TIMESTAMPTZ NOT NULL,
+    cursor VARCHAR,
     report JSON NOT NULL
   )`);
   await client.run(`CREATE TABLE IF NOT EXISTS ${QUARANTINE} (
@@ -34,7 +35,7 @@ export async function createOwnTables(client: Client): Promise<void> {
 /** Writes a line of the ledger, inside the transaction of its publish. */
 export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Promise<void> {
   await client.run({
-    text: `INSERT INTO ${LEDGER} VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now(), $10)`,
+    text: `INSERT INTO ${LEDGER} VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now(), $10, $11)`,
     parameters: [
       entry.assetKey,
       entry.runId,
@@ -45,6 +46,7 @@ export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Pro
       JSON.stringify(entry.columns),
       entry.contentHash,
       entry.startedAt,
+      entry.cursor,
       entry.report,
     ],
   });
@@ -55,20 +57,16 @@ export async function findLedgerEntry(
   client: Client,
   { assetKey, rootRunId, codeVersion }: Pick<LedgerEntry, "assetKey" | "rootRunId" | "codeVersion">,
 ): Promise<LedgerEntry | undefined> {
-  const exists = await client.text({
-    text: "SELECT 1 FROM duckdb_tables() WHERE schema_name = $1 AND table_name = 'ledger' AND database_name = current_database()",
-    parameters: [OWN_SCHEMA],
-  });
-  if (exists.rows.length === 0) return undefined;
+  if (!(await hasLedger(client))) return undefined;
   const { rows } = await client.text({
-    text: `SELECT run_id, partition_keys, row_count, columns, content_hash, epoch_ms(started_at), report
+    text: `SELECT run_id, partition_keys, row_count, columns, content_hash, epoch_ms(started_at), cursor, report
       FROM ${LEDGER} WHERE asset_key = $1 AND root_run_id = $2 AND code_version = $3
       ORDER BY published_at DESC LIMIT 1`,
     parameters: [assetKey, rootRunId, codeVersion],
   });
   const [row] = rows;
   if (row === undefined) return undefined;
-  const [runId, partitionKeys, rowCount, columns, contentHash, startedAt, report] = row;
+  const [runId, partitionKeys, rowCount, columns, contentHash, startedAt, cursor, report] = row;
   return {
     assetKey,
     runId: runId ?? "",
@@ -79,8 +77,27 @@ export async function findLedgerEntry(
     columns: JSON.parse(columns ?? "[]") as LedgerEntry["columns"],
     contentHash: contentHash ?? "",
     startedAt: new Date(Number(startedAt)),
+    cursor: cursor ?? null,
     report: report ?? "{}",
   };
+}
+
+/** The cursor of an asset's latest publish. */
+export async function lastCursor(client: Client, assetKey: string): Promise<string | null> {
+  if (!(await hasLedger(client))) return null;
+  const { rows } = await client.text({
+    text: `SELECT cursor FROM ${LEDGER} WHERE asset_key = $1 ORDER BY published_at DESC LIMIT 1`,
+    parameters: [assetKey],
+  });
+  return rows[0]?.[0] ?? null;
+}
+
+async function hasLedger(client: Client): Promise<boolean> {
+  const { rows } = await client.text({
+    text: "SELECT 1 FROM duckdb_tables() WHERE schema_name = $1 AND table_name = 'ledger' AND database_name = current_database()",
+    parameters: [OWN_SCHEMA],
+  });
+  return rows.length > 0;
 }
 
 /** Replaces an asset's quarantined rows by those of this run, read from an attached staging file. */

@@ -1,33 +1,10 @@
-import type { Check } from "../../definitions/check.ts";
-import type { Sql } from "../../definitions/sql.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
-import type { Target } from "../store.ts";
+import type { Claim, Disproof, Target } from "../store.ts";
 import { badRelation, runChecks } from "./checks.ts";
 import { Client } from "./client.ts";
 import { duckdbDialect } from "./dialect.ts";
-import { columnDefinitions, contractDifferences } from "./publish.ts";
+import { columnDefinitions, contractDifferences } from "./contract.ts";
 import { quote, tableName } from "./quote.ts";
-
-/** SQL to be held against its contract. */
-export interface Claim {
-  readonly target: Target;
-  /** Keys of the assets that the SQL may read. */
-  readonly deps: readonly string[];
-  /** The query of the asset; `null` where rows come from elsewhere. */
-  readonly sql: Sql | null;
-  readonly checks: readonly Check[];
-}
-
-/** What the engine says against a claim. */
-export interface Disproof {
-  readonly target: Target;
-  readonly code: "bad_sql" | "contract_mismatch" | "undeclared_reference" | "bad_option";
-  /** The check that it is about; `null`: the query. */
-  readonly check: string | null;
-  readonly message: string;
-  /** Line of the query, counted from 1, where the engine knows it. */
-  readonly line: number | undefined;
-}
 
 /**
  * Proves SQL without data: makes empty tables from all contracts in a database of its own, then lets the engine bind

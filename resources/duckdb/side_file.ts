@@ -1,7 +1,7 @@
 import type { Attempt, Target } from "../store.ts";
 import { Client } from "./client.ts";
 import { createOwnTables, replaceQuarantine } from "./ledger.ts";
-import { columnDefinitions } from "./publish.ts";
+import { columnDefinitions } from "./contract.ts";
 import { literal, quote } from "./quote.ts";
 import { createSideFile, removeSideFile } from "./staging.ts";
 

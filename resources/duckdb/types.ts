@@ -17,30 +17,6 @@ import {
 import type { Column, ColumnType } from "../../definitions/column_type.ts";
 import type { Parameter } from "../render_sql.ts";
 
-/** The name of a column's type in DuckDB's SQL. */
-export function columnTypeName(type: ColumnType): string {
-  switch (type.kind) {
-    case "string":
-      return "VARCHAR";
-    case "int32":
-      return "INTEGER";
-    case "int64":
-      return "BIGINT";
-    case "float64":
-      return "DOUBLE";
-    case "boolean":
-      return "BOOLEAN";
-    case "timestamp":
-      return "TIMESTAMP WITH TIME ZONE";
-    case "date":
-      return "DATE";
-    case "json":
-      return "JSON";
-    case "decimal":
-      return `DECIMAL(${type.precision},${type.scale})`;
-  }
-}
-
 /** The type under which the appender takes a column's values. JSON is text with an alias. */
 export function appenderType(type: ColumnType): DuckDBType {
   switch (type.kind) {
@@ -90,12 +66,26 @@ export function toDuckDB(column: Column): (value: never) => DuckDBValue {
   }
 }
 
+/** Texts of up to 15 digits, a sign and a point: their digits are a number that JavaScript holds exactly. */
+const EXACT_LENGTH = 15;
+const MINUS = "-".charCodeAt(0);
+const POINT = ".".charCodeAt(0);
+const ZERO = "0".charCodeAt(0);
+
 /** `"-1.5"` with scale 2 is -150n. The contract has already made sure that no digit is lost. */
 function unscaled(text: string, scale: number): bigint {
   const point = text.indexOf(".");
-  if (point === -1) return BigInt(text + "0".repeat(scale));
-  const digits = text.length - point - 1;
-  return BigInt(text.slice(0, point) + text.slice(point + 1) + "0".repeat(scale - digits));
+  const missing = scale - (point === -1 ? 0 : text.length - point - 1);
+  if (text.length + missing > EXACT_LENGTH) return BigInt(text.replace(".", "") + "0".repeat(missing));
+  // Money, mostly: a third of the time that a BigInt takes to read a text.
+  const negative = text.charCodeAt(0) === MINUS;
+  let digits = 0;
+  for (let index = negative ? 1 : 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code !== POINT) digits = digits * 10 + (code - ZERO);
+  }
+  for (let zeros = missing; zeros > 0; zeros -= 1) digits *= 10;
+  return BigInt(negative ? -digits : digits);
 }
 
 /** A bound value and its type, as the driver wants them; whole numbers are integers, so that `LIMIT` takes them. */

@@ -11,7 +11,7 @@ import {
   z,
 } from "../../../definitions/index.ts";
 import type { ColumnRef } from "../../../definitions/sql.ts";
-import { columnTypeName } from "../../../resources/duckdb/types.ts";
+import { columnTypeName } from "../../../resources/duckdb/type_names.ts";
 import { quote } from "../../../resources/duckdb/quote.ts";
 import { targetOf, Warehouse } from "./warehouse.ts";
 

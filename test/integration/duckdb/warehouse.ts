@@ -121,7 +121,7 @@ export function columnsOf(shape: Readonly<Record<string, z.ZodType>>): Column[] 
 
 export function targetOf(shape: Readonly<Record<string, z.ZodType>>, assetKey = "a/x"): Target {
   const [schema = "", table = ""] = assetKey.split("/");
-  return { assetKey, schema, table, description: "A test.", columns: columnsOf(shape) };
+  return { assetKey, schema, table, description: "A test.", columns: columnsOf(shape), strategy: { kind: "replace" } };
 }
 
 export async function publish(staged: Staged, target: Target, given: Attempt): Promise<StagedFacts> {
@@ -141,6 +141,7 @@ export function entryOf(target: Target, given: Attempt, facts: StagedFacts): Led
     columns: target.columns.map(({ name, nullable }) => ({ name, type: "x", nullable })),
     contentHash: facts.contentHash,
     startedAt: given.startedAt,
+    cursor: null,
     report: "{}",
   };
 }

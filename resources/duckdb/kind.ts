@@ -1,0 +1,19 @@
+import type { StoreKind } from "../store.ts";
+import { duckdbConfig } from "./config.ts";
+import { columnTypeName } from "./type_names.ts";
+
+/** DuckDB, as the rest of the project finds it. */
+export const duckdb: StoreKind = {
+  name: "duckdb",
+  typeName: columnTypeName,
+  // A query holds the warehouse file from its first to its last row; rows and copies hold it for their publish only.
+  exclusive: (body) => (body === "query" ? "duckdb:warehouse" : null),
+  open: async (projectDir, env) => {
+    const { DuckDBStore } = await import("./duckdb_store.ts");
+    return new DuckDBStore(duckdbConfig(projectDir, env), projectDir);
+  },
+  prove: async (claims) => {
+    const { proveSql } = await import("./prove.ts");
+    return await proveSql(claims);
+  },
+};

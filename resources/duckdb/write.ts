@@ -1,0 +1,134 @@
+import { ContractError } from "../errors.ts";
+import type { Parameter } from "../render_sql.ts";
+import type { PartitionSet, Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { literal, quote, tableName } from "./quote.ts";
+import { columnTypeName } from "./type_names.ts";
+
+/** Makes the staged rows the table's, as the target's strategy says; inside a transaction. */
+export async function writeStaged(client: Client, target: Target, stage: string): Promise<void> {
+  const name = tableName(target.assetKey);
+  const { strategy } = target;
+  if (strategy.kind === "replacePartitions") await requireInside(client, target, stage, strategy.partitions);
+  if (strategy.kind === "merge") await requireUnique(client, target, stage, strategy.key);
+  if (strategy.kind === "replace" || !(await exists(client, target))) {
+    await replace(client, target, stage, name);
+    return;
+  }
+  await addColumns(client, target, name);
+  if (strategy.kind === "replacePartitions") {
+    const { text, parameters } = inside(strategy.partitions);
+    await client.run({ text: `DELETE FROM ${name} WHERE ${text}`, parameters });
+  } else if (strategy.kind === "merge") {
+    const same = strategy.key.map((column) => `${name}.${quote(column)} IS NOT DISTINCT FROM staged.${quote(column)}`);
+    await client.run(`DELETE FROM ${name} USING ${stage} AS staged WHERE ${same.join(" AND ")}`);
+  }
+  const columns = target.columns.map((column) => quote(column.name)).join(", ");
+  await client.run(`INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage}`);
+  await client.run(`DROP TABLE ${stage}`);
+  await comment(client, target, name, new Map());
+}
+
+/** The staging table takes the table's name; indexes and what people wrote on its columns come along. */
+async function replace(client: Client, target: Target, stage: string, name: string): Promise<void> {
+  const parameters = [target.schema, target.table];
+  const indexes = await client.text({
+    text: "SELECT sql FROM duckdb_indexes() WHERE schema_name = $1 AND table_name = $2 AND database_name = current_database()",
+    parameters,
+  });
+  const comments = await client.text({
+    text: "SELECT column_name, comment FROM duckdb_columns() WHERE comment IS NOT NULL AND schema_name = $1 AND table_name = $2 AND database_name = current_database()",
+    parameters,
+  });
+  await client.run(`DROP TABLE IF EXISTS ${name}`);
+  await client.run(`ALTER TABLE ${stage} RENAME TO ${quote(target.table)}`);
+  for (const [sql] of indexes.rows) await client.run(sql ?? "");
+  await comment(client, target, name, new Map(comments.rows.map(([column, text]) => [column ?? "", text ?? ""])));
+}
+
+/** The descriptions, where every other client of the warehouse sees them; where there is none, what people wrote. */
+async function comment(
+  client: Client,
+  target: Target,
+  name: string,
+  earlier: ReadonlyMap<string, string>,
+): Promise<void> {
+  await client.run(`COMMENT ON TABLE ${name} IS ${literal(target.description)}`);
+  for (const column of target.columns) {
+    const text = column.description ?? earlier.get(column.name);
+    if (text === undefined) continue;
+    await client.run(`COMMENT ON COLUMN ${name}.${quote(column.name)} IS ${literal(text)}`);
+  }
+}
+
+async function exists(client: Client, { schema, table }: Target): Promise<boolean> {
+  const { rows } = await client.text({
+    text: "SELECT 1 FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2 AND database_name = current_database()",
+    parameters: [schema, table],
+  });
+  return rows.length > 0;
+}
+
+/** The condition that holds for the rows of the partitions. */
+function inside(partitions: PartitionSet): { readonly text: string; readonly parameters: readonly Parameter[] } {
+  const column = quote(partitions.column);
+  if (partitions.kind === "window")
+    return { text: `${column} >= $1 AND ${column} < $2`, parameters: [partitions.start, partitions.end] };
+  if (partitions.keys.length === 0) return { text: "false", parameters: [] };
+  const keys = partitions.keys.map((_, index) => `$${index + 1}`).join(", ");
+  return { text: `CAST(${column} AS VARCHAR) IN (${keys})`, parameters: partitions.keys };
+}
+
+async function requireInside(client: Client, target: Target, stage: string, partitions: PartitionSet): Promise<void> {
+  const { text, parameters } = inside(partitions);
+  const { rows } = await client.text({
+    text: `SELECT count(*) FROM ${stage} WHERE (${text}) IS NOT TRUE`,
+    parameters,
+  });
+  if (rows[0]?.[0] === "0") return;
+  throw new ContractError(
+    `${target.assetKey}: ${rows[0]?.[0] ?? ""} rows lie outside of the partitions of this run, by their column ` +
+      `${partitions.column}; nothing was published. The body must yield the rows of its window only`,
+  );
+}
+
+async function requireUnique(client: Client, target: Target, stage: string, key: readonly string[]): Promise<void> {
+  const columns = key.map(quote).join(", ");
+  const { rows } = await client.text(
+    `SELECT count(*) FROM (SELECT 1 FROM ${stage} GROUP BY ${columns} HAVING count(*) > 1) AS twice`,
+  );
+  if (rows[0]?.[0] === "0") return;
+  throw new ContractError(
+    `${target.assetKey}: ${rows[0]?.[0] ?? ""} keys (${key.join(", ")}) are there more than once, so it is not known which row to merge; nothing was published`,
+  );
+}
+
+/** Brings the table's columns up to the contract: new nullable ones are added, anything else is refused. */
+async function addColumns(client: Client, target: Target, name: string): Promise<void> {
+  const { rows } = await client.text({
+    text: "SELECT column_name, data_type, is_nullable FROM duckdb_columns() WHERE schema_name = $1 AND table_name = $2 AND database_name = current_database()",
+    parameters: [target.schema, target.table],
+  });
+  const actual = new Map(rows.map(([column, type, nullable]) => [column, { type, nullable: nullable === "true" }]));
+  const differences: string[] = [];
+  for (const column of target.columns) {
+    const found = actual.get(column.name);
+    const type = columnTypeName(column.type);
+    if (found === undefined) {
+      if (column.nullable) await client.run(`ALTER TABLE ${name} ADD COLUMN ${quote(column.name)} ${type}`);
+      else differences.push(`column ${JSON.stringify(column.name)} is new and not nullable`);
+    } else if (found.type !== type) {
+      differences.push(`column ${JSON.stringify(column.name)} is ${found.type ?? ""}, the contract says ${type}`);
+    } else if (column.nullable && !found.nullable) {
+      await client.run(`ALTER TABLE ${name} ALTER COLUMN ${quote(column.name)} DROP NOT NULL`);
+    } else if (!column.nullable && found.nullable) {
+      differences.push(`column ${JSON.stringify(column.name)} holds NULLs, the contract allows none`);
+    }
+    actual.delete(column.name);
+  }
+  for (const column of actual.keys()) differences.push(`column ${JSON.stringify(column)} is not in the contract`);
+  if (differences.length === 0) return;
+  throw new ContractError(
+    `${target.assetKey} keeps its table, which is not what the contract says: ${differences.join("; ")}. Nothing was published`,
+  );
+}
