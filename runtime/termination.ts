@@ -13,11 +13,17 @@ const PATIENCE_MS = 3_000;
 export function terminationSignal(): AbortSignal {
   const controller = new AbortController();
   const onSignal = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(1);
+    if (controller.signal.aborted) endAtOnce();
     controller.abort(new TerminatedError(`terminated by ${name}`));
-    setTimeout(() => process.exit(1), PATIENCE_MS).unref();
+    setTimeout(endAtOnce, PATIENCE_MS).unref();
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   return controller.signal;
+}
+
+/** Pipes tells Dagster while the process exits; then a statement that still runs in an engine would hold up the exit. */
+function endAtOnce(): void {
+  process.once("exit", () => process.kill(process.pid, "SIGKILL"));
+  process.exit(1);
 }

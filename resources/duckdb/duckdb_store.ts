@@ -143,13 +143,20 @@ export class DuckDBStore implements Store {
   }
 }
 
+/** A statement that is about to start does not hear an interrupt: it is repeated. */
+const INTERRUPT_EVERY_MS = 50;
+
 /** Ends the running statement when the run is terminated. */
 function interruptOnAbort(client: Client, signal: AbortSignal): () => void {
+  signal.throwIfAborted();
+  let timer: NodeJS.Timeout | undefined;
   const interrupt = (): void => {
     client.connection.interrupt();
+    timer = setTimeout(interrupt, INTERRUPT_EVERY_MS);
   };
   signal.addEventListener("abort", interrupt, { once: true });
   return () => {
     signal.removeEventListener("abort", interrupt);
+    clearTimeout(timer);
   };
 }
