@@ -109,8 +109,8 @@ export interface LedgerEntry {
 
 /** Rows on their way into staging. */
 export interface RowWriter {
-  /** Appends validated rows, in the columns' order of the target. */
-  append(rows: readonly Readonly<Record<string, unknown>>[]): void;
+  /** Appends validated rows. Wait for it: a store that sends them away says by it when it can take more. */
+  append(rows: readonly Readonly<Record<string, unknown>>[]): void | Promise<void>;
   quarantine(row: QuarantinedRow): void;
   /** Ends writing. */
   finish(): Promise<Staged>;

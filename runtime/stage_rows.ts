@@ -44,9 +44,9 @@ export async function stageRows(
   const writer = await store.stageRows(asset.target, attempt);
   let quarantined = 0;
   let firstReason = "";
-  const write = (page: Iterable<unknown>): void => {
+  const write = async (page: Iterable<unknown>): Promise<void> => {
     const { good, bad } = validator.validate(page);
-    writer.append(good);
+    await writer.append(good);
     for (const row of bad) {
       writer.quarantine(row);
       firstReason ||= `row ${row.rowNumber}: ${row.reason}`;
@@ -61,10 +61,10 @@ export async function stageRows(
     for await (const item of rows({ ...context, row: (row) => row })) {
       context.signal.throwIfAborted();
       if (isArrow(item)) {
-        for (const page of arrowPages(item, asset.target.columns)) write(page);
-      } else if (Array.isArray(item)) write(item);
+        for (const page of arrowPages(item, asset.target.columns)) await write(page);
+      } else if (Array.isArray(item)) await write(item);
       else if (pending.push(item) >= PAGE_ROWS) {
-        write(pending);
+        await write(pending);
         pending = [];
       }
       if (quarantined > maxRows + BAD_ROWS_TO_SHOW) break;
@@ -73,7 +73,7 @@ export async function stageRows(
         nextProgress = performance.now() + PROGRESS_EVERY_MS;
       }
     }
-    if (!isOver()) write(pending);
+    if (!isOver()) await write(pending);
     context.signal.throwIfAborted();
   } catch (error) {
     await writer.discard();

@@ -1,0 +1,462 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Check } from "../../../definitions/check.ts";
+import { type Column, readColumn } from "../../../definitions/column_type.ts";
+import { between, date, decimal, int64, json, notNull, sql, timestamp, unique, z } from "../../../definitions/index.ts";
+import type { Sql } from "../../../definitions/sql.ts";
+import { ContractError } from "../../../resources/errors.ts";
+import type {
+  Attempt,
+  PartitionSet,
+  Staged,
+  Store,
+  StoreKind,
+  Target,
+  WriteStrategy,
+} from "../../../resources/store.ts";
+
+/** A store for tests, and a way to read it that is not the store's own. */
+export interface StoreHarness {
+  readonly kind: StoreKind;
+  readonly store: Store;
+  /** Runs SQL as another client would; values as text, NULL as `null`. */
+  query(text: string): Promise<(string | null)[][]>;
+  /** The quoted name of an asset's table. */
+  table(assetKey: string): string;
+  quote(name: string): string;
+  close(): Promise<void>;
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+const LINES = { id: z.int(), day: timestamp(), amount: decimal(12, 2), note: z.string().nullable() };
+const DAY = { start: new Date("2017-01-02T00:00:00Z"), end: new Date("2017-01-03T00:00:00Z") };
+
+/** The promises that every store keeps: one suite, looped over all of them against the real engines. */
+export function describeStore(name: string, open: () => Promise<StoreHarness>): void {
+  describe(`the ${name} store`, () => {
+    let harness: StoreHarness;
+    beforeAll(async () => {
+      harness = await open();
+    });
+    afterAll(async () => {
+      await harness.close();
+    });
+
+    /** A table that no other test writes. */
+    const target = (
+      shape: Readonly<Record<string, z.ZodType>> = LINES,
+      strategy: WriteStrategy = { kind: "replace" },
+      key = `t_${randomUUID().replaceAll("-", "").slice(0, 12)}/x`,
+    ): Target => {
+      const [schema = "", table = ""] = key.split("/");
+      return { assetKey: key, schema, table, description: "A test.", columns: columnsOf(shape), strategy };
+    };
+
+    const stageRows = async (to: Target, rows: readonly Row[], given = attempt()): Promise<Staged> => {
+      const writer = await harness.store.stageRows(to, given);
+      await writer.append(rows);
+      return await writer.finish();
+    };
+    const publish = async (
+      staged: Staged,
+      to: Target,
+      given = attempt(),
+      cursor: string | null = null,
+    ): Promise<void> => {
+      const facts = await staged.facts();
+      await staged.publish({
+        ...{ assetKey: to.assetKey, runId: given.runId, rootRunId: given.rootRunId, codeVersion: given.codeVersion },
+        partitionKeys: null,
+        rowCount: facts.rowCount,
+        columns: to.columns.map(({ name: column, type, nullable }) => ({
+          name: column,
+          type: harness.kind.typeName(type),
+          nullable,
+        })),
+        contentHash: facts.contentHash,
+        startedAt: given.startedAt,
+        cursor,
+        report: JSON.stringify({ rows: String(facts.rowCount) }),
+      });
+      await harness.store.close();
+    };
+    const write = async (
+      to: Target,
+      rows: readonly Row[],
+      given = attempt(),
+      cursor: string | null = null,
+    ): Promise<void> => {
+      await publish(await stageRows(to, rows, given), to, given, cursor);
+    };
+    const ids = async (to: Target): Promise<string[]> => {
+      const rows = await harness.query(`SELECT id, amount, note FROM ${harness.table(to.assetKey)}`);
+      return rows.map((row) => row.map((value) => value ?? "NULL").join(" ")).sort();
+    };
+    const failed = async (staged: Staged, checks: readonly Check[]): Promise<string[]> =>
+      (await staged.check(checks)).filter(({ passed }) => !passed).map(({ check }) => check.name);
+
+    describe("replace", () => {
+      it("makes the staged rows the table, and again the next ones", async () => {
+        const to = target();
+        await write(to, [line(1), line(2)]);
+        expect(await ids(to)).toEqual(["1 1.00 NULL", "2 2.00 NULL"]);
+        await write(to, [line(3, { note: "x" })]);
+        expect(await ids(to)).toEqual(["3 3.00 x"]);
+      });
+
+      it("publishes an empty result as an empty table", async () => {
+        const to = target();
+        await write(to, [line(1)]);
+        await write(to, []);
+        expect(await ids(to)).toEqual([]);
+      });
+
+      it("leaves the table as it was when the staged rows are discarded", async () => {
+        const to = target();
+        await write(to, [line(1)]);
+        await (await stageRows(to, [line(2)])).discard();
+        await harness.store.close();
+        expect(await ids(to)).toEqual(["1 1.00 NULL"]);
+      });
+
+      it("takes columns of other types the next time", async () => {
+        const to = target();
+        await write(to, [line(1)]);
+        const other = target({ id: z.string(), more: z.boolean() }, { kind: "replace" }, to.assetKey);
+        await write(other, [{ id: "a", more: true }]);
+        expect(await harness.query(`SELECT id FROM ${harness.table(to.assetKey)}`)).toEqual([["a"]]);
+      });
+    });
+
+    describe("a query", () => {
+      it("reads other assets and binds its values", async () => {
+        const from = target();
+        await write(from, [line(1), line(2), line(3)]);
+        const to = target({ id: z.int(), note: z.string() });
+        const given = attempt();
+        const query = sql`
+          SELECT id, CAST(${"it's $1"} AS ${typeOf("string")}) AS note
+          FROM ${{ kind: "table", assetKey: from.assetKey }}
+          WHERE id >= CAST(${2} AS ${typeOf("int64")})`;
+        await publish(await harness.store.stageQuery(to, query, null, given), to, given);
+        const rows = await harness.query(`SELECT id, note FROM ${harness.table(to.assetKey)} ORDER BY id`);
+        expect(rows).toEqual([
+          ["2", "it's $1"],
+          ["3", "it's $1"],
+        ]);
+      });
+
+      it("that does not yield its contract is refused with all the differences", async () => {
+        const from = target();
+        await write(from, [line(1)]);
+        const to = target({ id: z.string(), missing: z.int() });
+        const query = sql`SELECT id, note AS surplus FROM ${{ kind: "table", assetKey: from.assetKey }}`;
+        const staging = harness.store.stageQuery(to, query, null, attempt());
+        await expect(staging).rejects.toThrow(ContractError);
+        await expect(staging).rejects.toThrow(/"id".*"missing".*"surplus"/s);
+        await harness.store.close();
+      });
+    });
+
+    describe("replacePartitions", () => {
+      const window: PartitionSet = { kind: "window", column: "day", ...DAY };
+
+      it("replaces the rows of its window and no others", async () => {
+        const to = target(LINES, { kind: "replacePartitions", partitions: window });
+        await write({ ...to, strategy: { kind: "replace" } }, [
+          line(1, { day: "01" }),
+          line(2, { day: "02" }),
+          line(3, { day: "03" }),
+        ]);
+        await write(to, [line(4, { day: "02" }), line(5, { day: "02" })]);
+        expect(await ids(to)).toEqual(["1 1.00 NULL", "3 3.00 NULL", "4 4.00 NULL", "5 5.00 NULL"]);
+      });
+
+      it("leaves the same table when it runs twice", async () => {
+        const to = target(LINES, { kind: "replacePartitions", partitions: window });
+        await write(to, [line(1, { day: "02" })]);
+        await write(to, [line(1, { day: "02" })]);
+        expect(await ids(to)).toEqual(["1 1.00 NULL"]);
+      });
+
+      it("empties its window when nothing is staged", async () => {
+        const to = target(LINES, { kind: "replacePartitions", partitions: window });
+        await write({ ...to, strategy: { kind: "replace" } }, [line(1, { day: "01" }), line(2, { day: "02" })]);
+        await write(to, []);
+        expect(await ids(to)).toEqual(["1 1.00 NULL"]);
+      });
+
+      it("takes keys of a text column", async () => {
+        const partitions: PartitionSet = { kind: "keys", column: "note", keys: ["a'b", "c"] };
+        const to = target(LINES, { kind: "replacePartitions", partitions });
+        await write({ ...to, strategy: { kind: "replace" } }, [
+          line(1, { note: "a'b" }),
+          line(2, { note: "d" }),
+          line(3),
+        ]);
+        await write(to, [line(4, { note: "c" })]);
+        expect(await ids(to)).toEqual(["2 2.00 d", "3 3.00 NULL", "4 4.00 c"]);
+      });
+
+      it("refuses rows outside of its window, and publishes nothing", async () => {
+        const to = target(LINES, { kind: "replacePartitions", partitions: window });
+        await write(to, [line(1, { day: "02" })]);
+        const staged = await stageRows(to, [line(2, { day: "02" }), line(3, { day: "03" })]);
+        await expect(publish(staged, to)).rejects.toThrow(ContractError);
+        await staged.discard();
+        await harness.store.close();
+        expect(await ids(to)).toEqual(["1 1.00 NULL"]);
+      });
+    });
+
+    describe("append", () => {
+      it("adds rows and keeps its cursor with them", async () => {
+        const to = target(LINES, { kind: "append" });
+        expect(await harness.store.lastCursor(to, attempt())).toBeNull();
+        await write(to, [line(1)], attempt(), "page 1");
+        await write(to, [line(2)], attempt(), "page 2");
+        expect(await ids(to)).toEqual(["1 1.00 NULL", "2 2.00 NULL"]);
+        expect(await harness.store.lastCursor(to, attempt())).toBe("page 2");
+        await harness.store.close();
+      });
+
+      it("is found by its root run, so that a rerun does not add the rows again", async () => {
+        const to = target(LINES, { kind: "append" });
+        const first = attempt();
+        await write(to, [line(1)], first);
+        const found = await harness.store.findPublished(to, attempt({ rootRunId: first.rootRunId }));
+        expect(found).toMatchObject({ runId: first.runId, rowCount: 1n });
+        expect(JSON.parse(found?.report ?? "")).toEqual({ rows: "1" });
+        expect(await harness.store.findPublished(to, attempt())).toBeUndefined();
+        expect(
+          await harness.store.findPublished(to, attempt({ rootRunId: first.rootRunId, codeVersion: "v2" })),
+        ).toBeUndefined();
+        await harness.store.close();
+      });
+    });
+
+    describe("merge", () => {
+      const strategy: WriteStrategy = { kind: "merge", key: ["id"] };
+
+      it("replaces rows with the same key and adds the others", async () => {
+        const to = target(LINES, strategy);
+        await write(to, [line(1), line(2)]);
+        await write(to, [line(2, { note: "new" }), line(3)]);
+        expect(await ids(to)).toEqual(["1 1.00 NULL", "2 2.00 new", "3 3.00 NULL"]);
+      });
+
+      it("refuses a key that is staged twice, and publishes nothing", async () => {
+        const to = target(LINES, strategy);
+        await write(to, [line(1)]);
+        const staged = await stageRows(to, [line(2), line(2, { note: "other" })]);
+        await expect(publish(staged, to)).rejects.toThrow(ContractError);
+        await staged.discard();
+        await harness.store.close();
+        expect(await ids(to)).toEqual(["1 1.00 NULL"]);
+      });
+
+      it("adds new nullable columns, and refuses any other difference by name", async () => {
+        const to = target(LINES, strategy);
+        await write(to, [line(1)]);
+        const wider = target({ ...LINES, extra: z.int().nullable() }, strategy, to.assetKey);
+        await write(wider, [{ ...line(2), extra: 7 }]);
+        const rows = await harness.query(`SELECT id, extra FROM ${harness.table(to.assetKey)} ORDER BY id`);
+        expect(rows).toEqual([
+          ["1", null],
+          ["2", "7"],
+        ]);
+        const other = target({ ...LINES, id: z.string() }, { kind: "merge", key: ["id"] }, to.assetKey);
+        const staged = await stageRows(other, [{ ...line(3), id: "3" }]);
+        await expect(publish(staged, other)).rejects.toThrow(/"id"/);
+        await staged.discard();
+        await harness.store.close();
+      });
+    });
+
+    describe("types", () => {
+      it("come back exactly as they went in", async () => {
+        const shape = {
+          text: z.string(),
+          small: z.int32(),
+          big: int64(),
+          real: z.number(),
+          flag: z.boolean(),
+          money: decimal(18, 4),
+          at: timestamp(),
+          day: date(),
+          doc: json(z.object({ a: z.array(z.number()) })),
+          nothing: z.string().nullable(),
+        };
+        const to = target(shape);
+        const row = {
+          text: `it's "quoted" \\ tab\t line\n ümlaut 😀 $1 {x} ; --`,
+          small: -2147483648,
+          big: 9223372036854775807n,
+          real: 0.1,
+          flag: true,
+          money: "-99999999999999.9999",
+          at: new Date("1969-12-31T23:59:59.123Z"),
+          day: "2024-02-29",
+          doc: { a: [1, 2.5] },
+          nothing: null,
+        };
+        await write(to, [row]);
+        const [found] = await harness.query(
+          `SELECT ${Object.keys(shape)
+            .map((column) => harness.quote(column))
+            .join(", ")} FROM ${harness.table(to.assetKey)}`,
+        );
+        expect(found?.slice(0, 3)).toEqual([row.text, "-2147483648", "9223372036854775807"]);
+        expect(Number(found?.[3])).toBe(0.1);
+        expect(["true", "t", "1"]).toContain(found?.[4]);
+        expect(found?.[5]).toBe("-99999999999999.9999");
+        expect(new Date(found?.[6] ?? "").toISOString()).toBe("1969-12-31T23:59:59.123Z");
+        expect(found?.[7]?.slice(0, 10)).toBe("2024-02-29");
+        expect(JSON.parse(found?.[8] ?? "")).toEqual(row.doc);
+        expect(found?.[9]).toBeNull();
+      });
+
+      it("and names may be hostile", async () => {
+        const hostile = ['we"ird', "it's", "select", "a b;--", "$1", "ümlaut 😀", "back\\slash", "back`tick"];
+        const to = target(Object.fromEntries(hostile.map((column) => [column, z.string()])));
+        await write(to, [Object.fromEntries(hostile.map((column) => [column, `value of ${column}`]))]);
+        const [found] = await harness.query(
+          `SELECT ${hostile.map((column) => harness.quote(column)).join(", ")} FROM ${harness.table(to.assetKey)}`,
+        );
+        expect(found).toEqual(hostile.map((column) => `value of ${column}`));
+      });
+
+      it("and a table may have 1,000 columns", async () => {
+        const columns = Array.from({ length: 1_000 }, (_, index) => `column_${index}`);
+        const to = target(Object.fromEntries(columns.map((column) => [column, z.int().nullable()])));
+        await write(to, [Object.fromEntries(columns.map((column, index) => [column, index]))]);
+        expect(await harness.query(`SELECT column_0, column_999 FROM ${harness.table(to.assetKey)}`)).toEqual([
+          ["0", "999"],
+        ]);
+      });
+    });
+
+    it("checks the staged rows, and shows some of the bad ones", async () => {
+      const to = target();
+      const staged = await stageRows(to, [line(1), line(1, { note: "x" }), line(300)]);
+      const checks = [unique("id"), notNull("note"), between("amount", { max: "100.00" }), between("id", { min: 0 })];
+      expect(await failed(staged, checks)).toEqual(["unique_id", "not_null_note", "between_amount"]);
+      const [, nulls] = await staged.check(checks);
+      expect(nulls).toMatchObject({ failedRows: 2n, checkedRows: 3n });
+      expect(nulls?.sample?.rows).toHaveLength(2);
+      await staged.discard();
+      await harness.store.close();
+    });
+
+    it("hashes content: the order of rows does not count, every cell and every row does", async () => {
+      const to = target();
+      const hash = async (rows: readonly Row[]): Promise<string> => {
+        const staged = await stageRows(to, rows);
+        const { contentHash } = await staged.facts();
+        await staged.discard();
+        return contentHash;
+      };
+      const first = await hash([line(1), line(2)]);
+      expect(await hash([line(2), line(1)])).toBe(first);
+      expect(await hash([line(1), line(2, { note: "" })])).not.toBe(first);
+      expect(await hash([line(1), line(2), line(2)])).not.toBe(first);
+      expect(await hash([line(1), line(1)])).not.toBe(await hash([line(2), line(2)]));
+      await harness.store.close();
+    });
+
+    it("proves SQL against its contract without running it", async () => {
+      const from = target();
+      const to = target({ id: z.int() });
+      const deps = [from.assetKey];
+      const claim = (
+        query: Sql,
+        given: Target = to,
+      ): { target: Target; deps: string[]; sql: Sql; checks: Check[] } => ({
+        target: given,
+        deps,
+        sql: query,
+        checks: [],
+      });
+      const read = { kind: "table", assetKey: from.assetKey } as const;
+      const base = { target: from, deps: [], sql: null, checks: [] };
+      const prove = async (query: Sql): Promise<string[]> =>
+        (await harness.kind.prove([base, claim(query)], process.cwd(), process.env)).map(({ code }) => code);
+      expect(await prove(sql`SELECT id FROM ${read}`)).toEqual([]);
+      expect(await prove(sql`SELECT note AS id FROM ${read}`)).toEqual(["contract_mismatch"]);
+      expect(await prove(sql`SELECT idd FROM ${read}`)).toEqual(["bad_sql"]);
+    });
+
+    it("shows readers the old table or the new one throughout a publish, never an error and never a mixture", async () => {
+      const to = target();
+      await write(
+        to,
+        Array.from({ length: 500 }, (_, index) => line(index, { note: "0" })),
+      );
+      const seen = new Set<string>();
+      let stop = false;
+      const reading = (async () => {
+        while (!stop) {
+          const rows = await readWhileOpen(`SELECT min(note), max(note), count(*) FROM ${harness.table(to.assetKey)}`);
+          if (rows !== undefined) seen.add((rows[0] ?? []).join(" "));
+        }
+      })();
+      for (const note of ["1", "2", "3"])
+        await write(
+          to,
+          Array.from({ length: 500 }, (_, index) => line(index, { note })),
+        );
+      stop = true;
+      await reading;
+      for (const found of seen) expect(found).toMatch(/^(\d) \1 500$/);
+      expect(seen.size).toBeGreaterThan(0);
+    });
+
+    /** A file store locks its file against other processes and waits: that is the one error that counts as waiting. */
+    const readWhileOpen = async (text: string): Promise<(string | null)[][] | undefined> => {
+      try {
+        return await harness.query(text);
+      } catch (error) {
+        if (harness.kind.name === "duckdb" && /lock|already/i.test(String(error))) return undefined;
+        throw error;
+      }
+    };
+
+    /** A type's name as raw SQL text inside a template. */
+    const typeOf = (kind: "string" | "int64"): Sql => ({
+      kind: "sql",
+      strings: [harness.kind.typeName({ kind })],
+      values: [],
+    });
+  });
+}
+
+function line(id: number, change: { readonly day?: string; readonly note?: string } = {}): Row {
+  return {
+    id,
+    day: new Date(`2017-01-${change.day ?? "02"}T12:00:00Z`),
+    amount: `${id}.00`,
+    note: change.note ?? null,
+  };
+}
+
+function attempt(change: Partial<Attempt> = {}): Attempt {
+  const runId = change.runId ?? randomUUID();
+  return {
+    runId,
+    rootRunId: runId,
+    codeVersion: "v1",
+    startedAt: new Date(),
+    signal: new AbortController().signal,
+    log: () => undefined,
+    ...change,
+  };
+}
+
+function columnsOf(shape: Readonly<Record<string, z.ZodType>>): Column[] {
+  return Object.entries(shape).map(([name, schema]) => {
+    const result = readColumn(name, schema);
+    if (!result.ok) throw new Error(result.message);
+    return result.column;
+  });
+}
