@@ -75,7 +75,7 @@ test("the ledger has one line for each publish, made in the same transaction", a
 
   // The ledger refuses a line: then the rows are not published either.
   const writer = await warehouse.store.stageRows(target, given);
-  writer.append([{ id: 2, name: "b" }]);
+  await writer.append([{ id: 2, name: "b" }]);
   const staged = await writer.finish();
   const broken = { ...entryOf(target, given, await staged.facts()), report: "{ no JSON" };
   await expect(staged.publish(broken)).rejects.toMatchObject({ code: "statement_failed" });
@@ -122,7 +122,7 @@ test.each(["rows", "query"])(
       if (body === "query")
         return await warehouse.store.stageQuery(target, sql`SELECT 2::INT AS id, 'b' AS name`, null, given);
       const writer = await warehouse.store.stageRows(target, given);
-      writer.append([{ id: 2, name: "b" }]);
+      await writer.append([{ id: 2, name: "b" }]);
       return await writer.finish();
     };
     const staged = await stage();

@@ -40,7 +40,7 @@ export class Warehouse {
   async publishRows(target: Target, rows: readonly object[], change: Partial<Attempt> = {}): Promise<StagedFacts> {
     const given = attempt(change);
     const writer = await this.store.stageRows(target, given);
-    writer.append(rows as readonly Record<string, unknown>[]);
+    await writer.append(rows as readonly Record<string, unknown>[]);
     return await publish(await writer.finish(), target, given);
   }
 
@@ -62,7 +62,7 @@ export class Warehouse {
   /** Counts and hashes rows without publishing them. */
   async facts(target: Target, rows: readonly object[]): Promise<StagedFacts> {
     const writer = await this.store.stageRows(target, attempt());
-    writer.append(rows as readonly Record<string, unknown>[]);
+    await writer.append(rows as readonly Record<string, unknown>[]);
     const staged = await writer.finish();
     const facts = await staged.facts();
     await staged.discard();
@@ -72,7 +72,7 @@ export class Warehouse {
   /** Checks rows without publishing them. */
   async check(target: Target, rows: readonly object[], checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
     const writer = await this.store.stageRows(target, attempt());
-    writer.append(rows as readonly Record<string, unknown>[]);
+    await writer.append(rows as readonly Record<string, unknown>[]);
     const staged = await writer.finish();
     try {
       return await staged.check(checks);

@@ -394,9 +394,9 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         Array.from({ length: 500 }, (_, index) => line(index, { note: "0" })),
       );
       const seen = new Set<string>();
-      let stop = false;
+      const publishing = new AbortController();
       const reading = (async () => {
-        while (!stop) {
+        while (!publishing.signal.aborted) {
           const rows = await readWhileOpen(`SELECT min(note), max(note), count(*) FROM ${harness.table(to.assetKey)}`);
           if (rows !== undefined) seen.add((rows[0] ?? []).join(" "));
         }
@@ -406,7 +406,7 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
           to,
           Array.from({ length: 500 }, (_, index) => line(index, { note })),
         );
-      stop = true;
+      publishing.abort();
       await reading;
       for (const found of seen) expect(found).toMatch(/^(\d) \1 500$/);
       expect(seen.size).toBeGreaterThan(0);
