@@ -34,3 +34,5 @@ else if (positionals.length === 0) {
   process.exitCode = 2;
 } else if (isPipesProcess()) await runUnderDagster(positionals, process.cwd(), redact);
 else await runAlone(positionals, process.cwd(), redact);
+// A timer or a connection that a body left behind must not keep a step alive that is over.
+process.exit();

@@ -67,7 +67,7 @@ export async function runUnderDagster(
           // Before the report: the next step need not wait for the file while this one talks to Dagster.
           await stores.close();
         }
-        report(pipes, key, result);
+        report(pipes, key, result, redact);
       }
     },
     { redact },
@@ -78,10 +78,15 @@ function report(
   pipes: PipesContext,
   assetKey: string,
   { outcome, report: { dataVersion, metadata, checks } }: AssetResult,
+  redact: (text: string) => string,
 ): void {
   for (const { name, passed, severity, metadata: found } of checks) {
     pipes.reportAssetCheck({ assetKey: assetKey.split("/"), checkName: name, passed, severity, metadata: found });
   }
-  if (outcome !== "refused") pipes.reportAssetMaterialization({ assetKey: assetKey.split("/"), metadata, dataVersion });
+  if (outcome !== "refused") {
+    // Pipes redacts the values; a task names its metadata itself.
+    const named = Object.fromEntries(Object.entries(metadata).map(([name, entry]) => [redact(name), entry]));
+    pipes.reportAssetMaterialization({ assetKey: assetKey.split("/"), metadata: named, dataVersion });
+  }
   pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, outcome } });
 }

@@ -252,3 +252,10 @@ test("a definition with faults does not run, and says which", async () => {
   expectFailed(await run.ended, run.messages());
   expect(closedError(run.messages())).toMatch(/assets\/a\/x\.ts:4.*nope/);
 });
+
+test("a timer that a body leaves behind does not keep its step alive", async () => {
+  const project = createProject({ "assets/a/x.ts": rowsBody("setTimeout(() => 0, 600_000);") });
+  const run = project.launch(KEY);
+  expect(await run.ended).toMatchObject({ code: 0 });
+  expect(closedError(run.messages())).toBe("{}");
+});
