@@ -4,7 +4,7 @@ import { tryGetSeconds } from "./duration.ts";
 import { isCron, isDay, isTimezone } from "./schedule_text.ts";
 import type { Add } from "./validate.ts";
 
-// What Dagster accepts; it would refuse the whole code location otherwise.
+/** Names that Dagster accepts; for others it would refuse the whole code location. */
 export const DAGSTER_NAME = /^[A-Za-z0-9_]+$/;
 const OWNER = /^(team:[A-Za-z0-9_.-]+|[^@\s]+@[^@\s]+\.[^@\s]+)$/;
 const TAG_KEY = /^([A-Za-z0-9_.-]{1,63}\/)?[A-Za-z0-9_.-]{1,63}$/;

@@ -1,5 +1,5 @@
 /** Version of the Dagster Pipes protocol, which is apart from the version of this package. */
-export const PIPES_PROTOCOL_VERSION = "0.1";
+const PIPES_PROTOCOL_VERSION = "0.1";
 
 /** Environment variable, or key of a mapping, that says where the context is. */
 export const CONTEXT_VARIABLE = "DAGSTER_PIPES_CONTEXT";

@@ -54,7 +54,7 @@ export async function buildManifest(project: string, onImport?: (path: string) =
  * Digest of everything under `assets/` and `sql/`, by which the Dagster side sees that a manifest is out of date.
  * `dagster_project/manifest.py` computes the same.
  */
-export function sourceDigest(projectDir: string): string {
+function sourceDigest(projectDir: string): string {
   const folders = ["assets", "sql"].map((name) => join(projectDir, name)).filter((folder) => existsSync(folder));
   const paths = folders.flatMap((folder) => listFiles(folder, [".ts", ".sql"]));
   const files = paths

@@ -15,7 +15,7 @@ export class BadRequestError extends Error {
   readonly code = "bad_request";
 }
 
-export const MAX_LIMIT = 50_000;
+const MAX_LIMIT = 50_000;
 const DEFAULT_LIMIT = 1_000;
 const PARAMETERS: ReadonlySet<string> = new Set(["since", "until", "cursor", "limit"]);
 const ISO_UTC = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,3})?Z$/;

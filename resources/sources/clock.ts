@@ -10,6 +10,7 @@ export interface Clock {
   readonly random: () => number;
 }
 
+/** The time of this machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: async (ms, signal) => {
