@@ -5,3 +5,15 @@ export class ContractError extends ProjectError {
   readonly code = "contract_broken";
   readonly retryable = false;
 }
+
+/** A statement failed. The text and the parameters do not show when the error is printed. */
+export class StatementError extends ProjectError {
+  readonly code: string = "statement_failed";
+  readonly retryable: boolean = false;
+  readonly statement!: string;
+
+  constructor(what: string, statement: string, cause: unknown) {
+    super(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    Object.defineProperty(this, "statement", { value: statement, enumerable: false });
+  }
+}

@@ -2,8 +2,9 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { StatementError } from "../errors.ts";
 import type { Statement } from "../render_sql.ts";
-import { StatementError, tryGetLockHolder, WarehouseLockedError } from "./errors.ts";
+import { tryGetLockHolder, WarehouseLockedError } from "./errors.ts";
 import { toParameter } from "./types.ts";
 
 /** An open DuckDB file and one connection to it. */

@@ -6,18 +6,6 @@ export class WarehouseLockedError extends ProjectError {
   readonly retryable = true;
 }
 
-/** A statement failed. The text and the parameters do not show when the error is printed. */
-export class StatementError extends ProjectError {
-  readonly code = "statement_failed";
-  readonly retryable = false;
-  readonly statement!: string;
-
-  constructor(what: string, statement: string, cause: unknown) {
-    super(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-    Object.defineProperty(this, "statement", { value: statement, enumerable: false });
-  }
-}
-
 /** A schema has the name of the warehouse file. */
 export class AmbiguousSchemaError extends ProjectError {
   readonly code = "ambiguous_schema";

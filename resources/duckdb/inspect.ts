@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
+import { sampleOf } from "../checks.ts";
 import type { StagedFacts, Target } from "../store.ts";
-import { sampleOf } from "./checks.ts";
+import { DUCKDB_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { quote } from "./quote.ts";
 import { columnTypeName } from "./type_names.ts";
@@ -25,6 +26,6 @@ export async function stagedFacts(
   return {
     rowCount: BigInt(count ?? 0),
     contentHash: hash.digest("hex").slice(0, 32),
-    sample: await sampleOf(client, { text: `SELECT * FROM ${relation}`, parameters: [] }),
+    sample: await sampleOf(client, DUCKDB_CHECKS, { text: `SELECT * FROM ${relation}`, parameters: [] }),
   };
 }

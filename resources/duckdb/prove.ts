@@ -1,6 +1,7 @@
+import { badRelation, runChecks } from "../checks.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
 import type { Claim, Disproof, Target } from "../store.ts";
-import { badRelation, runChecks } from "./checks.ts";
+import { DUCKDB_CHECKS } from "./checks.ts";
 import { Client } from "./client.ts";
 import { duckdbDialect } from "./dialect.ts";
 import { columnDefinitions, contractDifferences } from "./contract.ts";
@@ -8,7 +9,7 @@ import { quote, tableName } from "./quote.ts";
 
 /**
  * Proves SQL without data: makes empty tables from all contracts in a database of its own, then lets the engine bind
- * each query and compares its columns. Nothing is run. About 0.7 ms a query.
+ * each query and compares its columns. Nothing is run. About 0.6 ms a query.
  *
  * What it cannot see: nullability, and types that only go wrong on values.
  */
@@ -22,8 +23,16 @@ export async function proveSql(claims: readonly Claim[]): Promise<Disproof[]> {
         .map((schema) => `CREATE SCHEMA IF NOT EXISTS ${quote(schema)}`)
         .join(";"),
     );
-    for (const { target } of claims)
-      await client.run(`CREATE OR REPLACE TABLE ${tableName(target.assetKey)} (${columnDefinitions(target)})`);
+    // All at once: a thousand round trips and commits cost half a second.
+    await client.transaction(() =>
+      client.run(
+        claims
+          .map(({ target }) => `CREATE OR REPLACE TABLE ${tableName(target.assetKey)} (${columnDefinitions(target)})`)
+          .join(";"),
+      ),
+    );
+    // Binding a query is all that a proof needs; planning it well takes as long again.
+    await client.run("PRAGMA disable_optimizer");
     const disproofs: Disproof[] = [];
     for (const claim of claims) disproofs.push(...(await proveOne(client, claim)));
     return disproofs;
@@ -48,10 +57,10 @@ async function proveOne(client: Client, { target, deps, sql, checks }: Claim): P
     const prove = prover(client, target, check.name, disproofs);
     const mayRead = new Set([...readable, normalize(own)]);
     if (check.rule.kind === "sql" || check.rule.kind === "references")
-      await prove(() => ({ ...badRelation(check, relation), columns: null, readable: mayRead }));
+      await prove(() => ({ ...badRelation(DUCKDB_CHECKS, check, relation), columns: null, readable: mayRead }));
     // Only the engine knows the syntax of its patterns.
     else if (check.rule.kind === "matches") {
-      await runChecks(client, relation, [check]).catch((error: unknown) => {
+      await runChecks(client, DUCKDB_CHECKS, relation, [check]).catch((error: unknown) => {
         disproofs.push({ target, code: "bad_option", check: check.name, message: text(error), line: undefined });
       });
     }

@@ -1,6 +1,7 @@
 import type { Check } from "../../definitions/check.ts";
+import { runChecks } from "../checks.ts";
 import type { CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
-import { runChecks } from "./checks.ts";
+import { DUCKDB_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { stagedFacts } from "./inspect.ts";
@@ -47,7 +48,12 @@ export class WarehouseStaged implements Staged {
   }
 
   async check(checks: readonly Check[]): Promise<CheckOutcome[]> {
-    return await runChecks(this.#client, { columns: this.#target.columns, relation: this.#stage }, checks);
+    return await runChecks(
+      this.#client,
+      DUCKDB_CHECKS,
+      { columns: this.#target.columns, relation: this.#stage },
+      checks,
+    );
   }
 
   async facts(): Promise<StagedFacts> {

@@ -1,6 +1,7 @@
 import type { Check } from "../../definitions/check.ts";
+import { readsOtherTables, runChecks } from "../checks.ts";
 import type { CheckOutcome, LedgerEntry, Staged, StagedFacts } from "../store.ts";
-import { readsOtherTables, runChecks } from "./checks.ts";
+import { DUCKDB_CHECKS } from "./checks.ts";
 import { stagedFacts } from "./inspect.ts";
 import { WarehouseStaged } from "./publish.ts";
 import { ROWS, type SideFile } from "./side_file.ts";
@@ -18,7 +19,12 @@ export class SideFileStaged implements Staged {
 
   async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
     const alone = checks.filter((check) => !readsOtherTables(check));
-    const outcomes = await runChecks(this.#file.client, { columns: this.#file.target.columns, relation: ROWS }, alone);
+    const outcomes = await runChecks(
+      this.#file.client,
+      DUCKDB_CHECKS,
+      { columns: this.#file.target.columns, relation: ROWS },
+      alone,
+    );
     const others = checks.filter(readsOtherTables);
     if (others.length > 0) outcomes.push(...(await (await this.#move()).check(others)));
     return checks.map((check) => outcomes.find((outcome) => outcome.check === check) as CheckOutcome);

@@ -1,0 +1,197 @@
+import type { Check } from "../definitions/check.ts";
+import type { Column, ColumnType } from "../definitions/column_type.ts";
+import type { Sql } from "../definitions/sql.ts";
+import { type Dialect, type Parameter, renderSql, type Statement } from "./render_sql.ts";
+import type { CheckOutcome, Sample } from "./store.ts";
+
+/** Failing rows shown in a check's metadata. */
+const SAMPLE_ROWS = 5;
+/** Conditions in one pass over the rows; below the number of columns that any store returns. */
+const CONDITIONS_PER_PASS = 500;
+
+/** How a store writes the rules of checks. */
+export interface CheckSyntax {
+  readonly quote: (name: string) => string;
+  readonly tableName: (assetKey: string) => string;
+  readonly dialect: (context: Pick<Dialect, "self" | "window">) => Dialect;
+  /** A bound text as a value that a column of the type can be compared with. */
+  readonly typed: (placeholder: string, type: ColumnType) => string;
+  /** A quoted column, where its order or its equality counts. */
+  readonly compared: (name: string, type: ColumnType) => string;
+  readonly isNaN: (name: string) => string;
+  /** Whether the whole text of a column matches a pattern. */
+  readonly fullMatch: (name: string, pattern: string) => string;
+  /** The first rows of a query, as the store writes them as text. */
+  readonly sample: (query: Statement, limit: number) => Statement;
+}
+
+/** Runs a query and returns all of its rows; values as text. */
+export interface TextReader {
+  text(statement: Statement): Promise<Sample>;
+}
+
+/** The rows that a check looks at. */
+export interface CheckedRows {
+  readonly columns: readonly Column[];
+  /** Quoted name of the relation. */
+  readonly relation: string;
+}
+
+/** Whether the check reads other tables than the staged one. */
+export function readsOtherTables({ rule }: Check): boolean {
+  return rule.kind === "references" || (rule.kind === "sql" && readsTables(rule.bad));
+}
+
+function readsTables({ values }: Sql): boolean {
+  return values.some(
+    (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      "kind" in value &&
+      (value.kind === "table" || (value.kind === "sql" && readsTables(value))),
+  );
+}
+
+/** Runs the checks: all that look at one row at a time in a single pass, the others in one query each. */
+export async function runChecks(
+  reader: TextReader,
+  syntax: CheckSyntax,
+  rows: CheckedRows,
+  checks: readonly Check[],
+): Promise<CheckOutcome[]> {
+  const perRow = checks.flatMap((check) => {
+    const bad = badRow(syntax, check, rows.columns);
+    return bad === undefined ? [] : [{ check, bad }];
+  });
+  let checkedRows = 0n;
+  const failed: bigint[] = [];
+  for (let start = 0; start === 0 || start < perRow.length; start += CONDITIONS_PER_PASS) {
+    const conditions = perRow.slice(start, start + CONDITIONS_PER_PASS);
+    const pass = await reader.text(
+      bound(
+        syntax,
+        (bind) =>
+          `SELECT ${["count(*)", ...conditions.map(({ bad }) => `count(*) FILTER (WHERE ${bad(bind)})`)].join(", ")} FROM ${rows.relation}`,
+      ),
+    );
+    const [total, ...counts] = (pass.rows[0] ?? []).map((value) => BigInt(value ?? 0));
+    checkedRows = total ?? 0n;
+    failed.push(...counts);
+  }
+
+  const outcomes = new Map<Check, CheckOutcome>();
+  for (const [index, { check, bad }] of perRow.entries()) {
+    const failedRows = failed[index] ?? 0n;
+    const statement = bound(syntax, (bind) => `SELECT * FROM ${rows.relation} WHERE ${bad(bind)}`);
+    const sample = failedRows === 0n ? null : await sampleOf(reader, syntax, statement);
+    outcomes.set(check, { check, passed: failedRows === 0n, failedRows, checkedRows, sample });
+  }
+  for (const check of checks) {
+    if (outcomes.has(check)) continue;
+    if (check.rule.kind === "row_count") {
+      const { min, max } = check.rule;
+      const passed = (min === null || checkedRows >= BigInt(min)) && (max === null || checkedRows <= BigInt(max));
+      outcomes.set(check, { check, passed, failedRows: passed ? 0n : 1n, checkedRows, sample: null });
+      continue;
+    }
+    const bad = badRelation(syntax, check, rows);
+    const [row] = (
+      await reader.text({ text: `SELECT count(*) FROM (${bad.text}\n) AS bad`, parameters: bad.parameters })
+    ).rows;
+    const failedRows = BigInt(row?.[0] ?? 0);
+    outcomes.set(check, {
+      check,
+      passed: failedRows === 0n,
+      failedRows,
+      checkedRows,
+      sample: failedRows === 0n ? null : await sampleOf(reader, syntax, bad),
+    });
+  }
+  return checks.map((check) => outcomes.get(check) as CheckOutcome);
+}
+
+/** The first rows of a query, as the engine writes them as text: a driver may write times in the zone of its process. */
+export async function sampleOf(reader: TextReader, syntax: CheckSyntax, query: Statement): Promise<Sample> {
+  return await reader.text(syntax.sample(query, SAMPLE_ROWS));
+}
+
+/** The query of the bad rows of a check that is more than a condition on one row. */
+export function badRelation(syntax: CheckSyntax, { rule, columns }: Check, rows: CheckedRows): Statement {
+  const names = columns.map(syntax.quote);
+  switch (rule.kind) {
+    case "unique": {
+      const keys = columns.map((column) => {
+        const type = rows.columns.find(({ name }) => name === column)?.type ?? { kind: "string" };
+        return syntax.compared(syntax.quote(column), type);
+      });
+      return {
+        text: `SELECT ${keys.map((key, index) => `${key} AS ${names[index] ?? ""}`).join(", ")}, count(*) AS "rows" FROM ${rows.relation} AS staged
+          WHERE ${names.map((name) => `${name} IS NOT NULL`).join(" AND ")}
+          GROUP BY ${keys.join(", ")} HAVING count(*) > 1`,
+        parameters: [],
+      };
+    }
+    case "references": {
+      const [name = ""] = names;
+      return {
+        text: `SELECT * FROM ${rows.relation} AS staged WHERE staged.${name} IS NOT NULL
+          AND NOT EXISTS (SELECT 1 FROM ${syntax.tableName(rule.to.assetKey)} AS target WHERE target.${syntax.quote(rule.column)} = staged.${name})`,
+        parameters: [],
+      };
+    }
+    case "sql":
+      return renderSql(rule.bad, syntax.dialect({ self: rows.relation, window: null }));
+    case "not_null":
+    case "between":
+    case "accepted_values":
+    case "matches":
+    case "row_count":
+      throw new TypeError(`${rule.kind} is a condition on one row`);
+  }
+}
+
+/** Adds a parameter and returns its placeholder. */
+type Bind = (value: Parameter) => string;
+
+/** Builds a statement together with its parameters. */
+function bound(syntax: CheckSyntax, build: (bind: Bind) => string): Statement {
+  const { parameter } = syntax.dialect({ self: null, window: null });
+  const parameters: Parameter[] = [];
+  const text = build((value) => parameter(parameters.push(value), value));
+  return { text, parameters };
+}
+
+/** The condition that holds for a bad row; `undefined` for rules about more than one row. */
+function badRow(
+  syntax: CheckSyntax,
+  { rule, columns: names }: Check,
+  columns: readonly Column[],
+): ((bind: Bind) => string) | undefined {
+  const type = columns.find(({ name }) => name === names[0])?.type ?? { kind: "string" };
+  const name = syntax.quote(names[0] ?? "");
+  const compared = syntax.compared(name, type);
+  switch (rule.kind) {
+    case "not_null":
+      return () => `(${names.map((one) => `${syntax.quote(one)} IS NULL`).join(" OR ")})`;
+    case "between":
+      return (bind) =>
+        [
+          rule.min === null ? [] : [`${compared} < ${syntax.typed(bind(String(rule.min)), type)}`],
+          rule.max === null ? [] : [`${compared} > ${syntax.typed(bind(String(rule.max)), type)}`],
+          // In the order of most engines, NaN is above every number.
+          type.kind === "float64" ? [syntax.isNaN(name)] : [],
+        ]
+          .flat()
+          .join(" OR ");
+    case "accepted_values":
+      return (bind) =>
+        `${compared} NOT IN (${rule.values.map((value) => syntax.typed(bind(String(value)), type)).join(", ")})`;
+    case "matches":
+      return () => `NOT ${syntax.fullMatch(name, rule.pattern)}`;
+    case "unique":
+    case "references":
+    case "row_count":
+    case "sql":
+      return undefined;
+  }
+}
