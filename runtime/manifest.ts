@@ -1,4 +1,5 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { enableCompileCache } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { manifestJsonSchema, manifestSchema } from "../definitions/manifest_schema.ts";
@@ -28,6 +29,8 @@ else if (values.schema) process.stdout.write(`${JSON.stringify(manifestJsonSchem
 else await main(resolve(values.project));
 
 async function main(projectDir: string): Promise<void> {
+  // A thousand files load in two thirds of the time; the launcher of the steps uses the same folder.
+  enableCompileCache(join(projectDir, ".state", "compile_cache"));
   let loading: string | undefined;
   // A file that ends the process, or that waits for what never comes, must not pass for a manifest without faults.
   const onExit = (code: number): void => {
