@@ -58,6 +58,8 @@ export async function runAsset(
     signal: context.signal,
     log: context.log.info,
   };
+  // First, because an attempt that has nothing left to do cleans up all the same.
+  await store.removeOrphans(request.isOpen);
   if (request.resume) {
     const published = await store.findPublished(target, attempt);
     if (published !== undefined) {
@@ -67,8 +69,6 @@ export async function runAsset(
       return { outcome: "reused", report: JSON.parse(published.report) as AssetReport };
     }
   }
-  await store.removeOrphans(request.isOpen);
-
   const clock = startClock();
   const { staged, read, quarantined } = await stage(asset, target, store, context, attempt);
   const stageSeconds = clock();
