@@ -1,6 +1,6 @@
 import type { CheckSyntax } from "../checks.ts";
 import { duckdbDialect } from "./dialect.ts";
-import { literal, quote, tableName } from "./quote.ts";
+import { literal, quote, tableName } from "../quote.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /** How DuckDB writes the rules of checks. */

@@ -2,7 +2,7 @@ import { DuckDBTypeId, StatementType } from "@duckdb/node-api";
 import { ContractError } from "../errors.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../quote.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /** The columns of a table, as CREATE TABLE takes them. */

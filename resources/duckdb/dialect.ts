@@ -1,5 +1,5 @@
 import type { Dialect, Parameter } from "../render_sql.ts";
-import { quote, tableName } from "./quote.ts";
+import { quote, tableName } from "../quote.ts";
 import { toParameter } from "./types.ts";
 
 /** How DuckDB writes references and parameters. */

@@ -10,7 +10,7 @@ import { AmbiguousSchemaError } from "./errors.ts";
 import { findLedgerEntry, lastCursor } from "./ledger.ts";
 import { requireContract } from "./contract.ts";
 import { WarehouseStaged } from "./publish.ts";
-import { literal, quote } from "./quote.ts";
+import { literal, quote } from "../quote.ts";
 import { SideFileWriter } from "./row_writer.ts";
 import { ROWS, SideFile } from "./side_file.ts";
 import { SideFileStaged } from "./side_file_staged.ts";

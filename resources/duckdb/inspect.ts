@@ -3,7 +3,7 @@ import { sampleOf } from "../checks.ts";
 import type { StagedFacts, Target } from "../store.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../quote.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { LedgerEntry } from "../store.ts";
 import type { Client } from "./client.ts";
-import { OWN_SCHEMA, ownTable, quote } from "./quote.ts";
+import { OWN_SCHEMA, ownTable, quote } from "../quote.ts";
 
 const LEDGER = ownTable("ledger");
 const QUARANTINE = ownTable("quarantine");

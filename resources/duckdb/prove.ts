@@ -5,7 +5,7 @@ import { DUCKDB_CHECKS } from "./checks.ts";
 import { Client } from "./client.ts";
 import { duckdbDialect } from "./dialect.ts";
 import { columnDefinitions, contractDifferences } from "./contract.ts";
-import { quote, tableName } from "./quote.ts";
+import { quote, tableName } from "../quote.ts";
 
 /**
  * Proves SQL without data: makes empty tables from all contracts in a database of its own, then lets the engine bind

@@ -6,7 +6,7 @@ import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { stagedFacts } from "./inspect.ts";
 import { createOwnTables, insertLedgerEntry } from "./ledger.ts";
-import { quote, stagingName } from "./quote.ts";
+import { quote, stagingName } from "../quote.ts";
 import { writeStaged } from "./write.ts";
 
 /**

@@ -2,7 +2,7 @@ import type { Attempt, Target } from "../store.ts";
 import { Client } from "./client.ts";
 import { createOwnTables, replaceQuarantine } from "./ledger.ts";
 import { columnDefinitions } from "./contract.ts";
-import { literal, quote } from "./quote.ts";
+import { literal, quote } from "../quote.ts";
 import { createSideFile, removeSideFile } from "./staging.ts";
 
 /** The tables of a side file; with their schema, so that no WITH in a check hides them. */

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { thisProcess, tryGetAlive } from "../process_identity.ts";
-import { stagingName } from "./quote.ts";
+import { stagingName } from "../quote.ts";
 
 /** Stands between the parts of a side file's folder name: table, run and process. */
 const SEPARATOR = "~";

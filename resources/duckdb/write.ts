@@ -2,7 +2,7 @@ import { ContractError } from "../errors.ts";
 import type { Parameter } from "../render_sql.ts";
 import type { PartitionSet, Target } from "../store.ts";
 import type { Client } from "./client.ts";
-import { literal, quote, tableName } from "./quote.ts";
+import { literal, quote, tableName } from "../quote.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /** Makes the staged rows the table's, as the target's strategy says; inside a transaction. */

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { expect, test } from "vitest";
 import { decimal, json, timestamp, z } from "../../../definitions/index.ts";
-import { literal } from "../../../resources/duckdb/quote.ts";
+import { literal } from "../../../resources/quote.ts";
 import { targetOf, Warehouse } from "./warehouse.ts";
 
 async function writeParquet(path: string, query: string): Promise<void> {

@@ -12,7 +12,7 @@ import {
 } from "../../../definitions/index.ts";
 import type { ColumnRef } from "../../../definitions/sql.ts";
 import { columnTypeName } from "../../../resources/duckdb/type_names.ts";
-import { quote } from "../../../resources/duckdb/quote.ts";
+import { quote } from "../../../resources/quote.ts";
 import { targetOf, Warehouse } from "./warehouse.ts";
 
 const NAMES = [

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { duckdb } from "../../../resources/duckdb/kind.ts";
-import { quote, tableName } from "../../../resources/duckdb/quote.ts";
+import { quote, tableName } from "../../../resources/quote.ts";
 import { describeStore } from "./contract.ts";
 
 describeStore("DuckDB", async () => {

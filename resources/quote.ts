@@ -3,14 +3,14 @@ import { createHash } from "node:crypto";
 /** The schema in which the runtime keeps its own tables. */
 export const OWN_SCHEMA = "_dagster_typescript";
 
-/** A name as DuckDB takes it, whatever is in it. */
+/** A name as standard SQL takes it, whatever is in it. */
 export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
 /**
- * Text as a literal; for statements that take no parameters, such as COMMENT ON and ATTACH. Without its NUL characters,
- * at which the driver would end the statement.
+ * Text as a literal; for statements that take no parameters, such as COMMENT ON. Without its NUL characters,
+ * at which a driver would end the statement; PostgreSQL must have `standard_conforming_strings` on.
  */
 export function literal(text: string): string {
   return `'${text.replaceAll("'", "''").replaceAll("\0", "")}'`;
