@@ -1,4 +1,7 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { thisProcess } from "../../../resources/process_identity.ts";
 import { assetFile, createProject, type PipesMessage, type Project, until } from "./project.ts";
 
 const KEY = "a/x";
@@ -41,6 +44,17 @@ describe("an attempt whose predecessor published but could not report", () => {
     // How long the publish took is known only once it is over.
     expect({ ...(b?.["metadata"] as object), seconds_publish: expect.anything() as unknown }).toEqual(a?.["metadata"]);
     expect(sent(second, "report_asset_check")).toEqual(sent(first, "report_asset_check"));
+  });
+
+  test("removes the side file that its predecessor could not remove any more", async () => {
+    const project = createProject({ "assets/a/x.ts": source() });
+    await launch(project, { runId: "one", rootRunId: "root" });
+    const [host, boot, namespace] = thisProcess().split(".");
+    // No process has this number.
+    const identity = [host, boot, namespace, 2 ** 30, 1].join(".");
+    mkdirSync(join(`${project.warehouse}.staging`, `_stage_x~one~${identity}`), { recursive: true });
+    expect(outcome(await launch(project, { runId: "two", rootRunId: "root", resume: true }))).toBe("reused");
+    expect(project.staging()).toEqual([]);
   });
 
   test("computes again when it is not told to resume, in another root run, and when the code changed", async () => {
