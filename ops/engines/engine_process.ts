@@ -103,7 +103,8 @@ async function untilReady(folder: DataFolder, plan: Plan, asked: number, running
     if (port !== 0) {
       const url = plan.url(port);
       try {
-        await plan.ping(url);
+        // Another program on its port may take the question and never answer.
+        await Promise.race([plan.ping(url), running.ended.then(() => Promise.reject(new Error("it ended")))]);
         return toEngine(folder, plan.name, url, port, running);
       } catch (error) {
         lastError = error;

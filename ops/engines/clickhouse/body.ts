@@ -60,8 +60,9 @@ export class Body implements AsyncDisposable {
       }
       return new Body(head.bytes, file, compression, folder);
     } catch (error) {
-      const isCorrupt = error instanceof Error && "code" in error && /^(Z_|ERR_|ZSTD_)/.test(String(error.code));
-      throw isCorrupt && !request.destroyed ? refusals.badBody(error.message) : error;
+      const isCorrupt =
+        error instanceof Error && "code" in error && /^(Z_|ERR_ZSTD|ERR__ERROR|ZSTD_)/.test(String(error.code));
+      throw isCorrupt ? refusals.badBody(error.message) : error;
     }
   }
 

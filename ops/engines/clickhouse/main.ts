@@ -19,14 +19,20 @@ interface Arguments {
 }
 
 const { home, folder, port, maxQueries } = JSON.parse(process.argv[2] ?? "{}") as Arguments;
+/** `http_max_uri_size` of a server: an insert with many columns and its rows in the body has its text in the URL. */
+const MAX_URI_BYTES = 1024 * 1024;
+
 const bodies = makeBodyFolder();
 const chdb = new Chdb(home, path.join(folder, "data"));
 const password = readFileSync(path.join(folder, "password"), "utf8");
 const front = new Front(chdb, { password, folder: bodies, maxQueries });
 
-const server = createServer({ keepAliveTimeout: 30_000, requestTimeout: 0 }, (request, response) => {
-  front.handle(request, response);
-});
+const server = createServer(
+  { keepAliveTimeout: 30_000, requestTimeout: 0, maxHeaderSize: MAX_URI_BYTES },
+  (request, response) => {
+    front.handle(request, response);
+  },
+);
 server.on("error", (error) => {
   console.error(error.message);
   process.exit(1);
