@@ -1,0 +1,36 @@
+import { connect } from "node:net";
+
+/** Where a session's statement can be cancelled, and the proof that one may. */
+export interface CancelKey {
+  readonly host: string;
+  readonly port: number;
+  readonly processID: number;
+  readonly secretKey: number;
+}
+
+/** @see https://www.postgresql.org/docs/current/protocol-message-formats.html CancelRequest */
+const CANCEL_REQUEST_CODE = 80_877_102;
+const LENGTH_BYTES = 16;
+const TIMEOUT_MS = 10_000;
+
+/**
+ * Asks the server to end the statement that a session is running, over a connection of its own, as the protocol wants
+ * it. Resolves when the server has taken the request, also in vain.
+ */
+export function cancel({ host, port, processID, secretKey }: CancelKey): Promise<void> {
+  const request = Buffer.alloc(LENGTH_BYTES);
+  request.writeInt32BE(LENGTH_BYTES, 0);
+  request.writeInt32BE(CANCEL_REQUEST_CODE, 4);
+  request.writeInt32BE(processID, 8);
+  request.writeInt32BE(secretKey, 12);
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: TIMEOUT_MS }, () => socket.end(request));
+    socket.on("timeout", () => socket.destroy());
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      resolve();
+    });
+    // The server closes without a word; without reading, its end would not be seen.
+    socket.resume();
+  });
+}

@@ -1,0 +1,107 @@
+import { isAbsolute, join } from "node:path";
+import type { ParquetSource } from "../../definitions/body.ts";
+import type { Sql } from "../../definitions/sql.ts";
+import { renderSql, type Statement } from "../render_sql.ts";
+import type { Attempt, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { databaseOf, type HyperConfig } from "./config.ts";
+import { Connections } from "./connections.ts";
+import { columnNames, requireContract } from "./contract.ts";
+import { hyperDialect } from "./dialect.ts";
+import { findLedgerEntry, lastCursor } from "./ledger.ts";
+import { HyperStaged } from "./publish.ts";
+import { literal, quote } from "../quote.ts";
+import { CopyWriter } from "./row_writer.ts";
+import { columnTypeName } from "./type_names.ts";
+
+/**
+ * Tables in a Hyper database file, behind a server that any number of processes use at once. Rows are staged in a
+ * temporary table of a session and copied into the table in one transaction.
+ */
+export class HyperStore implements Store {
+  readonly #config: HyperConfig;
+  readonly #projectDir: string;
+  readonly #connections: Connections;
+
+  constructor(config: HyperConfig, projectDir: string) {
+    this.#config = config;
+    this.#projectDir = projectDir;
+    this.#connections = new Connections(config);
+  }
+
+  uri({ assetKey }: Target): string {
+    const { host } = new URL(this.#config.url);
+    return `hyper://${host}/${databaseOf(this.#config.url)}#${assetKey.replace("/", ".")}`;
+  }
+
+  async findPublished(target: Target, attempt: Attempt): Promise<LedgerEntry | undefined> {
+    return await this.#with(target, attempt, (client) =>
+      findLedgerEntry(client, { ...attempt, assetKey: target.assetKey }),
+    );
+  }
+
+  async lastCursor(target: Target, attempt: Attempt): Promise<string | null> {
+    return await this.#with(target, attempt, (client) => lastCursor(client, target.assetKey));
+  }
+
+  async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
+    const statement = renderSql(sql, hyperDialect({ self: null, window }));
+    const names = columnNames(target);
+    return await this.#stage(target, attempt, statement, {
+      text: `SELECT ${names} FROM (${statement.text}\n) AS query`,
+      parameters: statement.parameters,
+    });
+  }
+
+  async stageCopy(
+    target: Target,
+    source: ParquetSource,
+    columns: ReadonlyMap<string, string>,
+    attempt: Attempt,
+  ): Promise<Staged> {
+    const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
+    const casts = target.columns.map(
+      ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)})`,
+    );
+    // The server reads the file, so it has to be on the machine of the server.
+    const text = `SELECT ${casts.join(", ")}\nFROM external(${literal(path)}, FORMAT => 'parquet')`;
+    return await this.#stage(target, attempt, null, { text, parameters: [] });
+  }
+
+  async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {
+    return await CopyWriter.create(await HyperStaged.begin(this.#connections, target, attempt));
+  }
+
+  removeOrphans(): Promise<void> {
+    // Temporary tables die with their session, and a session with its process.
+    return Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    await this.#connections.close();
+  }
+
+  /** Fills a temporary table from a query, whose columns are those of the target. */
+  async #stage(target: Target, attempt: Attempt, contract: Statement | null, rows: Statement): Promise<Staged> {
+    const staged = await HyperStaged.begin(this.#connections, target, attempt);
+    try {
+      if (contract !== null) await requireContract(staged.client, contract, target);
+      const { text, parameters } = rows;
+      await staged.client.run({ text: `INSERT INTO ${staged.stage} (${columnNames(target)}) ${text}`, parameters });
+      staged.statement = contract?.text ?? text;
+      return staged;
+    } catch (error) {
+      await staged.release();
+      throw error;
+    }
+  }
+
+  async #with<T>({ assetKey }: Target, attempt: Attempt, act: (client: Client) => Promise<T>): Promise<T> {
+    const client = await this.#connections.take(attempt.signal, `dagster-typescript ${assetKey} ${attempt.runId}`);
+    try {
+      return await act(client);
+    } finally {
+      this.#connections.give(client);
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import type { StoreKind } from "../store.ts";
+import { hyperConfig } from "./config.ts";
+import { columnTypeName } from "./type_names.ts";
+
+/** Hyper, as the rest of the project finds it. */
+export const hyper: StoreKind = {
+  name: "hyper",
+  typeName: columnTypeName,
+  // Any number of sessions stage side by side; publishes of one table wait for each other.
+  exclusive: () => null,
+  open: async (projectDir, env) => {
+    const { HyperStore } = await import("./hyper_store.ts");
+    return new HyperStore(hyperConfig(env), projectDir);
+  },
+  prove: async (claims, projectDir, env) => {
+    const { proveSql } = await import("./prove.ts");
+    return await proveSql(claims, hyperConfig(env), projectDir);
+  },
+};

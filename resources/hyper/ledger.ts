@@ -1,0 +1,148 @@
+import type { LedgerEntry, QuarantinedRow } from "../store.ts";
+import type { Client } from "./client.ts";
+import { TURNS } from "./names.ts";
+import { OWN_SCHEMA, ownTable, quote } from "../quote.ts";
+
+const LEDGER = ownTable("ledger");
+const QUARANTINE = ownTable("quarantine");
+
+/** Quarantined rows in one statement. */
+const ROWS_PER_INSERT = 200;
+
+/** Makes the runtime's own tables where they are missing; outside of a transaction. */
+export async function createOwnTables(client: Client): Promise<void> {
+  if (await hasTable(client, OWN_SCHEMA, "turns")) return;
+  await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(OWN_SCHEMA)}`);
+  await client.run(`CREATE TABLE IF NOT EXISTS ${LEDGER} (
+    asset_key text NOT NULL,
+    run_id text NOT NULL,
+    root_run_id text NOT NULL,
+    code_version text NOT NULL,
+    partition_keys json,
+    row_count bigint NOT NULL,
+    columns json NOT NULL,
+    content_hash text NOT NULL,
+    started_at timestamptz NOT NULL,
+    published_at timestamptz NOT NULL,
+    cursor text,
+    report json NOT NULL
+  )`);
+  await client.run(`CREATE TABLE IF NOT EXISTS ${QUARANTINE} (
+    asset_key text NOT NULL,
+    run_id text NOT NULL,
+    quarantined_at timestamptz NOT NULL,
+    row_number bigint NOT NULL,
+    reason text NOT NULL,
+    value text NOT NULL
+  )`);
+  // The last one, by which the others are known to be there.
+  await client.run(`CREATE TABLE IF NOT EXISTS ${TURNS} (asset_key text NOT NULL, run_id text NOT NULL)`);
+}
+
+/** Whether a table exists. */
+export async function hasTable(client: Client, schema: string, table: string): Promise<boolean> {
+  const { rows } = await client.text({
+    text: "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = $2",
+    parameters: [schema, table],
+  });
+  return rows.length > 0;
+}
+
+/** Gives an asset a row to take turns by; outside of a transaction. */
+export async function createTurn(client: Client, assetKey: string): Promise<void> {
+  const { rows } = await client.text({ text: `SELECT 1 FROM ${TURNS} WHERE asset_key = $1`, parameters: [assetKey] });
+  if (rows.length > 0) return;
+  await client.run({ text: `INSERT INTO ${TURNS} VALUES ($1, '')`, parameters: [assetKey] });
+}
+
+/**
+ * Makes publishes of one asset exclude each other: Hyper lets two transactions add rows side by side, and refuses only
+ * the second one to write the same row.
+ *
+ * @throws ConflictError when it is another's turn
+ */
+export async function takeTurn(client: Client, assetKey: string, runId: string): Promise<void> {
+  await client.run({ text: `UPDATE ${TURNS} SET run_id = $2 WHERE asset_key = $1`, parameters: [assetKey, runId] });
+}
+
+/** Writes a line of the ledger, inside the transaction of its publish. */
+export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Promise<void> {
+  await client.run({
+    text: `INSERT INTO ${LEDGER} VALUES ($1, $2, $3, $4, CAST($5 AS json), CAST($6 AS bigint), CAST($7 AS json), $8,
+      CAST($9 AS timestamptz), now(), $10, CAST($11 AS json))`,
+    parameters: [
+      entry.assetKey,
+      entry.runId,
+      entry.rootRunId,
+      entry.codeVersion,
+      entry.partitionKeys === null ? null : JSON.stringify(entry.partitionKeys),
+      entry.rowCount,
+      JSON.stringify(entry.columns),
+      entry.contentHash,
+      entry.startedAt,
+      entry.cursor,
+      entry.report,
+    ],
+  });
+}
+
+/** The latest publish of an asset by the runs of one root and by the same code. */
+export async function findLedgerEntry(
+  client: Client,
+  { assetKey, rootRunId, codeVersion }: Pick<LedgerEntry, "assetKey" | "rootRunId" | "codeVersion">,
+): Promise<LedgerEntry | undefined> {
+  if (!(await hasTable(client, OWN_SCHEMA, "ledger"))) return undefined;
+  const { rows } = await client.text({
+    text: `SELECT run_id, partition_keys, row_count, columns, content_hash, started_at, cursor, report
+      FROM ${LEDGER} WHERE asset_key = $1 AND root_run_id = $2 AND code_version = $3
+      ORDER BY published_at DESC LIMIT 1`,
+    parameters: [assetKey, rootRunId, codeVersion],
+  });
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const [runId, partitionKeys, rowCount, columns, contentHash, startedAt, cursor, report] = row;
+  return {
+    assetKey,
+    runId: runId ?? "",
+    rootRunId,
+    codeVersion,
+    partitionKeys: typeof partitionKeys === "string" ? (JSON.parse(partitionKeys) as string[]) : null,
+    rowCount: BigInt(rowCount ?? 0),
+    columns: JSON.parse(columns ?? "[]") as LedgerEntry["columns"],
+    contentHash: contentHash ?? "",
+    startedAt: new Date(startedAt ?? 0),
+    cursor: cursor ?? null,
+    report: report ?? "{}",
+  };
+}
+
+/** The cursor of an asset's latest publish. */
+export async function lastCursor(client: Client, assetKey: string): Promise<string | null> {
+  if (!(await hasTable(client, OWN_SCHEMA, "ledger"))) return null;
+  const { rows } = await client.text({
+    text: `SELECT cursor FROM ${LEDGER} WHERE asset_key = $1 ORDER BY published_at DESC LIMIT 1`,
+    parameters: [assetKey],
+  });
+  return rows[0]?.[0] ?? null;
+}
+
+/** Replaces an asset's quarantined rows by those of this run; inside a transaction. */
+export async function replaceQuarantine(
+  client: Client,
+  assetKey: string,
+  runId: string,
+  quarantined: readonly QuarantinedRow[],
+): Promise<void> {
+  await client.run({ text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1`, parameters: [assetKey] });
+  for (let start = 0; start < quarantined.length; start += ROWS_PER_INSERT) {
+    const page = quarantined.slice(start, start + ROWS_PER_INSERT);
+    const values = page.map((_, index) => {
+      const first = index * 3 + 3;
+      return `($1, $2, now(), CAST($${first} AS bigint), $${first + 1}, $${first + 2})`;
+    });
+    await client.run({
+      text: `INSERT INTO ${QUARANTINE} VALUES ${values.join(", ")}`,
+      parameters: [assetKey, runId, ...page.flatMap((row) => [row.rowNumber, row.reason, row.value])],
+    });
+  }
+}

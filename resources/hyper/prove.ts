@@ -1,0 +1,170 @@
+import { createHash } from "node:crypto";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import { ProjectError } from "../../definitions/project_error.ts";
+import { badRelation } from "../checks.ts";
+import { literal, quote, tableName } from "../quote.ts";
+import { renderSql, type Statement } from "../render_sql.ts";
+import type { Claim, Disproof, Target } from "../store.ts";
+import { HYPER_CHECKS } from "./checks.ts";
+import { Client } from "./client.ts";
+import { databaseOf, type HyperConfig, withDatabase } from "./config.ts";
+import { columnDefinitions, contractDifferences } from "./contract.ts";
+import { hyperDialect } from "./dialect.ts";
+import { tryGetLine, UndefinedRelationError } from "./errors.ts";
+
+/** Proofs that run at the same time in the same project have a scratch database each. */
+const SCRATCH_DATABASES = 16;
+/** object_in_use: another proof is connected to the database. */
+const IN_USE = "55006";
+
+/**
+ * Proves SQL without data: makes empty tables from all contracts in a scratch database beside the warehouse file, then
+ * lets the server parse each query and compares its columns. Nothing is run. About 10 ms a table and 3 ms a query.
+ *
+ * What it cannot see: nullability, and types that only go wrong on values.
+ */
+export async function proveSql(claims: readonly Claim[], config: HyperConfig, projectDir: string): Promise<Disproof[]> {
+  // A connection to no database: a database in which somebody sits cannot be dropped.
+  const server = await Client.open({ ...config, url: withDatabase(config.url, "") });
+  let scratch: string | undefined;
+  try {
+    scratch = await createScratch(server, config, projectDir);
+    const client = await Client.open({ ...config, url: withDatabase(config.url, scratch) });
+    try {
+      return await proveAll(client, claims);
+    } finally {
+      await client.close();
+    }
+  } finally {
+    if (scratch !== undefined) await dropScratch(server, scratch);
+    await server.close();
+  }
+}
+
+/** The names are the same every time, so that a killed proof leaves nothing that the next one does not remove. */
+async function createScratch(server: Client, config: HyperConfig, projectDir: string): Promise<string> {
+  const project = createHash("sha256").update(`${hostname()}\0${projectDir}`).digest("hex").slice(0, 16);
+  const folder = dirname(databaseOf(config.url));
+  for (let number = 1; ; number += 1) {
+    const path = join(folder, `_dagster_typescript_proof_${project}_${number}.hyper`);
+    try {
+      await server.run(`DROP DATABASE IF EXISTS ${quote(path)}`);
+      await server.run(`CREATE DATABASE ${quote(path)}`);
+      return path;
+    } catch (error) {
+      if (number >= SCRATCH_DATABASES || !isTaken(error)) throw error;
+    }
+  }
+}
+
+async function dropScratch(server: Client, path: string): Promise<void> {
+  // The end of the other session may take the server a moment; what is left, the next proof removes.
+  await server.run(`DROP DATABASE IF EXISTS ${quote(path)}`).catch(() => undefined);
+}
+
+function isTaken(error: unknown): boolean {
+  const { code } = ((error as Error).cause ?? {}) as { readonly code?: string };
+  // Or another proof has made it between our two statements: 42P04 is duplicate_database.
+  return code === IN_USE || code === "42P04";
+}
+
+async function proveAll(client: Client, claims: readonly Claim[]): Promise<Disproof[]> {
+  for (const schema of new Set(claims.map(({ target }) => target.schema)))
+    await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(schema)}`);
+  const targets = new Map(claims.map(({ target }) => [target.assetKey, target]));
+  for (const target of targets.values()) await create(client, target);
+  const disproofs: Disproof[] = [];
+  for (const claim of claims) disproofs.push(...(await proveOne(client, claim, targets)));
+  return disproofs;
+}
+
+async function create(client: Client, target: Target): Promise<void> {
+  await client.run(`CREATE TABLE ${tableName(target.assetKey)} (${columnDefinitions(target)})`);
+}
+
+type Targets = ReadonlyMap<string, Target>;
+
+async function proveOne(client: Client, { target, deps, sql, checks }: Claim, targets: Targets): Promise<Disproof[]> {
+  const disproofs: Disproof[] = [];
+  if (sql !== null) {
+    const prove = prover(client, target, null, targets, disproofs);
+    await prove(() => {
+      const window = { start: new Date(0), end: new Date(0) };
+      const statement = renderSql(sql, hyperDialect({ self: null, window }));
+      return { statement, columns: target.columns, readable: new Set(deps) };
+    });
+  }
+  const relation = { columns: target.columns, relation: tableName(target.assetKey) };
+  for (const check of checks) {
+    const prove = prover(client, target, check.name, targets, disproofs);
+    if (check.rule.kind === "sql" || check.rule.kind === "references") {
+      const readable = new Set([...deps, target.assetKey]);
+      await prove(() => ({ statement: badRelation(HYPER_CHECKS, check, relation), columns: null, readable }));
+    } else if (check.rule.kind === "matches") {
+      // Only the engine knows the syntax of its patterns; it compiles them when it runs them.
+      await client.run(`SELECT '' ~ ${literal(check.rule.pattern)}`).catch((error: unknown) => {
+        disproofs.push({ target, code: "bad_option", check: check.name, message: text(error), line: undefined });
+      });
+    }
+  }
+  return disproofs;
+}
+
+interface Proof {
+  readonly statement: Statement;
+  /** What the query has to yield; `null`: anything. */
+  readonly columns: Target["columns"] | null;
+  /** Keys of the assets that it may read. */
+  readonly readable: ReadonlySet<string>;
+}
+
+/** Proves one statement of an asset and adds what is against it. */
+function prover(
+  client: Client,
+  target: Target,
+  check: string | null,
+  targets: Targets,
+  disproofs: Disproof[],
+): (build: () => Proof) => Promise<void> {
+  const add = (code: Disproof["code"], message: string, line?: number): void => {
+    disproofs.push({ target, code, check, message, line });
+  };
+  return async (build) => {
+    try {
+      const { statement, columns, readable } = build();
+      const differences = await contractDifferences(client, statement, columns);
+      if (differences.length > 0)
+        add("contract_mismatch", `the SQL does not yield the contract: ${differences.join("; ")}`);
+      for (const other of targets.values()) {
+        if (readable.has(other.assetKey) || !mentions(statement.text, other)) continue;
+        if (await reads(client, statement, other))
+          add("undeclared_reference", `the SQL reads ${tableName(other.assetKey)}, which is no declared reference`);
+      }
+    } catch (error) {
+      add("bad_sql", text(error).trim(), error instanceof ProjectError ? tryGetLine(error) : undefined);
+    }
+  };
+}
+
+function mentions(statement: string, { table }: Target): boolean {
+  return statement.toLowerCase().includes(table.toLowerCase());
+}
+
+/** Whether a statement needs a table: whether the server misses the table when it is away. */
+async function reads(client: Client, statement: Statement, other: Target): Promise<boolean> {
+  await client.run(`DROP TABLE ${tableName(other.assetKey)}`);
+  try {
+    await client.describe(statement);
+    return false;
+  } catch (error) {
+    if (error instanceof UndefinedRelationError) return true;
+    throw error;
+  } finally {
+    await create(client, other);
+  }
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
