@@ -1,0 +1,146 @@
+import { isAbsolute, join } from "node:path";
+import type { ParquetSource } from "../../definitions/body.ts";
+import type { Sql } from "../../definitions/sql.ts";
+import { renderSql } from "../render_sql.ts";
+import type { Attempt, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import { Client } from "./client.ts";
+import type { ClickHouseConfig } from "./config.ts";
+import { columnNames, requireContract, requireValues } from "./contract.ts";
+import { clickhouseDialect } from "./dialect.ts";
+import { createOwnTables, findLedgerEntry, lastCursor } from "./ledger.ts";
+import type { IsOpen } from "./lock.ts";
+import { planCopy } from "./parquet.ts";
+import { ClickHouseStaged } from "./publish.ts";
+import { ownTable } from "./quote.ts";
+import { ClickHouseRowWriter } from "./row_writer.ts";
+import { createStage, dropOrphans, type Stage } from "./staging.ts";
+import { dropOwn } from "./tables.ts";
+
+/** Tables of a ClickHouse server; a schema is a database. Rows are staged in `_dagster_typescript`. */
+export class ClickHouseStore implements Store {
+  readonly #config: ClickHouseConfig;
+  readonly #projectDir: string;
+  #client: Client | undefined;
+  #ownTables: Promise<void> | undefined;
+  /** Nobody is dead as long as the orchestrator was not asked. */
+  #isOpen: IsOpen = () => true;
+
+  constructor(config: ClickHouseConfig, projectDir: string) {
+    this.#config = config;
+    this.#projectDir = projectDir;
+  }
+
+  uri({ assetKey }: Target): string {
+    return `clickhouse://${this.#config.url.host}/${assetKey}`;
+  }
+
+  async findPublished(target: Target, attempt: Attempt): Promise<LedgerEntry | undefined> {
+    return await findLedgerEntry(this.#for(target, attempt), target, attempt);
+  }
+
+  async lastCursor(target: Target, attempt: Attempt): Promise<string | null> {
+    return await lastCursor(this.#for(target, attempt), target);
+  }
+
+  async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
+    const client = this.#for(target, attempt);
+    const statement = renderSql(sql, clickhouseDialect({ self: null, window }));
+    await requireContract(client, statement, target);
+    const names = columnNames(target);
+    return await this.#stage(client, target, attempt, statement.text, async (table) => {
+      await client.run({
+        text: `INSERT INTO ${table} (${names}) SELECT ${names} FROM (${statement.text}\n) AS query`,
+        parameters: statement.parameters,
+      });
+    });
+  }
+
+  async stageCopy(
+    target: Target,
+    source: ParquetSource,
+    columns: ReadonlyMap<string, string>,
+    attempt: Attempt,
+  ): Promise<Staged> {
+    const client = this.#for(target, attempt);
+    const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
+    const stage = await this.#createStage(client, target, attempt);
+    return await this.#fill(client, target, attempt, stage, async (table) => {
+      const copy = await planCopy(client, path, columns, target, table);
+      await copy.run();
+      return copy.statement;
+    });
+  }
+
+  async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {
+    const client = this.#for(target, attempt);
+    const stage = await this.#createStage(client, target, attempt);
+    return new ClickHouseRowWriter(client, target, attempt, stage, this.#isOpen);
+  }
+
+  async removeOrphans(isOpen: IsOpen): Promise<void> {
+    this.#isOpen = isOpen;
+    await dropOrphans(this.#open(), isOpen);
+  }
+
+  async close(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    this.#ownTables = undefined;
+    await client?.close();
+  }
+
+  async #stage(
+    client: Client,
+    target: Target,
+    attempt: Attempt,
+    statement: string,
+    fill: (table: string) => Promise<void>,
+  ): Promise<Staged> {
+    const stage = await this.#createStage(client, target, attempt);
+    return await this.#fill(client, target, attempt, stage, async (table) => {
+      await fill(table);
+      return statement;
+    });
+  }
+
+  /** @param fill Writes the rows and returns the statement that made them. */
+  async #fill(
+    client: Client,
+    target: Target,
+    attempt: Attempt,
+    stage: Stage,
+    fill: (table: string) => Promise<string>,
+  ): Promise<Staged> {
+    try {
+      const table = ownTable(stage.name);
+      const statement = await fill(table);
+      await requireValues(client, target, table);
+      return new ClickHouseStaged(client, target, attempt, stage, { statement, isOpen: this.#isOpen });
+    } catch (error) {
+      await dropOwn(client.unending(), stage.name).catch((fault: unknown) => {
+        attempt.log(`What was staged could not be dropped; a later run will: ${String(fault)}`);
+      });
+      throw error;
+    }
+  }
+
+  async #createStage(client: Client, target: Target, attempt: Attempt): Promise<Stage> {
+    this.#ownTables ??= createOwnTables(client.unending());
+    try {
+      await this.#ownTables;
+    } catch (error) {
+      this.#ownTables = undefined;
+      throw error;
+    }
+    return await createStage(client, target, attempt);
+  }
+
+  #for({ assetKey }: Target, { runId, signal }: Attempt): Client {
+    return this.#open().as({ assetKey, runId }, signal);
+  }
+
+  #open(): Client {
+    this.#client ??= Client.create(this.#config);
+    return this.#client;
+  }
+}

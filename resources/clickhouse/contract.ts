@@ -1,0 +1,114 @@
+import type { Column, ColumnType } from "../../definitions/column_type.ts";
+import { ContractError } from "../errors.ts";
+import type { Statement } from "../render_sql.ts";
+import type { Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { literal, quote } from "./quote.ts";
+import { columnTypeName, fullTypeName } from "./type_names.ts";
+
+/** The columns of a table, as CREATE TABLE takes them. */
+export function columnDefinitions(columns: readonly Column[]): string {
+  return columns.map((column) => `${quote(column.name)} ${fullTypeName(column)}${comment(column)}`).join(", ");
+}
+
+function comment({ description }: Column): string {
+  return description === null ? "" : ` COMMENT ${literal(description)}`;
+}
+
+/** The columns' quoted names, in the order of the contract. */
+export function columnNames({ columns }: Pick<Target, "columns">): string {
+  return columns.map(({ name }) => quote(name)).join(", ");
+}
+
+/**
+ * Refuses a query whose columns are not the contract's: names and types, in any order.
+ *
+ * @throws ContractError with all the differences
+ */
+export async function requireContract(
+  client: Client,
+  statement: Statement,
+  target: Pick<Target, "assetKey" | "columns">,
+): Promise<void> {
+  const differences = await contractDifferences(client, statement, target.columns);
+  if (differences.length > 0)
+    throw new ContractError(`the SQL of ${target.assetKey} does not yield its contract: ${differences.join("; ")}`);
+}
+
+/**
+ * How the columns that a query yields differ from a contract; nothing is run.
+ *
+ * @param columns `null`: any columns will do, as long as the engine accepts the query.
+ */
+export async function contractDifferences(
+  client: Client,
+  { text, parameters }: Statement,
+  columns: Target["columns"] | null,
+): Promise<string[]> {
+  const { rows } = await client.text({ text: `DESCRIBE TABLE (${text}\n)`, parameters });
+  if (columns === null) return [];
+  const actual = new Map<string, string>();
+  const differences: string[] = [];
+  for (const [name = "", type] of rows) {
+    if (actual.has(name ?? "")) differences.push(`column ${JSON.stringify(name)} is there twice`);
+    actual.set(name ?? "", type ?? "");
+  }
+  for (const { name, type } of columns) {
+    const expected = columnTypeName(type);
+    const got = actual.get(name);
+    if (got === undefined) differences.push(`column ${JSON.stringify(name)} is missing`);
+    else if (!fits(got, type))
+      differences.push(`column ${JSON.stringify(name)} is ${got}, expected ${expected}: CAST(… AS ${expected})`);
+    actual.delete(name);
+  }
+  for (const name of actual.keys()) differences.push(`column ${JSON.stringify(name)} is not in the contract`);
+  return differences;
+}
+
+/** The narrow types that ClickHouse gives to literals and counts; all their values are values of the contract's type. */
+const NARROWER: Readonly<Partial<Record<ColumnType["kind"], ReadonlySet<string>>>> = {
+  int32: new Set(["Int8", "Int16", "UInt8", "UInt16"]),
+  int64: new Set(["Int8", "Int16", "Int32", "UInt8", "UInt16", "UInt32"]),
+  float64: new Set(["Float32"]),
+  date: new Set(["Date"]),
+};
+
+/** Whether a column of this type goes into one of the contract's type without loss. NULL shows only on values. */
+function fits(got: string, type: ColumnType): boolean {
+  let bare = got;
+  for (let inner = unwrap(bare); inner !== undefined; inner = unwrap(bare)) bare = inner;
+  return bare === columnTypeName(type) || NARROWER[type.kind]?.has(bare) === true;
+}
+
+function unwrap(type: string): string | undefined {
+  return /^(?:Nullable|LowCardinality)\((.*)\)$/s.exec(type)?.[1];
+}
+
+/**
+ * Refuses values that the engine lets pass and the contract does not: texts that are no documents, decimals with more
+ * digits than their type says. Rows that came from TypeScript are known to be good.
+ *
+ * @throws ContractError
+ */
+export async function requireValues(
+  client: Client,
+  { assetKey, columns }: Pick<Target, "assetKey" | "columns">,
+  table: string,
+): Promise<void> {
+  const rules = columns.flatMap(({ name, type }) => {
+    const column = quote(name);
+    if (type.kind === "json") return [{ name, bad: `NOT isValidJSON(${column})`, what: "texts that are no JSON" }];
+    if (type.kind !== "decimal") return [];
+    const { precision, scale } = type;
+    const limit = `${"9".repeat(precision - scale) || "0"}${scale === 0 ? "" : `.${"9".repeat(scale)}`}`;
+    const most = `CAST('${limit}' AS ${columnTypeName(type)})`;
+    return [{ name, bad: `abs(${column}) > ${most}`, what: `numbers beyond ${limit}` }];
+  });
+  if (rules.length === 0) return;
+  const { rows } = await client.text(`SELECT ${rules.map(({ bad }) => `countIf(${bad})`).join(", ")} FROM ${table}`);
+  const broken = rules.flatMap(({ name, what }, index) => {
+    const count = rows[0]?.[index] ?? "0";
+    return count === "0" ? [] : [`column ${JSON.stringify(name)} holds ${count} ${what}`];
+  });
+  if (broken.length > 0) throw new ContractError(`${assetKey}: ${broken.join("; ")}. Nothing was published`);
+}

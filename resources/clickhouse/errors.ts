@@ -1,0 +1,109 @@
+import { ClickHouseError } from "@clickhouse/client";
+import { ProjectError } from "../../definitions/project_error.ts";
+
+/** A statement failed. The text and the parameters do not show when the error is printed. */
+export class StatementError extends ProjectError {
+  readonly code: string = "statement_failed";
+  readonly retryable: boolean = false;
+  readonly statement!: string;
+  /** ClickHouse's own number of the error; `null` when no server answered. */
+  readonly exceptionCode: number | null;
+
+  constructor(message: string, statement: string, exceptionCode: number | null, cause: unknown) {
+    super(message, { cause });
+    this.exceptionCode = exceptionCode;
+    Object.defineProperty(this, "statement", { value: statement, enumerable: false });
+  }
+}
+
+/** A statement names a table or a database that does not exist. */
+export class UndefinedRelationError extends StatementError {
+  override readonly code = "relation_undefined";
+}
+
+/** The server does not answer, or the connection broke. */
+export class UnreachableError extends StatementError {
+  override readonly code = "unreachable";
+  override readonly retryable = true;
+}
+
+/** User or password are wrong, or the user may not do this. */
+export class AccessError extends StatementError {
+  override readonly code = "access_denied";
+}
+
+/** The statement ran longer than it may. */
+export class StatementTimeoutError extends StatementError {
+  override readonly code = "statement_timeout";
+  override readonly retryable = true;
+}
+
+/** The server is short of something that it may have again soon: memory, query slots, threads, a quorum. */
+export class OverloadError extends StatementError {
+  override readonly code = "overload";
+  override readonly retryable = true;
+}
+
+/** No space is left where the server keeps its data. */
+export class DiskFullError extends StatementError {
+  override readonly code = "disk_full";
+}
+
+/** A file to copy cannot be read, or is not what it should be. */
+export class SourceError extends ProjectError {
+  readonly code = "bad_source";
+  readonly retryable = false;
+}
+
+/** Another publish of the same table took longer than the limit. */
+export class TableLockedError extends ProjectError {
+  readonly code = "table_locked";
+  readonly retryable = true;
+}
+
+/** @see https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp */
+export const EXCEPTION = {
+  UNKNOWN_TABLE: 60,
+  TABLE_ALREADY_EXISTS: 57,
+  UNKNOWN_DATABASE: 81,
+} as const;
+
+type Child = new (message: string, statement: string, exceptionCode: number | null, cause: unknown) => StatementError;
+
+/** What is in no list is terminal. */
+const CLASSES: readonly (readonly [child: Child, advice: string, codes: readonly number[]])[] = [
+  // UNKNOWN_TABLE, UNKNOWN_DATABASE, CANNOT_GET_CREATE_TABLE_QUERY
+  [UndefinedRelationError, "", [60, 81, 390]],
+  // READONLY, UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD, IP_ADDRESS_NOT_ALLOWED, DATABASE_ACCESS_DENIED,
+  // ACCESS_DENIED, AUTHENTICATION_FAILED
+  [AccessError, " Look at user and password in CLICKHOUSE_URL, and at the user's grants", [164, 192, 193, 194, 195, 291, 497, 516]], // prettier-ignore
+  // TIMEOUT_EXCEEDED, TOO_SLOW
+  [StatementTimeoutError, " The limit is CLICKHOUSE_STATEMENT_TIMEOUT_SECONDS", [159, 160]],
+  // TOO_MANY_SIMULTANEOUS_QUERIES, MEMORY_LIMIT_EXCEEDED, TABLE_IS_READ_ONLY (its Keeper is away), NO_ZOOKEEPER,
+  // TOO_MANY_PARTS, TOO_FEW_LIVE_REPLICAS, UNKNOWN_STATUS_OF_INSERT, CANNOT_SCHEDULE_TASK, DEADLOCK_AVOIDED, KEEPER_EXCEPTION
+  [OverloadError, "", [202, 241, 242, 225, 252, 285, 319, 439, 473, 999]],
+  // SOCKET_TIMEOUT, NETWORK_ERROR, ALL_CONNECTION_TRIES_FAILED
+  [UnreachableError, "", [209, 210, 279]],
+  // NOT_ENOUGH_SPACE
+  [DiskFullError, " Free space on the server's disk", [243]],
+];
+
+/** Maps whatever the driver threw. */
+export function toStatementError(error: unknown, statement: string): StatementError {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof ClickHouseError) {
+    const code = Number(error.code);
+    const found = CLASSES.find(([, , codes]) => codes.includes(code));
+    const what = message.replace(/^Code: \d+\.\s*/, "");
+    const full = /No space left on device/.test(message);
+    const [child, advice] = full ? ([DiskFullError, ""] as const) : (found ?? ([StatementError, ""] as const));
+    return new child(`ClickHouse refused a statement (${code}): ${what}${advice}`, statement, code, error);
+  }
+  // All that does not come from the server comes from the way to it: refused, reset, not found, timed out.
+  return new UnreachableError(`ClickHouse does not answer: ${message || nameOf(error)}`, statement, null, error);
+}
+
+/** An error that several addresses gave has no message of its own. */
+function nameOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "no reason given";
+}

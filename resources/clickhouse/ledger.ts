@@ -1,0 +1,165 @@
+import type { LedgerEntry, QuarantinedRow, Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { UndefinedRelationError } from "./errors.ts";
+import { OWN_DATABASE, ownTable, quote } from "./quote.ts";
+import { instantText } from "./values.ts";
+import { onCluster } from "./tables.ts";
+
+/** What was published. */
+const LEDGER = ownTable("ledger");
+/** What was about to be published: each line names the table that is to take the asset's place. */
+const PREPARED = ownTable("ledger_prepared");
+const QUARANTINE = ownTable("quarantine");
+
+const ENTRY = [
+  "asset_key String",
+  "run_id String",
+  "root_run_id String",
+  "code_version String",
+  "partition_keys Nullable(String)",
+  "row_count Int64",
+  "columns String",
+  "content_hash String",
+  "started_at DateTime64(6, 'UTC')",
+  "cursor Nullable(String)",
+  "report String",
+  "table_uuid UUID",
+];
+const ENTRY_NAMES = ENTRY.map((column) => column.split(" ")[0]).join(", ");
+
+/** Makes the runtime's own database and tables where they are missing. */
+export async function createOwnTables(client: Client): Promise<void> {
+  const cluster = onCluster(client);
+  const make = (table: string, columns: readonly string[], order: string): Promise<void> =>
+    client.run(
+      `CREATE TABLE IF NOT EXISTS ${table}${cluster} (${columns.join(", ")}) ENGINE = ${client.config.engine} ORDER BY ${order}`,
+    );
+  await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(OWN_DATABASE)}${cluster}`);
+  await make(LEDGER, [...ENTRY, "published_at DateTime64(6, 'UTC')"], "(asset_key, published_at)");
+  await make(PREPARED, [...ENTRY, "prepared_at DateTime64(6, 'UTC')"], "(asset_key, prepared_at)");
+  await make(
+    QUARANTINE,
+    [
+      "asset_key String",
+      "run_id String",
+      "quarantined_at DateTime64(6, 'UTC')",
+      "row_number Int64",
+      "reason String",
+      "value String",
+    ],
+    "(asset_key, row_number)",
+  );
+}
+
+/** Writes down what the table with this UUID is, before it takes the asset's place. */
+export async function prepareEntry(client: Client, entry: LedgerEntry, tableUuid: string): Promise<void> {
+  const line = {
+    asset_key: entry.assetKey,
+    run_id: entry.runId,
+    root_run_id: entry.rootRunId,
+    code_version: entry.codeVersion,
+    partition_keys: entry.partitionKeys === null ? null : JSON.stringify(entry.partitionKeys),
+    row_count: String(entry.rowCount),
+    columns: JSON.stringify(entry.columns),
+    content_hash: entry.contentHash,
+    started_at: instantText(entry.startedAt),
+    cursor: entry.cursor,
+    report: entry.report,
+    table_uuid: tableUuid,
+    prepared_at: instantText(new Date()),
+  };
+  await client.insert(`INSERT INTO ${PREPARED} FORMAT JSONEachRow`, JSON.stringify(line));
+}
+
+/**
+ * Moves the line of the table that has the asset's place now into the ledger, unless it is there. Under the lock of the
+ * asset, after an exchange and before the next one.
+ */
+export async function settleEntry(client: Client, target: Target): Promise<void> {
+  await client.run({
+    text: `INSERT INTO ${LEDGER} (${ENTRY_NAMES}, published_at)
+      SELECT ${ENTRY_NAMES}, now64(6, 'UTC') FROM ${PREPARED}
+      WHERE asset_key = {p1:String} AND table_uuid IN (${CURRENT})
+        AND table_uuid NOT IN (SELECT table_uuid FROM ${LEDGER} WHERE asset_key = {p1:String})
+      LIMIT 1`,
+    parameters: [target.assetKey, target.schema, target.table],
+  });
+}
+
+/** The table in the asset's place; parameters 2 and 3. */
+const CURRENT = "SELECT uuid FROM system.tables WHERE database = {p2:String} AND name = {p3:String}";
+
+/**
+ * All that was ever in the asset's place: what the ledger says, and the line of the table that is there now, even when
+ * the process died between the exchange and the ledger.
+ */
+const PUBLISHED = `(
+  SELECT *, 0 AS unsettled FROM ${LEDGER} WHERE asset_key = {p1:String}
+  UNION ALL
+  SELECT *, 1 AS unsettled FROM ${PREPARED} WHERE asset_key = {p1:String} AND table_uuid IN (${CURRENT})
+)`;
+
+/** The latest publish of an asset by the runs of one root and by the same code. */
+export async function findLedgerEntry(
+  client: Client,
+  target: Target,
+  { rootRunId, codeVersion }: Pick<LedgerEntry, "rootRunId" | "codeVersion">,
+): Promise<LedgerEntry | undefined> {
+  const rows = await query(client, {
+    text: `SELECT run_id, partition_keys, row_count, columns, content_hash, toUnixTimestamp64Milli(started_at), cursor, report
+      FROM ${PUBLISHED} WHERE root_run_id = {p4:String} AND code_version = {p5:String}
+      ORDER BY unsettled DESC, published_at DESC LIMIT 1`,
+    parameters: [target.assetKey, target.schema, target.table, rootRunId, codeVersion],
+  });
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const [runId, partitionKeys, rowCount, columns, contentHash, startedAt, cursor, report] = row;
+  return {
+    assetKey: target.assetKey,
+    runId: runId ?? "",
+    rootRunId,
+    codeVersion,
+    partitionKeys: typeof partitionKeys === "string" ? (JSON.parse(partitionKeys) as string[]) : null,
+    rowCount: BigInt(rowCount ?? 0),
+    columns: JSON.parse(columns ?? "[]") as LedgerEntry["columns"],
+    contentHash: contentHash ?? "",
+    startedAt: new Date(Number(startedAt)),
+    cursor: cursor ?? null,
+    report: report ?? "{}",
+  };
+}
+
+/** The cursor of an asset's latest publish. */
+export async function lastCursor(client: Client, target: Target): Promise<string | null> {
+  const rows = await query(client, {
+    text: `SELECT cursor FROM ${PUBLISHED} ORDER BY unsettled DESC, published_at DESC LIMIT 1`,
+    parameters: [target.assetKey, target.schema, target.table],
+  });
+  return rows[0]?.[0] ?? null;
+}
+
+async function query(client: Client, statement: Parameters<Client["text"]>[0]): Promise<(string | null)[][]> {
+  try {
+    return (await client.text(statement)).rows;
+  } catch (error) {
+    // Nothing was ever published here.
+    if (error instanceof UndefinedRelationError) return [];
+    throw error;
+  }
+}
+
+/** Replaces an asset's quarantined rows by those of this run. */
+export async function replaceQuarantine(
+  client: Client,
+  assetKey: string,
+  runId: string,
+  rows: readonly QuarantinedRow[],
+): Promise<void> {
+  await client.run({ text: `DELETE FROM ${QUARANTINE} WHERE asset_key = {p1:String}`, parameters: [assetKey] });
+  if (rows.length === 0) return;
+  const quarantined_at = instantText(new Date());
+  const lines = rows.map(({ rowNumber, reason, value }) =>
+    JSON.stringify({ asset_key: assetKey, run_id: runId, quarantined_at, row_number: rowNumber, reason, value }),
+  );
+  await client.insert(`INSERT INTO ${QUARANTINE} FORMAT JSONEachRow`, lines.join("\n"));
+}

@@ -1,0 +1,47 @@
+import { createHash, randomBytes } from "node:crypto";
+import { type ProcessIdentity, thisProcess, tryGetAlive } from "../process_identity.ts";
+import { assetHash } from "./quote.ts";
+
+/** Stands between the parts of a name. */
+const SEPARATOR = "~";
+/** A name becomes a file name, in which each special character takes three bytes. */
+const MAX_RUN_ID_LENGTH = 48;
+
+/**
+ * - `stage`: staged rows
+ * - `build`: what the table is about to be
+ */
+export type OwnKind = "stage" | "build";
+
+/** Who made a table of the runtime's own. */
+export interface Owner {
+  readonly runId: string;
+  readonly process: ProcessIdentity;
+}
+
+/**
+ * A name for a table of this process, never used before. It says whose the table is: so no moment exists at which the
+ * table has no owner, and after an exchange the old rows, which take over the name, have one too.
+ */
+export function ownName(kind: OwnKind, assetKey: string, runId: string): string {
+  const run = encodeURIComponent(runId).replaceAll(SEPARATOR, "%7E");
+  const short = run.length <= MAX_RUN_ID_LENGTH ? run : createHash("sha256").update(runId).digest("hex").slice(0, 32);
+  return [prefix(kind, assetKey), short, thisProcess(), randomBytes(4).toString("hex")].join(SEPARATOR);
+}
+
+/** The owner of a table; `undefined` when it is none of the kinds above. */
+export function tryGetOwner(name: string): (Owner & { readonly assetHash: string }) | undefined {
+  const [kind, hash, run, process, random] = name.split(SEPARATOR);
+  if ((kind !== "_stage" && kind !== "_build") || hash === undefined) return undefined;
+  if (run === undefined || process === undefined || random === undefined) return undefined;
+  return { runId: decodeURIComponent(run), process, assetHash: hash };
+}
+
+/** Whether the owner is at work; of a process on another machine only the orchestrator can tell. */
+export function isAlive({ process, runId }: Owner, isOpen: (runId: string) => boolean): boolean {
+  return tryGetAlive(process) ?? isOpen(runId);
+}
+
+function prefix(kind: OwnKind, assetKey: string): string {
+  return `_${kind}${SEPARATOR}${assetHash(assetKey)}`;
+}

@@ -1,0 +1,114 @@
+import { createReadStream } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import type { Column } from "../../definitions/column_type.ts";
+import { ContractError } from "../errors.ts";
+import type { Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { columnNames } from "./contract.ts";
+import { SourceError } from "./errors.ts";
+import { literal, quote } from "./quote.ts";
+import { fullTypeName } from "./type_names.ts";
+
+/** At both ends of every Parquet file. @see https://parquet.apache.org/docs/file-format/ */
+const MAGIC = "PAR1";
+/** The length of the metadata, then the magic. */
+const TAIL_BYTES = 8;
+/** Statements hold no more by default; the metadata of a file with many row groups is longer. */
+const MAX_QUERY_SIZE = "1000000000";
+
+/** A copy of a Parquet file: the file as it is goes to the server, which casts the values. */
+export interface ParquetCopy {
+  /** For people. */
+  readonly statement: string;
+  readonly run: () => Promise<void>;
+}
+
+/**
+ * Plans the copy of a file into a table.
+ *
+ * @param columns Column of the target to column of the file, where the names differ.
+ * @throws SourceError, ContractError
+ */
+export async function planCopy(
+  client: Client,
+  path: string,
+  columns: ReadonlyMap<string, string>,
+  target: Target,
+  table: string,
+): Promise<ParquetCopy> {
+  const types = await readTypes(client, path);
+  const missing = target.columns.map(({ name }) => columns.get(name) ?? name).filter((name) => !types.has(name));
+  if (missing.length > 0) {
+    throw new ContractError(
+      `${target.assetKey}: ${path} has no column ${missing.map((name) => JSON.stringify(name)).join(", ")}; ` +
+        `it has ${[...types.keys()].map((name) => JSON.stringify(name)).join(", ")}`,
+    );
+  }
+  const sources = new Map(target.columns.map(({ name }) => [name, columns.get(name) ?? name]));
+  const structure = [...new Set(sources.values())].map((name) => `${quote(name)} ${types.get(name) ?? ""}`).join(", ");
+  const casts = target.columns.map((column) => {
+    const source = sources.get(column.name) ?? "";
+    return cast(quote(source), types.get(source) ?? "", column);
+  });
+  const select = `SELECT ${casts.join(", ")}\nFROM `;
+  return {
+    statement: `${select}file(${literal(path)}, Parquet)`,
+    run: async () => {
+      const insert = `INSERT INTO ${table} (${columnNames(target)}) ${select}input(${literal(structure)}) FORMAT Parquet`;
+      await client.insertStream(insert, createReadStream(path));
+    },
+  };
+}
+
+/** The file's columns with the types that the engine reads them as. Only the metadata at the file's end is sent. */
+async function readTypes(client: Client, path: string): Promise<ReadonlyMap<string, string>> {
+  const metadata = await readMetadata(path);
+  const { rows } = await client.text(`DESCRIBE TABLE format(Parquet, base64Decode('${metadata.toString("base64")}'))`, {
+    settings: { max_query_size: MAX_QUERY_SIZE },
+  });
+  return new Map(rows.map(([name, type]) => [name ?? "", type ?? ""]));
+}
+
+/** A Parquet file without its rows. */
+async function readMetadata(path: string): Promise<Buffer> {
+  let file: FileHandle;
+  try {
+    file = await open(path);
+  } catch (error) {
+    throw new SourceError(`${path} cannot be read: ${String(error)}`, { cause: error });
+  }
+  try {
+    const { size } = await file.stat();
+    const tail = await readAt(file, Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES));
+    const length = size < TAIL_BYTES ? size : tail.readUInt32LE(0) + TAIL_BYTES;
+    if (!tail.toString("latin1").endsWith(MAGIC) || length + MAGIC.length > size)
+      throw new SourceError(`${path} is no Parquet file: it does not end as one`);
+    return Buffer.concat([Buffer.from(MAGIC), await readAt(file, size - length, length)]);
+  } finally {
+    await file.close();
+  }
+}
+
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length);
+  await file.read(buffer, 0, length, position);
+  return buffer;
+}
+
+/** A strict cast: what does not fit is an error, never a near value. */
+function cast(source: string, sourceType: string, column: Column): string {
+  const type = fullTypeName(column);
+  if (column.type.kind === "decimal" && /^(Nullable\()?(Float|BFloat)/.test(sourceType))
+    return `accurateCast(${rounded(source, column.type.scale)}, ${literal(type)})`;
+  if (column.type.kind === "decimal" && /^(Nullable\()?Decimal/.test(sourceType))
+    return `accurateCast(round(${source}, ${column.type.scale}), ${literal(type)})`;
+  return `accurateCast(${source}, ${literal(type)})`;
+}
+
+/** Half away from zero; the engine's own cast cuts off. */
+function rounded(source: string, scale: number): string {
+  const scaled = `(${source} * 1e${scale})`;
+  const whole = `if(${scaled} < 0, ceil(${scaled} - 0.5), floor(${scaled} + 0.5))`;
+  const digits = `accurateCast(${whole}, 'Nullable(Decimal(38, 0))')`;
+  return scale === 0 ? digits : `${digits} * toDecimal128('0.${"0".repeat(scale - 1)}1', ${scale})`;
+}

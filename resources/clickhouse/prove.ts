@@ -1,0 +1,152 @@
+import { randomBytes } from "node:crypto";
+import { thisProcess, tryGetAlive } from "../process_identity.ts";
+import { renderSql, type Statement } from "../render_sql.ts";
+import type { Claim, Disproof, Target } from "../store.ts";
+import { badRelation, runChecks } from "./checks.ts";
+import { Client } from "./client.ts";
+import type { ClickHouseConfig } from "./config.ts";
+import { columnDefinitions, contractDifferences } from "./contract.ts";
+import { clickhouseDialect } from "./dialect.ts";
+import { StatementError, UndefinedRelationError } from "./errors.ts";
+import { assetHash, quote } from "./quote.ts";
+
+/** Between the parts of the name of a scratch database. */
+const SEPARATOR = "~";
+const SCRATCH = "_dagster_typescript_proof";
+
+/**
+ * Proves SQL without data: makes empty tables from all contracts in a scratch database, then lets the engine resolve
+ * each query and compares its columns. Rows of the warehouse are never read.
+ *
+ * What it cannot see: nullability, and types that only go wrong on values.
+ */
+export async function proveSql(claims: readonly Claim[], config: ClickHouseConfig): Promise<Disproof[]> {
+  const client = Client.create({ ...config, cluster: null });
+  const database = [SCRATCH, thisProcess(), randomBytes(4).toString("hex")].join(SEPARATOR);
+  try {
+    await dropDead(client);
+    await client.run(`CREATE DATABASE ${quote(database)}`);
+    const proof = new Proof(client, database, claims);
+    await Promise.all(
+      [...new Map(claims.map(({ target }) => [target.assetKey, target])).values()].map((target) =>
+        client.run(
+          `CREATE TABLE ${proof.table(target.assetKey)} (${columnDefinitions(target.columns)}) ENGINE = MergeTree ORDER BY tuple()`,
+        ),
+      ),
+    );
+    const disproofs = await Promise.all(claims.map((claim) => proof.prove(claim)));
+    return disproofs.flat();
+  } finally {
+    await client.run(`DROP DATABASE IF EXISTS ${quote(database)}`).catch(() => undefined);
+    await client.close();
+  }
+}
+
+/** Drops the scratch databases of processes of this machine that were killed. */
+async function dropDead(client: Client): Promise<void> {
+  const { rows } = await client.text("SELECT name FROM system.databases");
+  for (const [name] of rows) {
+    const [scratch, process] = (name ?? "").split(SEPARATOR);
+    if (scratch !== SCRATCH || process === undefined || tryGetAlive(process) !== false) continue;
+    await client.run(`DROP DATABASE IF EXISTS ${quote(name ?? "")}`);
+  }
+}
+
+interface Question extends Statement {
+  /** What the query has to yield; `null`: anything. */
+  readonly columns: Target["columns"] | null;
+  /** Keys of the assets that it may read. */
+  readonly readable: ReadonlySet<string>;
+}
+
+class Proof {
+  readonly #client: Client;
+  readonly #database: string;
+  /** Name of a scratch table to the key of its asset. */
+  readonly #keys: ReadonlyMap<string, string>;
+
+  constructor(client: Client, database: string, claims: readonly Claim[]) {
+    this.#client = client;
+    this.#database = database;
+    this.#keys = new Map(claims.map(({ target }) => [`${database}.${assetHash(target.assetKey)}`, target.assetKey]));
+  }
+
+  /** The scratch table of an asset. */
+  readonly table = (assetKey: string): string => `${quote(this.#database)}.${quote(assetHash(assetKey))}`;
+
+  async prove({ target, deps, sql, checks }: Claim): Promise<Disproof[]> {
+    const disproofs: Disproof[] = [];
+    const dialect = (self: string | null): Parameters<typeof renderSql>[1] => ({
+      ...clickhouseDialect({ self, window: { start: new Date(0), end: new Date(0) } }),
+      table: this.table,
+    });
+    const readable = new Set(deps);
+    if (sql !== null)
+      await this.#ask(target, null, disproofs, () => ({
+        ...renderSql(sql, dialect(null)),
+        columns: target.columns,
+        readable,
+      }));
+    const own = { columns: target.columns, relation: this.table(target.assetKey), table: this.table };
+    for (const check of checks) {
+      if (check.rule.kind === "sql" || check.rule.kind === "references")
+        await this.#ask(target, check.name, disproofs, () => ({
+          ...badRelation(check, own),
+          columns: null,
+          readable: new Set([...readable, target.assetKey]),
+        }));
+      // Only the engine knows the syntax of its patterns; it reads one when there is a row to match.
+      else if (check.rule.kind === "matches") {
+        await this.#client
+          .text({ text: "SELECT match('', {p1:String})", parameters: [check.rule.pattern] })
+          .then(() => runChecks(this.#client, own, [check]))
+          .catch((error: unknown) => {
+            disproofs.push({ target, code: "bad_option", check: check.name, message: reason(error), line: undefined });
+          });
+      }
+    }
+    return disproofs;
+  }
+
+  /** Proves one statement of an asset and adds what is against it. */
+  async #ask(target: Target, check: string | null, disproofs: Disproof[], build: () => Question): Promise<void> {
+    const add = (code: Disproof["code"], message: string, line?: number): void => {
+      disproofs.push({ target, code, check, message, line });
+    };
+    try {
+      const question = build();
+      const differences = await contractDifferences(this.#client, question, question.columns);
+      if (differences.length > 0)
+        add("contract_mismatch", `the SQL does not yield the contract: ${differences.join("; ")}`);
+      for (const name of await this.#tablesOf(question)) {
+        const key = this.#keys.get(name);
+        if (key === undefined || !question.readable.has(key))
+          add("undeclared_reference", `the SQL reads ${key ?? name}, which is no declared reference`);
+      }
+    } catch (error) {
+      if (error instanceof StatementError && error.retryable) throw error;
+      const message = reason(error).replaceAll(`${this.#database}.`, "");
+      const line = /\(line (\d+), col/.exec(message)?.[1];
+      add(this.#isUndeclared(error) ? "undeclared_reference" : "bad_sql", message, line === undefined ? undefined : Number(line)); // prettier-ignore
+    }
+  }
+
+  /** The tables that a query reads, as the engine has resolved them; its own tables of numbers are none. */
+  async #tablesOf({ text, parameters }: Statement): Promise<Set<string>> {
+    const { rows } = await this.#client.text({ text: `EXPLAIN QUERY TREE ${text}`, parameters });
+    const names = rows.flatMap(
+      ([line]) => /^\s*TABLE id: \d+,.*\btable_name: (\S+?)(?:,|$)/.exec(line ?? "")?.[1] ?? [],
+    );
+    return new Set(names.filter((name) => !name.startsWith("system.")));
+  }
+
+  /** A table that an asset has, but under its own name: the text says it instead of a reference. */
+  #isUndeclared(error: unknown): boolean {
+    if (!(error instanceof UndefinedRelationError)) return false;
+    return [...this.#keys.values()].some((key) => error.message.includes(key.replace("/", ".")));
+  }
+}
+
+function reason(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).trim();
+}

@@ -1,0 +1,135 @@
+import type { Check } from "../../definitions/check.ts";
+import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
+import { runChecks } from "./checks.ts";
+import type { Client } from "./client.ts";
+import { stagedFacts } from "./inspect.ts";
+import { findLedgerEntry, prepareEntry, settleEntry } from "./ledger.ts";
+import { type IsOpen, withLock } from "./lock.ts";
+import { ownName } from "./names.ts";
+import { OWN_DATABASE, ownTable, quote } from "./quote.ts";
+import { dropOrphans, type Stage } from "./staging.ts";
+import { dropOwn, onCluster, type Table, tryGetTable } from "./tables.ts";
+import { build, putInPlace, requireWritable } from "./write.ts";
+
+/**
+ * Rows staged in a table of their own.
+ *
+ * ClickHouse has no transactions, so one statement is the publish: `EXCHANGE TABLES` (the first time `RENAME`), which
+ * readers see whole or not at all. All that must be true together with it is said before, about the UUID of the table
+ * that is going to take the place:
+ *
+ * 1. The lock of the asset is taken; tables of dead owners are dropped, so that no late statement of theirs can put them
+ *    in place any more.
+ * 2. The line of the table that is in place is settled: copied from the prepared lines into the ledger, if its process
+ *    died before it could.
+ * 3. The new table is made, and its prepared line written, with its UUID.
+ * 4. The tables are exchanged. From here on the prepared line holds: its UUID is the one in place.
+ * 5. The line is settled; the old rows are dropped.
+ *
+ * A kill before 4 leaves a prepared line about a table that is in no place, which nobody counts. A kill after 4 leaves
+ * one that everybody counts, and the next publish settles. See docs/adr/0008-clickhouse-publish-without-transactions.md.
+ */
+export class ClickHouseStaged implements Staged {
+  readonly statement: string | null;
+  readonly #client: Client;
+  readonly #target: Target;
+  readonly #attempt: Attempt;
+  readonly #isOpen: IsOpen;
+  readonly #stage: Stage;
+  /** Tables of ours to be dropped at the end. */
+  readonly #own: Set<string>;
+
+  constructor(
+    client: Client,
+    target: Target,
+    attempt: Attempt,
+    stage: Stage,
+    options: { readonly statement: string | null; readonly isOpen: IsOpen },
+  ) {
+    this.#client = client;
+    this.#target = target;
+    this.#attempt = attempt;
+    this.#stage = stage;
+    this.#own = new Set([stage.name]);
+    this.#isOpen = options.isOpen;
+    this.statement = options.statement;
+  }
+
+  async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
+    return await runChecks(
+      this.#client,
+      { columns: this.#target.columns, relation: ownTable(this.#stage.name) },
+      checks,
+    );
+  }
+
+  async facts(): Promise<StagedFacts> {
+    return await stagedFacts(this.#client, this.#target, ownTable(this.#stage.name));
+  }
+
+  async publish(entry: LedgerEntry): Promise<void> {
+    await requireWritable(this.#client, this.#target, this.#stage.name);
+    await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, () => this.#publish(entry));
+    await this.discard().catch((error: unknown) => {
+      this.#attempt.log(`Published; what is left of staging will be dropped by a later run: ${String(error)}`);
+    });
+  }
+
+  async discard(): Promise<void> {
+    const client = this.#client.unending();
+    for (const name of this.#own) {
+      await dropOwn(client, name);
+      this.#own.delete(name);
+    }
+  }
+
+  async #publish(entry: LedgerEntry): Promise<void> {
+    const [client, target] = [this.#client, this.#target];
+    await dropOrphans(client, this.#isOpen, target.assetKey);
+    await settleEntry(client, target);
+    // Once per root run, even when an attempt that looked dead exchanged the tables after all.
+    if (target.strategy.kind === "append" && (await this.#isPublished(entry))) return;
+
+    const present = await tryGetTable(client, target.schema, target.table);
+    if (present === undefined)
+      await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
+    const name = await this.#make(present);
+    await prepareEntry(client, entry, await uuidOf(client, name));
+    await putInPlace(client, name, target, present !== undefined);
+    await settleEntry(client.unending(), target);
+  }
+
+  /** The name of the table that is to take the place. */
+  async #make(present: Table | undefined): Promise<string> {
+    const { like } = this.#stage;
+    const isReady =
+      present === undefined ||
+      (this.#target.strategy.kind === "replace" && like !== undefined && hangsTheSame(like, present));
+    if (isReady) return this.#stage.name;
+    const name = ownName("build", this.#target.assetKey, this.#attempt.runId);
+    this.#own.add(name);
+    await build(this.#client, name, this.#target, present, this.#stage.name, this.#attempt.log);
+    return name;
+  }
+
+  async #isPublished({ rootRunId, codeVersion, partitionKeys }: LedgerEntry): Promise<boolean> {
+    const found = await findLedgerEntry(this.#client, this.#target, { rootRunId, codeVersion });
+    return found !== undefined && JSON.stringify(found.partitionKeys) === JSON.stringify(partitionKeys);
+  }
+}
+
+/** Whether nothing was added to the table or taken from it since the other look at it. */
+function hangsTheSame(before: Table, now: Table): boolean {
+  const shape = ({ engine, columns, attachments }: Table): string => JSON.stringify([engine, columns, attachments]);
+  return shape(before) === shape(now);
+}
+
+async function uuidOf(client: Client, name: string): Promise<string> {
+  const { rows } = await client.text({
+    text: "SELECT toString(uuid) FROM system.tables WHERE database = {p1:String} AND name = {p2:String}",
+    parameters: [OWN_DATABASE, name],
+  });
+  const [uuid] = rows[0] ?? [];
+  if (typeof uuid !== "string") throw new TypeError(`the staging table ${name} is gone`);
+  return uuid;
+}

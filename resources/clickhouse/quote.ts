@@ -1,0 +1,29 @@
+import { createHash } from "node:crypto";
+
+/** The database in which the runtime keeps its own tables. */
+export const OWN_DATABASE = "_dagster_typescript";
+
+/** A name as ClickHouse takes it, whatever is in it. */
+export function quote(name: string): string {
+  return `\`${name.replaceAll("\\", "\\\\").replaceAll("`", "\\`").replaceAll("\0", "\\0")}\``;
+}
+
+/** Text as a literal; for statements that take no parameters, such as DDL. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'").replaceAll("\0", "\\0")}'`;
+}
+
+/** The quoted name of an asset's table: its schema is a database. */
+export function tableName(assetKey: string): string {
+  return assetKey.split("/").map(quote).join(".");
+}
+
+/** The quoted name of one of the runtime's own tables. */
+export function ownTable(name: string): string {
+  return `${quote(OWN_DATABASE)}.${quote(name)}`;
+}
+
+/** Stands for an asset in the names of the runtime's own tables. */
+export function assetHash(assetKey: string): string {
+  return createHash("sha256").update(assetKey).digest("hex").slice(0, 16);
+}

@@ -1,0 +1,216 @@
+import type { Column } from "../../definitions/column_type.ts";
+import { ContractError } from "../errors.ts";
+import type { Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { columnDefinitions } from "./contract.ts";
+import { StatementError } from "./errors.ts";
+import { literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
+import { fullTypeName } from "./type_names.ts";
+
+/** A column as the server has it. */
+export interface ActualColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly comment: string;
+}
+
+/** A table as the server has it. */
+export interface Table {
+  readonly database: string;
+  readonly name: string;
+  readonly uuid: string;
+  /** Engine with keys, TTL and settings. */
+  readonly engine: string;
+  readonly columns: readonly ActualColumn[];
+  /** Skipping indexes and projections, as ALTER TABLE adds them. */
+  readonly attachments: readonly string[];
+}
+
+/**
+ * Reads a table; `undefined` when there is none.
+ *
+ * @throws ContractError when something else than a table of the MergeTree family has its name
+ */
+export async function tryGetTable(client: Client, database: string, name: string): Promise<Table | undefined> {
+  const parameters = [database, name];
+  const where = "WHERE database = {p1:String} AND table = {p2:String}";
+  const { rows } = await client.text({
+    text: "SELECT toString(uuid), engine, engine_full FROM system.tables WHERE database = {p1:String} AND name = {p2:String}",
+    parameters,
+  });
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const [uuid, engine, full] = row;
+  if (engine?.endsWith("MergeTree") !== true) {
+    throw new ContractError(
+      `${database}.${name} is a ${engine ?? ""}, which no asset replaces: rename or drop it, or call the asset something else`,
+    );
+  }
+  const columns = await client.text({
+    text: `SELECT name, type, comment FROM system.columns ${where} ORDER BY position`,
+    parameters,
+  });
+  const indexes = await client.text({
+    text: `SELECT name, expr, type_full, granularity FROM system.data_skipping_indices ${where} ORDER BY name`,
+    parameters,
+  });
+  const projections = await client.text({
+    text: `SELECT name, query FROM system.projections ${where} ORDER BY name`,
+    parameters,
+  });
+  return {
+    database,
+    name,
+    uuid: uuid ?? "",
+    engine: full ?? "",
+    columns: columns.rows.map(([column, type, comment]) => ({
+      name: column ?? "",
+      type: type ?? "",
+      comment: comment ?? "",
+    })),
+    attachments: [
+      ...indexes.rows.map(
+        ([index, expression, type, granularity]) =>
+          `ADD INDEX ${quote(index ?? "")} ${expression ?? ""} TYPE ${type ?? ""} GRANULARITY ${granularity ?? "1"}`,
+      ),
+      ...projections.rows.map(([projection, query]) => `ADD PROJECTION ${quote(projection ?? "")} (${query ?? ""})`),
+    ],
+  };
+}
+
+/** ` ON CLUSTER …` where one is configured. */
+export function onCluster({ config }: Pick<Client, "config">): string {
+  return config.cluster === null ? "" : ` ON CLUSTER ${quote(config.cluster)}`;
+}
+
+/** Makes a table of the runtime's own from a contract. */
+export async function createFromContract(client: Client, name: string, target: Target, engine?: string): Promise<void> {
+  await client.run(createFromContractSql(client, name, target, engine));
+}
+
+/** The statement of {@link createFromContract}. Sorted by the key of a merge, which then finds rows quickly. */
+export function createFromContractSql(
+  client: Pick<Client, "config">,
+  name: string,
+  target: Target,
+  engine?: string,
+): string {
+  const key = target.strategy.kind === "merge" ? target.strategy.key.map(quote).join(", ") : "";
+  const own = `${client.config.engine} ORDER BY (${key}) SETTINGS allow_nullable_key = 1`;
+  return (
+    `CREATE TABLE ${ownTable(name)}${onCluster(client)} (${columnDefinitions(target.columns)}) ` +
+    `ENGINE = ${engine ?? own} COMMENT ${literal(target.description)}`
+  );
+}
+
+/**
+ * Makes an empty table with the contract's columns and all that hangs on the present table: order, partitions, TTL,
+ * settings, indexes, projections, comments. What needs a column that is gone is left out, and said.
+ */
+export async function createLike(
+  client: Client,
+  name: string,
+  present: Table,
+  target: Target,
+  log: (message: string) => void,
+): Promise<void> {
+  const table = ownTable(name);
+  if (sameColumns(present.columns, target.columns)) {
+    await client.run(
+      `CREATE TABLE ${table}${onCluster(client)} AS ${tableName(target.assetKey)} COMMENT ${literal(target.description)}`,
+    );
+  } else {
+    try {
+      await createFromContract(client, name, target, present.engine);
+    } catch (error) {
+      if (!(error instanceof StatementError) || error.retryable) throw error;
+      log(`The new columns do not go with ${present.engine}: the table is made anew (${error.message})`);
+      await createFromContract(client, name, target);
+    }
+    for (const attachment of present.attachments) {
+      try {
+        await client.run(`ALTER TABLE ${table}${onCluster(client)} ${attachment}`);
+      } catch (error) {
+        if (!(error instanceof StatementError) || error.retryable) throw error;
+        log(`Not kept, since it does not go with the new columns: ${attachment}`);
+      }
+    }
+  }
+  await commentColumns(client, table, present, target);
+}
+
+/** The descriptions, where every client sees them; where there is none, what people wrote. */
+async function commentColumns(client: Client, table: string, present: Table, target: Target): Promise<void> {
+  const earlier = new Map(present.columns.map(({ name, comment }) => [name, comment]));
+  const same = sameColumns(present.columns, target.columns);
+  const comments = target.columns.flatMap(({ name, description }) => {
+    const before = earlier.get(name) ?? "";
+    // Made from the contract, the table has its descriptions; made like the present one, that one's comments.
+    const has = same ? before : (description ?? "");
+    const wanted = description ?? before;
+    return wanted === has ? [] : [`COMMENT COLUMN ${quote(name)} ${literal(wanted)}`];
+  });
+  if (comments.length > 0) await client.run(`ALTER TABLE ${table}${onCluster(client)} ${comments.join(", ")}`);
+}
+
+/** Makes a copy with all rows; its files are links to the present table's. */
+export async function createClone(client: Client, name: string, target: Target): Promise<void> {
+  const table = ownTable(name);
+  const from = tableName(target.assetKey);
+  await client.run(`CREATE TABLE ${table}${onCluster(client)} AS ${from} COMMENT ${literal(target.description)}`);
+  const { rows } = await client.text({
+    text: "SELECT DISTINCT partition_id FROM system.parts WHERE active AND database = {p1:String} AND table = {p2:String}",
+    parameters: [target.schema, target.table],
+  });
+  for (const [partition] of rows)
+    await client.run(`ALTER TABLE ${table} ATTACH PARTITION ID ${literal(partition ?? "")} FROM ${from}`);
+}
+
+/** Adds the contract's new nullable columns to a copy of the present table, and comments its columns. */
+export async function bringUpToContract(client: Client, name: string, present: Table, target: Target): Promise<void> {
+  const actual = new Map(present.columns.map((column) => [column.name, column]));
+  const changes: string[] = [];
+  const differences: string[] = [];
+  for (const column of target.columns) {
+    const found = actual.get(column.name);
+    const type = fullTypeName(column);
+    const described = column.description === null ? "" : ` COMMENT ${literal(column.description)}`;
+    if (found === undefined) {
+      if (column.nullable) changes.push(`ADD COLUMN ${quote(column.name)} ${type}${described}`);
+      else differences.push(`column ${JSON.stringify(column.name)} is new and not nullable`);
+    } else if (`Nullable(${found.type})` === type) {
+      changes.push(`MODIFY COLUMN ${quote(column.name)} ${type}${described}`);
+    } else if (found.type !== type) {
+      differences.push(`column ${JSON.stringify(column.name)} is ${found.type}, the contract says ${type}`);
+    } else if (column.description !== null && column.description !== found.comment) {
+      changes.push(`COMMENT COLUMN ${quote(column.name)} ${literal(column.description)}`);
+    }
+    actual.delete(column.name);
+  }
+  for (const column of actual.keys()) differences.push(`column ${JSON.stringify(column)} is not in the contract`);
+  if (differences.length > 0) {
+    throw new ContractError(
+      `${target.assetKey} keeps its table, which is not what the contract says: ${differences.join("; ")}. Nothing was published`,
+    );
+  }
+  if (changes.length > 0) await client.run(`ALTER TABLE ${ownTable(name)}${onCluster(client)} ${changes.join(", ")}`);
+}
+
+function sameColumns(actual: readonly ActualColumn[], wanted: readonly Column[]): boolean {
+  const types = new Map(actual.map(({ name, type }) => [name, type]));
+  return types.size === wanted.length && wanted.every((column) => types.get(column.name) === fullTypeName(column));
+}
+
+/** Drops one of the runtime's own tables; a reader that is still at it reads to its end. */
+export async function dropOwn(client: Client, name: string): Promise<void> {
+  await client.run(`DROP TABLE IF EXISTS ${ownTable(name)}${onCluster(client)}`);
+}
+
+/** The names of the runtime's own tables. */
+export async function listOwn(client: Client): Promise<string[]> {
+  const { rows } = await client.text({
+    text: "SELECT name FROM system.tables WHERE database = {p1:String}",
+    parameters: [OWN_DATABASE],
+  });
+  return rows.map(([name]) => name ?? "");
+}

@@ -1,0 +1,58 @@
+import type { Column } from "../../definitions/column_type.ts";
+import { ContractError } from "../errors.ts";
+import type { Parameter } from "../render_sql.ts";
+
+/** Date32 and DateTime64 keep these years; beyond them ClickHouse would silently take the nearest it has. */
+const FIRST_YEAR = "1900";
+const LAST_YEAR = "2299";
+
+/** An instant as ClickHouse reads it: `2017-01-02 03:04:05.678`. */
+export function instantText(value: Date): string {
+  const iso = value.toISOString();
+  return `${iso.slice(0, 10)} ${iso.slice(11, 23)}`;
+}
+
+/** How a validated value of a column, never `null`, stands in a JSON row: digits never pass through a JSON number. */
+export function toJson(column: Column): (value: never) => string | number | boolean {
+  switch (column.type.kind) {
+    case "string":
+    case "int32":
+    case "float64":
+    case "boolean":
+    case "decimal":
+      return (value: string | number | boolean) => value;
+    case "int64":
+      return (value: number | bigint) => String(value);
+    case "timestamp":
+      return (value: Date) => inRange(column, instantText(value));
+    case "date":
+      return (value: string) => inRange(column, value);
+    case "json":
+      return (value: unknown) => JSON.stringify(value);
+  }
+}
+
+function inRange(column: Column, text: string): string {
+  // Years with a sign or more than four digits sort outside, too.
+  if (text >= FIRST_YEAR && text < String(Number(LAST_YEAR) + 1) && text[4] === "-") return text;
+  throw new ContractError(
+    `column ${JSON.stringify(column.name)}: ${text} is outside of ${FIRST_YEAR} to ${LAST_YEAR}, which is all that ClickHouse keeps`,
+  );
+}
+
+/** A bound value and its type; `null` is written as NULL instead. */
+export function toParameter(value: Exclude<Parameter, null>): { readonly value: string; readonly type: string } {
+  if (value instanceof Date) return { value: instantText(value), type: "DateTime64(6, 'UTC')" };
+  switch (typeof value) {
+    case "string":
+      return { value, type: "String" };
+    case "boolean":
+      return { value: String(value), type: "Bool" };
+    case "bigint":
+      return { value: String(value), type: value >= -(2n ** 63n) && value < 2n ** 63n ? "Int64" : "Int256" };
+    case "number":
+      return { value: String(value), type: Number.isSafeInteger(value) ? "Int64" : "Float64" };
+    default:
+      throw new TypeError(`no parameter can be a ${typeof value}`);
+  }
+}

@@ -1,0 +1,124 @@
+import { ContractError } from "../errors.ts";
+import type { Parameter } from "../render_sql.ts";
+import type { PartitionSet, Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { columnNames } from "./contract.ts";
+import { type Bind, bound } from "./dialect.ts";
+import { literal, ownTable, quote, tableName } from "./quote.ts";
+import { bringUpToContract, createClone, createLike, onCluster, type Table } from "./tables.ts";
+import { columnTypeName } from "./type_names.ts";
+
+/** Refuses staged rows that the strategy cannot write. */
+export async function requireWritable(client: Client, target: Target, stage: string): Promise<void> {
+  const { strategy } = target;
+  if (strategy.kind === "replacePartitions") await requireInside(client, target, stage, strategy.partitions);
+  if (strategy.kind === "merge") await requireUnique(client, target, stage, strategy.key);
+}
+
+/**
+ * Makes the table that is to take the place of the present one: for `replace` the staged rows in a table like the
+ * present one, else a copy of the present one with the staged rows written into it. Nobody reads it yet.
+ */
+export async function build(
+  client: Client,
+  name: string,
+  target: Target,
+  present: Table,
+  stage: string,
+  log: (message: string) => void,
+): Promise<void> {
+  const table = ownTable(name);
+  const { strategy } = target;
+  if (strategy.kind === "replace") await createLike(client, name, present, target, log);
+  else {
+    await createClone(client, name, target);
+    await bringUpToContract(client, name, present, target);
+    if (strategy.kind === "replacePartitions")
+      await client.run(
+        `ALTER TABLE ${table}${onCluster(client)} DELETE WHERE ${constantInside(strategy.partitions, target)}`,
+      );
+    if (strategy.kind === "merge") await client.run(deleteMerged(client, table, target, strategy.key, stage));
+  }
+  const columns = columnNames(target);
+  await client.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${ownTable(stage)}`);
+}
+
+/**
+ * Puts a table in the asset's place, in one step for readers. What hangs on the name stays: views, grants, row policies,
+ * and materialized views, which go on to be fed.
+ */
+export async function putInPlace(client: Client, name: string, target: Target, isPresent: boolean): Promise<void> {
+  const [from, to] = [ownTable(name), tableName(target.assetKey)];
+  await client.run(
+    isPresent
+      ? `EXCHANGE TABLES ${from} AND ${to}${onCluster(client)}`
+      : `RENAME TABLE ${from} TO ${to}${onCluster(client)}`,
+  );
+}
+
+/** A mutation runs later and elsewhere, so its condition holds the values themselves. */
+function constantInside(partitions: PartitionSet, { columns }: Target): string {
+  const literals = inside(partitions, columns, (value) =>
+    value instanceof Date
+      ? `fromUnixTimestamp64Milli(toInt64(${value.getTime()}), 'UTC')`
+      : literal(value === null ? "" : String(value)),
+  );
+  return `ifNull(${literals}, false)`;
+}
+
+/** The condition that holds for the rows of the partitions. */
+function inside(partitions: PartitionSet, columns: Target["columns"], write: (value: Parameter) => string): string {
+  const column = quote(partitions.column);
+  if (partitions.kind === "window") {
+    const isDay = columns.some(({ name, type }) => name === partitions.column && type.kind === "date");
+    // A day is the instant at which it begins.
+    const instant = isDay ? `toDateTime64(${column}, 3, 'UTC')` : column;
+    return `${instant} >= ${write(partitions.start)} AND ${instant} < ${write(partitions.end)}`;
+  }
+  if (partitions.keys.length === 0) return "false";
+  return `toString(${column}) IN (${partitions.keys.map(write).join(", ")})`;
+}
+
+/** NULL in a key is a value as any other. */
+function deleteMerged(
+  client: Client,
+  table: string,
+  { columns }: Target,
+  key: readonly string[],
+  stage: string,
+): string {
+  const parts = key.flatMap((name) => {
+    const column = columns.find((one) => one.name === name);
+    if (column?.nullable !== true) return [quote(name)];
+    return [
+      `isNull(${quote(name)})`,
+      `ifNull(${quote(name)}, defaultValueOfTypeName(${literal(columnTypeName(column.type))}))`,
+    ];
+  });
+  return `ALTER TABLE ${table}${onCluster(client)} DELETE WHERE (${parts.join(", ")}) IN (SELECT ${parts.join(", ")} FROM ${ownTable(stage)})`;
+}
+
+async function requireInside(client: Client, target: Target, stage: string, partitions: PartitionSet): Promise<void> {
+  const { rows } = await client.text(
+    bound((bind: Bind) => {
+      const condition = inside(partitions, target.columns, bind);
+      return `SELECT count() FROM ${ownTable(stage)} WHERE NOT ifNull(${condition}, false)`;
+    }),
+  );
+  if (rows[0]?.[0] === "0") return;
+  throw new ContractError(
+    `${target.assetKey}: ${rows[0]?.[0] ?? ""} rows lie outside of the partitions of this run, by their column ` +
+      `${partitions.column}; nothing was published. The body must yield the rows of its window only`,
+  );
+}
+
+async function requireUnique(client: Client, target: Target, stage: string, key: readonly string[]): Promise<void> {
+  const columns = key.map(quote).join(", ");
+  const { rows } = await client.text(
+    `SELECT count() FROM (SELECT 1 FROM ${ownTable(stage)} GROUP BY ${columns} HAVING count() > 1) AS twice`,
+  );
+  if (rows[0]?.[0] === "0") return;
+  throw new ContractError(
+    `${target.assetKey}: ${rows[0]?.[0] ?? ""} keys (${key.join(", ")}) are there more than once, so it is not known which row to merge; nothing was published`,
+  );
+}
