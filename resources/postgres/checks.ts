@@ -1,0 +1,40 @@
+import type { CheckSyntax } from "../checks.ts";
+import { literal, quote, tableName } from "../quote.ts";
+import { postgresDialect } from "./dialect.ts";
+import { wholeTextPattern } from "./pattern.ts";
+import { columnTypeName } from "./type_names.ts";
+
+/** How PostgreSQL writes the rules of checks. */
+export const POSTGRES_CHECKS: CheckSyntax = {
+  quote,
+  tableName,
+  dialect: postgresDialect,
+  typed: (placeholder, type) => {
+    switch (type.kind) {
+      // A cast to the column's own type would round the bound, or refuse it.
+      case "int32":
+      case "int64":
+      case "decimal":
+        return `CAST(${placeholder} AS numeric)`;
+      case "json":
+        return `CAST(${placeholder} AS text)`;
+      case "string":
+      case "float64":
+      case "boolean":
+      case "timestamp":
+      case "date":
+        return `CAST(${placeholder} AS ${columnTypeName(type)})`;
+    }
+  },
+  compared: (name, type) => {
+    // By code point as in the other stores, whatever the database's locale is. Documents have no equality.
+    if (type.kind === "string") return `${name} COLLATE "C"`;
+    return type.kind === "json" ? `CAST(${name} AS text)` : name;
+  },
+  isNaN: (name) => `${name} = 'NaN'`,
+  fullMatch: (name, pattern) => `(CAST(${name} AS text) ~ ${literal(wholeTextPattern(pattern))})`,
+  sample: ({ text, parameters }, limit) => ({
+    text: `SELECT * FROM (${text}\n) AS sample LIMIT ${limit}`,
+    parameters,
+  }),
+};

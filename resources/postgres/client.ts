@@ -1,0 +1,120 @@
+import pg from "pg";
+import type { Statement } from "../render_sql.ts";
+import type { Sample } from "../store.ts";
+import { requestCancel } from "./cancel.ts";
+import type { PostgresConfig } from "./config.ts";
+import { connectError, statementError } from "./errors.ts";
+import { CopyIn, Describe, type DescribedColumn } from "./submitted.ts";
+import { toParameter } from "./types.ts";
+
+/** OID of boolean in pg_type, the one type that the server writes otherwise than people and other stores. */
+const BOOLEAN = 16;
+/** Every value as the server writes it. */
+const AS_TEXT: pg.CustomTypesConfig = {
+  getTypeParser:
+    (oid: number) =>
+    (value: string): string =>
+      oid === BOOLEAN ? (value === "t" ? "true" : "false") : value,
+};
+
+/** One connection. Statements are never named, and settings hold for one transaction: PgBouncer may stand between. */
+export class Client {
+  readonly #client: pg.Client;
+  #isBroken = false;
+
+  private constructor(client: pg.Client) {
+    this.#client = client;
+    client.on("error", () => {
+      // The statement under way, or the next one, hears of it too.
+      this.#isBroken = true;
+    });
+    client.on("end", () => {
+      this.#isBroken = true;
+    });
+  }
+
+  /** @throws PostgresUnreachableError, PostgresLoginError, PostgresTlsError */
+  static async connect({ connection, place }: PostgresConfig): Promise<Client> {
+    const client = new pg.Client(connection);
+    const opened = new Client(client);
+    try {
+      await client.connect();
+      return opened;
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      throw connectError(error, place);
+    }
+  }
+
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
+  /**
+   * Runs one statement and returns its tag, such as `"INSERT"`.
+   *
+   * @throws StatementError
+   */
+  async run(statement: Statement | string): Promise<string> {
+    return (await this.#query(statement)).command;
+  }
+
+  /** Runs one query and returns all of its rows; values as text, NULL as `null`. @throws StatementError */
+  async text(statement: Statement | string): Promise<Sample> {
+    const { fields, rows } = await this.#query(statement);
+    return { columns: fields.map(({ name }) => name), rows };
+  }
+
+  /** Runs statements of our own, without parameters, in one round trip. @throws StatementError */
+  async script(statements: readonly string[]): Promise<void> {
+    if (statements.length === 0) return;
+    const text = statements.join(";\n");
+    await this.#guard(text, () => this.#client.query(text));
+  }
+
+  /** The columns that a query yields; nothing is run. @throws StatementError */
+  async describe(text: string): Promise<readonly DescribedColumn[]> {
+    return await this.#guard(text, () => this.#client.query<Describe>(new Describe(text)).done);
+  }
+
+  /** Sends bytes to COPY … FROM STDIN. @throws StatementError, or what the source throws */
+  async copyIn(text: string, source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+    await this.#guard(text, () => this.#client.query<CopyIn>(new CopyIn(text, source)).done);
+  }
+
+  /** Asks for the end of the running statement; one that is about to start does not hear it. */
+  cancel(): void {
+    const { host, port, processID, secretKey } = this.#client as pg.Client & {
+      readonly processID: number;
+      readonly secretKey: number;
+    };
+    requestCancel({ host, port, processId: processID, secret: secretKey });
+  }
+
+  async end(): Promise<void> {
+    await this.#client.end().catch(() => undefined);
+  }
+
+  async #query(statement: Statement | string): Promise<pg.QueryArrayResult<(string | null)[]>> {
+    const { text, parameters } = typeof statement === "string" ? { text: statement, parameters: [] } : statement;
+    // The extended protocol takes one statement only, whatever is in the text.
+    const query = {
+      text,
+      values: parameters.map((value) => toParameter(value).text),
+      rowMode: "array" as const,
+      types: AS_TEXT,
+      queryMode: "extended",
+    };
+    return await this.#guard(text, () => this.#client.query<(string | null)[]>(query));
+  }
+
+  async #guard<T>(text: string, act: () => Promise<T>): Promise<T> {
+    // The protocol ends a statement at its first NUL: half of it would run.
+    if (text.includes("\0")) throw new TypeError("SQL holds no NUL character");
+    try {
+      return await act();
+    } catch (error) {
+      throw statementError(error, text);
+    }
+  }
+}

@@ -1,0 +1,129 @@
+import { readFileSync } from "node:fs";
+import type { ConnectionOptions } from "node:tls";
+import type { ClientConfig } from "pg";
+import type { Environment } from "../store.ts";
+import { PostgresConfigError } from "./errors.ts";
+
+/** Where the server is, and how long to wait for it. */
+export interface PostgresConfig {
+  /** For the driver; holds the password. */
+  readonly connection: ClientConfig;
+  /** Host, port and database, for people: without user and password. */
+  readonly place: string;
+  /** After which the server ends a statement; 0: never. */
+  readonly statementTimeoutMs: number;
+  /** How long to wait for a lock on a table. */
+  readonly lockTimeoutMs: number;
+}
+
+const DEFAULT_CONNECT_TIMEOUT_SECONDS = "10";
+const DEFAULT_TIMEOUT_SECONDS = "300";
+
+/**
+ * Reads the configuration off the environment.
+ *
+ * - `DATABASE_URL`: `postgres://user:password@host:port/database`. Of the options of libpq it takes `connect_timeout`
+ *   (seconds, default 10), `sslmode`, `sslrootcert`, `sslcert`, `sslkey` and `host` (a folder with a Unix socket).
+ *   `sslmode` means what it means to libpq: `disable` (default), `require` (encrypted, certificate not verified),
+ *   `verify-ca` (verified against `sslrootcert`), `verify-full` (and the host's name too).
+ * - `DATABASE_STATEMENT_TIMEOUT_SECONDS`: after which the server ends a statement. Default: 300; 0: never.
+ * - `DATABASE_LOCK_TIMEOUT_SECONDS`: how long to wait for a lock. Default: 300.
+ *
+ * @throws PostgresConfigError
+ * @see https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+ */
+export function postgresConfig(env: Environment): PostgresConfig {
+  const url = tryParse(env["DATABASE_URL"] ?? "");
+  if (url === undefined) {
+    throw new PostgresConfigError(
+      "DATABASE_URL: expected postgres://user:password@host:port/database, with special characters in the password " +
+        `percent-encoded; got ${env["DATABASE_URL"] === undefined ? "none" : "something else, not shown here as it may hold a password"}`,
+    );
+  }
+  const connectTimeout = seconds(
+    "connect_timeout in DATABASE_URL",
+    take(url, "connect_timeout"),
+    DEFAULT_CONNECT_TIMEOUT_SECONDS,
+  );
+  const ssl = tlsOptions({
+    mode: take(url, "sslmode"),
+    rootCert: take(url, "sslrootcert"),
+    cert: take(url, "sslcert"),
+    key: take(url, "sslkey"),
+  });
+  const host = url.hostname === "" ? (url.searchParams.get("host") ?? "localhost") : url.hostname;
+  return {
+    connection: {
+      connectionString: url.href,
+      ssl,
+      connectionTimeoutMillis: connectTimeout * 1000,
+      keepAlive: true,
+    },
+    place: `${host}:${url.port === "" ? "5432" : url.port}${url.pathname}`,
+    statementTimeoutMs: timeoutMs(env, "DATABASE_STATEMENT_TIMEOUT_SECONDS"),
+    lockTimeoutMs: timeoutMs(env, "DATABASE_LOCK_TIMEOUT_SECONDS"),
+  };
+}
+
+function tryParse(text: string): URL | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return url !== undefined && /^postgres(ql)?:$/.test(url.protocol) ? url : undefined;
+}
+
+/** Removes an option from the URL: the driver understands some of them differently. */
+function take(url: URL, name: string): string | undefined {
+  const value = url.searchParams.get(name) ?? undefined;
+  url.searchParams.delete(name);
+  return value;
+}
+
+function timeoutMs(env: Environment, name: string): number {
+  return seconds(name, env[name], DEFAULT_TIMEOUT_SECONDS) * 1000;
+}
+
+function seconds(name: string, text: string | undefined, byDefault: string): number {
+  const value = Number(text ?? byDefault);
+  // PostgreSQL keeps time limits as 32-bit integers of milliseconds.
+  if (Number.isFinite(value) && value >= 0 && value * 1000 < 2 ** 31) return value;
+  throw new PostgresConfigError(`${name}: expected seconds, got ${JSON.stringify(text)}`);
+}
+
+interface Tls {
+  readonly mode: string | undefined;
+  readonly rootCert: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+function tlsOptions({ mode = "disable", rootCert, cert, key }: Tls): ConnectionOptions | false {
+  const trusted = rootCert === undefined || rootCert === "system" ? {} : { ca: readPem("sslrootcert", rootCert) };
+  const own = {
+    ...(cert === undefined ? {} : { cert: readPem("sslcert", cert) }),
+    ...(key === undefined ? {} : { key: readPem("sslkey", key) }),
+  };
+  switch (mode) {
+    case "disable":
+      return false;
+    case "require":
+      // With a root certificate libpq verifies it here too.
+      if (rootCert !== undefined) return { ...trusted, ...own, checkServerIdentity: () => undefined };
+      return { ...own, rejectUnauthorized: false };
+    case "verify-ca":
+      return { ...trusted, ...own, checkServerIdentity: () => undefined };
+    case "verify-full":
+      return { ...trusted, ...own };
+    default:
+      throw new PostgresConfigError(
+        `sslmode in DATABASE_URL: expected disable, require, verify-ca or verify-full, got ${JSON.stringify(mode)}. ` +
+          "Write verify-full, with sslrootcert=/path/to/ca.pem for a certificate authority of your own",
+      );
+  }
+}
+
+function readPem(option: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new PostgresConfigError(`${option} in DATABASE_URL: ${path} cannot be read`, { cause: error });
+  }
+}

@@ -1,0 +1,147 @@
+import { literal } from "../quote.ts";
+import { Client } from "./client.ts";
+import type { PostgresConfig } from "./config.ts";
+import { ConnectionLostError } from "./errors.ts";
+
+/** Who works in a transaction. */
+export interface Work {
+  readonly assetKey: string;
+  readonly runId: string;
+  /** Ends the running statement when the run is terminated. */
+  readonly signal?: AbortSignal;
+}
+
+/** Of the name of an application the server keeps so many bytes. */
+const MAX_APPLICATION_NAME = 63;
+const CANCEL_EVERY_MS = 200;
+
+/** The connections of one store: a transaction has one of its own for its duration. */
+export class Connections {
+  readonly config: PostgresConfig;
+  #idle: Client[] = [];
+
+  constructor(config: PostgresConfig) {
+    this.config = config;
+  }
+
+  /** Begins a transaction on a connection of its own; whoever asked ends it. */
+  async begin(work: Work): Promise<Transaction> {
+    work.signal?.throwIfAborted();
+    for (;;) {
+      const reused = this.#idle.pop();
+      const client = reused ?? (await Client.connect(this.config));
+      try {
+        await client.script(["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", this.#settings(work)]);
+        return new Transaction(client, work.signal, () => this.#release(client));
+      } catch (error) {
+        await client.end();
+        // Ended by the server or by a firewall since it was used last.
+        if (reused !== undefined && error instanceof ConnectionLostError) continue;
+        throw error;
+      }
+    }
+  }
+
+  /** Runs `act` in a transaction: committed when it ends, rolled back when it throws. */
+  async transaction<T>(work: Work, act: (client: Client) => Promise<T>): Promise<T> {
+    const transaction = await this.begin(work);
+    try {
+      const result = await transaction.run(act);
+      await transaction.commit();
+      return result;
+    } catch (error) {
+      await transaction.rollback();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    const idle = this.#idle;
+    this.#idle = [];
+    await Promise.all(idle.map((client) => client.end()));
+  }
+
+  /** All settings that hold in a transaction; none outlives it, as PgBouncer requires. */
+  #settings({ assetKey, runId }: Work): string {
+    const settings = {
+      application_name: applicationName(assetKey, runId),
+      statement_timeout: String(this.config.statementTimeoutMs),
+      lock_timeout: String(this.config.lockTimeoutMs),
+      timezone: "UTC",
+      datestyle: "ISO",
+      intervalstyle: "postgres",
+      extra_float_digits: "1",
+      standard_conforming_strings: "on",
+    };
+    const calls = Object.entries(settings).map(([name, value]) => `set_config('${name}', ${literal(value)}, true)`);
+    return `SELECT ${calls.join(", ")}`;
+  }
+
+  async #release(client: Client): Promise<void> {
+    if (client.isBroken) await client.end();
+    else this.#idle.push(client);
+  }
+}
+
+/** An open transaction and its connection. */
+export class Transaction {
+  readonly #client: Client;
+  readonly #signal: AbortSignal | undefined;
+  #release: (() => Promise<void>) | undefined;
+
+  constructor(client: Client, signal: AbortSignal | undefined, release: () => Promise<void>) {
+    this.#client = client;
+    this.#signal = signal;
+    this.#release = release;
+  }
+
+  /** Runs `act`; its statement is cancelled when the run is terminated. */
+  async run<T>(act: (client: Client) => Promise<T>): Promise<T> {
+    const signal = this.#signal;
+    signal?.throwIfAborted();
+    let timer: NodeJS.Timeout | undefined;
+    const cancel = (): void => {
+      this.#client.cancel();
+      timer = setTimeout(cancel, CANCEL_EVERY_MS);
+    };
+    signal?.addEventListener("abort", cancel, { once: true });
+    try {
+      return await act(this.#client);
+    } catch (error) {
+      // Not the cancelled statement is what went wrong then.
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      clearTimeout(timer);
+    }
+  }
+
+  async commit(): Promise<void> {
+    const tag = await this.#client.run("COMMIT");
+    await this.#end();
+    // So does the server answer when a statement in the transaction had failed.
+    if (tag !== "COMMIT") throw new TypeError(`the transaction ended with ${tag}`);
+  }
+
+  /** Rolls back what is not committed; nothing happens when all is. */
+  async rollback(): Promise<void> {
+    if (this.#release === undefined) return;
+    // A transaction on a broken connection is rolled back by the server.
+    await this.#client.run("ROLLBACK").catch(() => undefined);
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    const release = this.#release;
+    this.#release = undefined;
+    await release?.();
+  }
+}
+
+/** Asset and run, in so many bytes: the run is kept whole, since it says which log to open. */
+function applicationName(assetKey: string, runId: string): string {
+  const run = runId.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, MAX_APPLICATION_NAME);
+  const asset = assetKey.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, Math.max(0, MAX_APPLICATION_NAME - run.length - 1));
+  return `${asset} ${run}`.trim();
+}

@@ -1,0 +1,171 @@
+import pg from "pg";
+import { ProjectError } from "../../definitions/project_error.ts";
+import { StatementError } from "../errors.ts";
+
+/** The configuration names no server. */
+export class PostgresConfigError extends ProjectError {
+  readonly code = "postgres_config";
+  readonly retryable = false;
+}
+
+/** Nothing answers, or not now. */
+export class PostgresUnreachableError extends ProjectError {
+  readonly code = "postgres_unreachable";
+  readonly retryable = true;
+}
+
+/** The server answers, and lets this user not in. */
+export class PostgresLoginError extends ProjectError {
+  readonly code = "postgres_login_refused";
+  readonly retryable = false;
+}
+
+/** No encrypted connection can be trusted. */
+export class PostgresTlsError extends ProjectError {
+  readonly code = "postgres_tls_failed";
+  readonly retryable = false;
+}
+
+/** The connection ended in the middle. Whether a COMMIT under way took place, the ledger tells. */
+export class ConnectionLostError extends StatementError {
+  override readonly code = "connection_lost";
+  override readonly retryable = true;
+}
+
+/** A lock was not to be had in time. */
+export class LockTimeoutError extends StatementError {
+  override readonly code = "lock_timeout";
+  override readonly retryable = true;
+}
+
+/** Another transaction was in the way: a deadlock or a conflict. */
+export class TransactionConflictError extends StatementError {
+  override readonly code = "transaction_conflict";
+  override readonly retryable = true;
+}
+
+/** The server is short of memory or connections at the moment. */
+export class ServerOverloadedError extends StatementError {
+  override readonly code = "server_overloaded";
+  override readonly retryable = true;
+}
+
+/** The server ended a statement that took too long. */
+export class StatementTimeoutError extends StatementError {
+  override readonly code = "statement_timeout";
+}
+
+/** The server's disk, or its limit for temporary files, is full. */
+export class DiskFullError extends StatementError {
+  override readonly code = "disk_full";
+}
+
+/** A number does not fit into its column. */
+export class OutOfRangeError extends StatementError {
+  override readonly code = "value_out_of_range";
+}
+
+/** A text that PostgreSQL cannot hold. */
+export class UnstorableTextError extends StatementError {
+  override readonly code = "unstorable_text";
+}
+
+/** The user of DATABASE_URL may not do this. */
+export class PermissionDeniedError extends StatementError {
+  override readonly code = "permission_denied";
+}
+
+/** A table or schema is not there. */
+export class UndefinedRelationError extends StatementError {
+  override readonly code = "undefined_relation";
+}
+
+/** The server takes no writes. */
+export class ReadOnlyServerError extends StatementError {
+  override readonly code = "read_only_server";
+}
+
+/** Something else than a table has the table's name. */
+export class NotATableError extends ProjectError {
+  readonly code = "not_a_table";
+  readonly retryable = false;
+}
+
+type StatementErrorClass = new (what: string, statement: string, cause: unknown) => StatementError;
+
+/** SQLSTATEs, or their classes of two characters. @see https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const BY_STATE: Readonly<Record<string, readonly [error: StatementErrorClass, advice: string]>> = {
+  "08": [ConnectionLostError, "the connection was lost"],
+  "57P01": [ConnectionLostError, "the server ended the connection"],
+  "57P02": [ConnectionLostError, "the server crashed"],
+  "57P03": [ConnectionLostError, "the server is starting or stopping"],
+  "57P05": [ConnectionLostError, "the server ended the connection as idle"],
+  "25P03": [ConnectionLostError, "the server ended a transaction as idle: raise idle_in_transaction_session_timeout"],
+  "55P03": [LockTimeoutError, "another transaction holds the table: see pg_locks and pg_stat_activity"],
+  "40": [TransactionConflictError, "another transaction was in the way"],
+  "53100": [DiskFullError, "the server's disk is full: make room on it"],
+  "53400": [
+    DiskFullError,
+    "a limit of the server is reached, such as temp_file_limit: raise it, or read less at a time",
+  ],
+  "53": [ServerOverloadedError, "the server is short of memory or connections"],
+  "22003": [OutOfRangeError, "a number does not fit into its column"],
+  "22021": [UnstorableTextError, "PostgreSQL keeps UTF-8 without NUL characters: remove them from the text"],
+  "22P05": [UnstorableTextError, "the database's encoding lacks a character: make the database with ENCODING 'UTF8'"],
+  "42501": [PermissionDeniedError, "let the table's owner grant it, or give DATABASE_URL another user"],
+  "42P01": [UndefinedRelationError, "materialize the asset that it belongs to first"],
+  "3F000": [UndefinedRelationError, "materialize an asset of that schema first"],
+  "25006": [ReadOnlyServerError, "DATABASE_URL must name a server that takes writes, not a replica"],
+};
+
+const QUERY_CANCELED = "57014";
+
+/** What a failed statement was about. Its message holds what the server says, never a value of the connection. */
+export function statementError(error: unknown, statement: string): Error {
+  if (error instanceof ProjectError) return error;
+  if (!(error instanceof pg.DatabaseError)) {
+    // From the socket or the driver: no answer of the server says what became of the statement.
+    return new ConnectionLostError("PostgreSQL: the connection was lost", statement, error);
+  }
+  const state = error.code ?? "";
+  const told = new Error([error.message, error.detail, error.where?.split("\n")[0]].filter(Boolean).join("; "), {
+    cause: error,
+  });
+  if (state === QUERY_CANCELED && error.message.includes("statement timeout")) {
+    const advice = "raise DATABASE_STATEMENT_TIMEOUT_SECONDS, or make it read less";
+    return new StatementTimeoutError(`PostgreSQL ended a statement: ${advice}`, statement, told);
+  }
+  const [Child, advice] = BY_STATE[state] ?? BY_STATE[state.slice(0, 2)] ?? [StatementError, undefined];
+  return new Child(
+    `PostgreSQL refused a statement (${state})${advice === undefined ? "" : `: ${advice}`}`,
+    statement,
+    told,
+  );
+}
+
+/** Codes of Node's TLS. @see https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH|INVALID_CA)/;
+const LOGIN_STATE = /^(28|3D000|42501)/;
+
+/** Why there is no connection. */
+export function connectError(error: unknown, place: string): ProjectError {
+  const { code, message } = error as { readonly code?: string; readonly message?: string };
+  const said = [code, message].filter((text) => text !== undefined && text !== "").join(": ");
+  if (TLS_CODE.test(code ?? "") || /\bSSL\b|\bTLS\b/.test(message ?? "")) {
+    return new PostgresTlsError(
+      `${place}: no trusted encrypted connection: ${said}. Look at sslmode and sslrootcert in DATABASE_URL, and at the ` +
+        "names in the server's certificate",
+      { cause: error },
+    );
+  }
+  if (error instanceof pg.DatabaseError ? LOGIN_STATE.test(code ?? "") : /SASL|password/i.test(message ?? "")) {
+    return new PostgresLoginError(
+      `${place}: PostgreSQL lets the user not in: ${said}. Look at user, password and database in DATABASE_URL`,
+      { cause: error },
+    );
+  }
+  return new PostgresUnreachableError(
+    `${place}: PostgreSQL does not answer: ${said}. Is the server of DATABASE_URL running, and open to this machine?`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,155 @@
+import { literal, quote } from "../quote.ts";
+import type { Client } from "./client.ts";
+
+/**
+ * What keeps a table from being swapped for another one of its name: all that hangs on it, or is set on it, and that
+ * {@link hangingStatements} does not make again. Views, foreign keys, triggers, constraints and so on.
+ */
+export async function swapObstacles(client: Client, oid: string): Promise<string[]> {
+  const { rows } = await client.text(`
+    WITH t AS (SELECT * FROM pg_catalog.pg_class WHERE oid = ${oid})
+    SELECT 'it is partitioned' FROM t WHERE relkind <> 'r'
+    UNION ALL SELECT 'it is a partition or inherits' FROM t WHERE relispartition
+      OR EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = t.oid OR inhparent = t.oid)
+    UNION ALL SELECT 'it is not permanent' FROM t WHERE relpersistence <> 'p'
+    UNION ALL SELECT 'it has a replica identity' FROM t WHERE relreplident <> 'd'
+    UNION ALL SELECT 'it lies in a tablespace' FROM t WHERE reltablespace <> 0
+    UNION ALL SELECT 'it has storage parameters' FROM t WHERE reloptions IS NOT NULL
+    UNION ALL SELECT 'it is of a composite type' FROM t WHERE reloftype <> 0
+    UNION ALL SELECT 'it has another access method' FROM t
+      WHERE relam <> (SELECT a.oid FROM pg_catalog.pg_am AS a WHERE amname = current_setting('default_table_access_method'))
+    UNION ALL SELECT 'it has security labels' FROM t
+      WHERE EXISTS (SELECT FROM pg_catalog.pg_seclabel AS s WHERE s.objoid = t.oid)
+    UNION ALL SELECT 'column ' || attname || ' has settings of its own'
+      FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
+      WHERE attrelid = ${oid} AND attnum > 0 AND NOT attisdropped
+        AND (attoptions IS NOT NULL OR attcompression <> '' OR attidentity <> '' OR attgenerated <> '' OR atthasdef
+          OR COALESCE(attstattarget, -1) >= 0 OR attstorage <> typstorage OR attcollation <> typcollation)
+    UNION ALL SELECT 'index ' || i.relname || ' has settings of its own'
+      FROM pg_catalog.pg_index JOIN pg_catalog.pg_class AS i ON i.oid = indexrelid
+      WHERE indrelid = ${oid} AND (indisclustered OR indisreplident OR NOT indisvalid OR i.reltablespace <> 0
+        OR EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = i.oid AND COALESCE(attstattarget, -1) >= 0))
+    UNION ALL SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+      FROM pg_catalog.pg_depend AS d
+      WHERE refclassid = 'pg_catalog.pg_class'::regclass AND refobjid = ${oid} AND NOT (
+        classid = 'pg_catalog.pg_policy'::regclass
+        OR (classid = 'pg_catalog.pg_type'::regclass AND deptype = 'i')
+        OR (classid = 'pg_catalog.pg_class'::regclass
+          AND EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = d.objid AND c.relkind IN ('i', 't')))
+        OR (classid = 'pg_catalog.pg_constraint'::regclass
+          AND EXISTS (SELECT FROM pg_catalog.pg_constraint AS c WHERE c.oid = d.objid AND c.contype = 'n')))
+    UNION ALL SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+      FROM t JOIN pg_catalog.pg_type AS y ON y.oid = t.reltype
+      JOIN pg_catalog.pg_depend AS d ON refclassid = 'pg_catalog.pg_type'::regclass AND refobjid IN (y.oid, y.typarray)
+      WHERE NOT (classid = 'pg_catalog.pg_type'::regclass AND d.objid = y.typarray)`);
+  return [...new Set(rows.map(([reason]) => reason ?? ""))];
+}
+
+/** An index of a table that is about to be swapped. */
+export interface TableIndex {
+  readonly name: string;
+  /** The statement that makes the same index on another table; `undefined` where it cannot be told from its text. */
+  readonly on: (index: string, table: string) => string | undefined;
+}
+
+export async function tableIndexes(client: Client, oid: string): Promise<TableIndex[]> {
+  const { rows } = await client.text(`
+    SELECT i.relname, pg_catalog.pg_get_indexdef(i.oid), pg_catalog.format('CREATE %sINDEX %I ON %I.%I USING ',
+      CASE WHEN indisunique THEN 'UNIQUE ' ELSE '' END, i.relname, n.nspname, t.relname)
+    FROM pg_catalog.pg_index AS x
+    JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
+    JOIN pg_catalog.pg_class AS t ON t.oid = x.indrelid
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
+    WHERE x.indrelid = ${oid} ORDER BY i.relname`);
+  return rows.map(([name, definition, prefix]) => ({
+    name: name ?? "",
+    on: (index, table) => {
+      if (prefix == null || !definition?.startsWith(prefix)) return undefined;
+      const unique = prefix.startsWith("CREATE UNIQUE") ? "UNIQUE " : "";
+      return `CREATE ${unique}INDEX ${quote(index)} ON ${table} USING ${definition.slice(prefix.length)}`;
+    },
+  }));
+}
+
+/** The privileges on a relation or column, one a row; what the owner has by default is written out. */
+const ACL = (acl: string, kind: "r" | "c", owner: string): string =>
+  `pg_catalog.aclexplode(COALESCE(${acl}, pg_catalog.acldefault('${kind}', ${owner})))`;
+const GRANTEE = "CASE WHEN p.grantee = 0 THEN 'PUBLIC' ELSE p.grantee::regrole::text END";
+
+/**
+ * The statements that make what hangs on a table hang on another one of the same name, which is there by the time that
+ * they run: owner, privileges, policies, comments. Indexes are made earlier, out of the way of readers.
+ *
+ * @param staged OID of the table that will have the name; its own privileges are taken away.
+ */
+export async function hangingStatements(client: Client, oid: string, staged: string, name: string): Promise<string[]> {
+  const on = literal(name);
+  const { rows } = await client.text(`
+    WITH t AS (SELECT * FROM pg_catalog.pg_class WHERE oid = ${oid}),
+    s AS (SELECT * FROM pg_catalog.pg_class WHERE oid = ${staged}),
+    a AS (SELECT * FROM pg_catalog.pg_attribute WHERE attrelid = ${oid} AND attnum > 0 AND NOT attisdropped
+      AND attname IN (SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = ${staged} AND attnum > 0))
+    SELECT statement FROM (
+      SELECT 1, 'ALTER TABLE ' || ${on} || ' OWNER TO ' || t.relowner::regrole FROM t, s WHERE t.relowner <> s.relowner
+      UNION ALL SELECT 2, 'REVOKE ALL ON TABLE ' || ${on} || ' FROM ' || g.grantee FROM (
+        SELECT DISTINCT ${GRANTEE} AS grantee FROM s, ${ACL("s.relacl", "r", "s.relowner")} AS p
+        UNION SELECT t.relowner::regrole::text FROM t) AS g
+      UNION ALL SELECT 3, 'GRANT ' || p.privilege_type || ' ON TABLE ' || ${on} || ' TO ' || ${GRANTEE}
+          || CASE WHEN p.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+        FROM t, ${ACL("t.relacl", "r", "t.relowner")} AS p
+      UNION ALL SELECT 4, pg_catalog.format('GRANT %s (%I) ON TABLE %s TO %s%s', p.privilege_type, a.attname, ${on},
+          ${GRANTEE}, CASE WHEN p.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM a, pg_catalog.aclexplode(a.attacl) AS p
+      UNION ALL SELECT 5, 'ALTER TABLE ' || ${on} || ' ENABLE ROW LEVEL SECURITY' FROM t WHERE relrowsecurity
+      UNION ALL SELECT 5, 'ALTER TABLE ' || ${on} || ' FORCE ROW LEVEL SECURITY' FROM t WHERE relforcerowsecurity
+      UNION ALL SELECT 6, pg_catalog.format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', polname, ${on},
+          CASE WHEN polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+          CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+          (SELECT string_agg(CASE WHEN role = 0 THEN 'PUBLIC' ELSE role::regrole::text END, ', ') FROM unnest(polroles) AS role))
+          || COALESCE(' USING (' || pg_catalog.pg_get_expr(polqual, polrelid) || ')', '')
+          || COALESCE(' WITH CHECK (' || pg_catalog.pg_get_expr(polwithcheck, polrelid) || ')', '')
+        FROM pg_catalog.pg_policy WHERE polrelid = ${oid}
+      UNION ALL SELECT 7, pg_catalog.format('COMMENT ON POLICY %I ON %s IS %L', polname, ${on}, description)
+        FROM pg_catalog.pg_policy JOIN pg_catalog.pg_description ON objoid = pg_policy.oid
+          AND classoid = 'pg_catalog.pg_policy'::regclass WHERE polrelid = ${oid}
+      UNION ALL SELECT 7, 'COMMENT ON TABLE ' || ${on} || ' IS '
+        || COALESCE(pg_catalog.quote_literal(pg_catalog.obj_description(${oid}, 'pg_class')), 'NULL')
+      UNION ALL SELECT 7, pg_catalog.format('COMMENT ON COLUMN %s.%I IS %L', ${on}, attname, description)
+        FROM a JOIN pg_catalog.pg_description ON objoid = ${oid} AND classoid = 'pg_catalog.pg_class'::regclass
+          AND objsubid = attnum
+      UNION ALL SELECT 7, pg_catalog.format('COMMENT ON INDEX %I.%I IS %L', n.nspname, i.relname, description)
+        FROM pg_catalog.pg_index JOIN pg_catalog.pg_class AS i ON i.oid = indexrelid
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = i.relnamespace
+        JOIN pg_catalog.pg_description ON objoid = indexrelid AND classoid = 'pg_catalog.pg_class'::regclass
+        WHERE indrelid = ${oid}
+    ) AS statements (place, statement) ORDER BY place`);
+  return rows.map(([statement]) => statement ?? "");
+}
+
+/** All that hangs on a table and survives a swap, as one text to compare. */
+export async function hangingText(client: Client, oid: string, columnsOf: string): Promise<string> {
+  const { rows } = await client.text(`
+    WITH t AS (SELECT * FROM pg_catalog.pg_class WHERE oid = ${oid}),
+    a AS (SELECT * FROM pg_catalog.pg_attribute WHERE attrelid = ${oid} AND attnum > 0 AND NOT attisdropped
+      AND attname IN (SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = ${columnsOf} AND attnum > 0))
+    SELECT pg_catalog.jsonb_build_array(
+      (SELECT pg_catalog.jsonb_build_array(relowner::regrole, relrowsecurity, relforcerowsecurity,
+        pg_catalog.obj_description(oid, 'pg_class')) FROM t),
+      (SELECT jsonb_agg(jsonb_build_array(p.grantor, p.grantee, p.privilege_type, p.is_grantable)
+          ORDER BY p.grantor, p.grantee, p.privilege_type)
+        FROM t, ${ACL("t.relacl", "r", "t.relowner")} AS p),
+      (SELECT jsonb_agg(jsonb_build_array(attname, p.grantor, p.grantee, p.privilege_type, p.is_grantable)
+          ORDER BY attname, p.grantor, p.grantee, p.privilege_type)
+        FROM a, pg_catalog.aclexplode(a.attacl) AS p),
+      (SELECT jsonb_agg(jsonb_build_array(polname, polcmd, polpermissive, polroles::regrole[]::text[],
+          pg_catalog.pg_get_expr(polqual, polrelid), pg_catalog.pg_get_expr(polwithcheck, polrelid),
+          pg_catalog.obj_description(oid, 'pg_policy')) ORDER BY polname)
+        FROM pg_catalog.pg_policy WHERE polrelid = ${oid}),
+      (SELECT jsonb_agg(jsonb_build_array(attname, description) ORDER BY attname)
+        FROM a JOIN pg_catalog.pg_description ON objoid = ${oid} AND classoid = 'pg_catalog.pg_class'::regclass
+          AND objsubid = attnum),
+      (SELECT jsonb_agg(jsonb_build_array(pg_catalog.pg_get_indexdef(indexrelid),
+          pg_catalog.obj_description(indexrelid, 'pg_class')) ORDER BY pg_catalog.pg_get_indexdef(indexrelid))
+        FROM pg_catalog.pg_index WHERE indrelid = ${oid}))`);
+  return rows[0]?.[0] ?? "";
+}

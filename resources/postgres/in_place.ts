@@ -1,0 +1,146 @@
+import { ContractError } from "../errors.ts";
+import { quote, tableName } from "../quote.ts";
+import type { Parameter } from "../render_sql.ts";
+import type { PartitionSet, Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { columnList } from "./contract.ts";
+
+/** A condition on the rows of the table that the staged rows replace. */
+interface Scope {
+  readonly text: string;
+  readonly parameters: readonly Parameter[];
+}
+
+/**
+ * Replaces rows inside the table, in one transaction, so that all that hangs on it stays: readers see the old rows until
+ * the commit.
+ */
+export async function writeInPlace(client: Client, target: Target, oid: string, stage: string): Promise<void> {
+  const name = tableName(target.assetKey);
+  const columns = columnList(target);
+  const scope = scopeOf(target, stage);
+  const key = await referencedKey(client, oid);
+  if (scope !== null && key !== undefined) {
+    await synchronize(client, target, stage, scope, key);
+    return;
+  }
+  if (scope !== null)
+    await client.run({ text: `DELETE FROM ${name} AS old WHERE ${scope.text}`, parameters: scope.parameters });
+  await client.run(`INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage}`);
+}
+
+/** `null`: no row is replaced. */
+function scopeOf(target: Target, stage: string): Scope | null {
+  const { strategy } = target;
+  switch (strategy.kind) {
+    case "replace":
+      return { text: "true", parameters: [] };
+    case "replacePartitions":
+      return inside(strategy.partitions, target);
+    case "merge": {
+      const same = sameKey(target, strategy.key, "old", "staged");
+      return { text: `EXISTS (SELECT 1 FROM ${stage} AS staged WHERE ${same})`, parameters: [] };
+    }
+    case "append":
+      return null;
+  }
+}
+
+/** The condition that holds for the rows of the partitions. */
+export function inside(partitions: PartitionSet, target: Pick<Target, "columns">): Scope {
+  const column = quote(partitions.column);
+  if (partitions.kind === "window") {
+    const time = "CAST($1 AS timestamp with time zone)";
+    return {
+      text: `${column} >= ${time} AND ${column} < ${time.replace("$1", "$2")}`,
+      parameters: [partitions.start, partitions.end],
+    };
+  }
+  if (partitions.keys.length === 0) return { text: "false", parameters: [] };
+  const isText = target.columns.some(({ name, type }) => name === partitions.column && type.kind === "string");
+  const keys = partitions.keys.map((_, index) => `$${index + 1}`).join(", ");
+  return { text: `${isText ? column : `CAST(${column} AS text)`} IN (${keys})`, parameters: partitions.keys };
+}
+
+/** Two rows have the same key; NULL equals NULL. Written so that the engine can join by hashing. */
+function sameKey(target: Target, key: readonly string[], one: string, other: string): string {
+  return key
+    .map((name) => {
+      const column = target.columns.find((candidate) => candidate.name === name);
+      const [left, right] = [one, other].map((alias) => {
+        const value = `${alias}.${quote(name)}`;
+        return column?.type.kind === "json" ? `CAST(${value} AS text)` : value;
+      });
+      // In arrays NULL equals NULL, and unlike IS NOT DISTINCT FROM their equality can be hashed.
+      return column?.nullable === false ? `${left} = ${right}` : `ARRAY[${left}] = ARRAY[${right}]`;
+    })
+    .join(" AND ");
+}
+
+/** The columns that foreign keys of other tables refer to; `undefined` where there are none. */
+async function referencedKey(client: Client, oid: string): Promise<string[] | undefined> {
+  const { rows } = await client.text(`
+    SELECT a.attname FROM (
+      SELECT confkey FROM pg_catalog.pg_constraint WHERE confrelid = ${oid} AND contype = 'f' ORDER BY oid LIMIT 1
+    ) AS c, unnest(c.confkey) WITH ORDINALITY AS k (number, place)
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = ${oid} AND a.attnum = k.number ORDER BY k.place`);
+  return rows.length === 0 ? undefined : rows.map(([name]) => name ?? "");
+}
+
+/**
+ * The same outcome as deleting and inserting, but a row whose key stays is changed where it is: a foreign key that
+ * refers to it is neither broken nor does it cascade.
+ */
+async function synchronize(
+  client: Client,
+  target: Target,
+  stage: string,
+  { text: scope, parameters }: Scope,
+  key: readonly string[],
+): Promise<void> {
+  const name = tableName(target.assetKey);
+  const columns = columnList(target);
+  await requireUnique(client, target, stage, key);
+  const same = key.map((column) => `old.${quote(column)} = staged.${quote(column)}`).join(" AND ");
+  await client.run({
+    text: `DELETE FROM ${name} AS old WHERE (${scope}) AND NOT EXISTS (SELECT 1 FROM ${stage} AS staged WHERE ${same})`,
+    parameters,
+  });
+  const text = (alias: string): string =>
+    target.columns
+      .map(({ name: column, type }) => {
+        const value = `${alias}.${quote(column)}`;
+        return type.kind === "json" ? `CAST(${value} AS text)` : value;
+      })
+      .join(", ");
+  await client.run(
+    `UPDATE ${name} AS old SET ${target.columns.map(({ name: column }) => `${quote(column)} = staged.${quote(column)}`).join(", ")}
+      FROM ${stage} AS staged WHERE ${same} AND (${text("old")}) IS DISTINCT FROM (${text("staged")})`,
+  );
+  await client.run(
+    `INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage} AS staged
+      WHERE NOT EXISTS (SELECT 1 FROM ${name} AS old WHERE ${same})`,
+  );
+}
+
+/** @throws ContractError for keys that are staged more than once */
+export async function requireUnique(
+  client: Client,
+  target: Target,
+  stage: string,
+  key: readonly string[],
+): Promise<void> {
+  const columns = key
+    .map((name) => {
+      const isJson = target.columns.some((column) => column.name === name && column.type.kind === "json");
+      return isJson ? `CAST(${quote(name)} AS text)` : quote(name);
+    })
+    .join(", ");
+  const { rows } = await client.text(
+    `SELECT count(*) FROM (SELECT 1 FROM ${stage} GROUP BY ${columns} HAVING count(*) > 1) AS twice`,
+  );
+  if (rows[0]?.[0] === "0") return;
+  throw new ContractError(
+    `${target.assetKey}: ${rows[0]?.[0] ?? ""} keys (${key.join(", ")}) are there more than once, so it is not known which row to merge; nothing was published`,
+  );
+}

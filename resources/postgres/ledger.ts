@@ -1,0 +1,142 @@
+import { literal, OWN_SCHEMA, ownTable, quote } from "../quote.ts";
+import type { LedgerEntry } from "../store.ts";
+import type { Client } from "./client.ts";
+
+const LEDGER = ownTable("ledger");
+const QUARANTINE = ownTable("quarantine");
+
+/** Makes the runtime's own tables where they are missing, inside a transaction. */
+export async function createOwnTables(client: Client): Promise<void> {
+  const complete = `SELECT pg_catalog.to_regclass(${literal(LEDGER)}) IS NOT NULL
+    AND pg_catalog.to_regclass(${literal(QUARANTINE)}) IS NOT NULL`;
+  if ((await client.text(complete)).rows[0]?.[0] === "true") return;
+  // Two that create the same schema at once: IF NOT EXISTS does not help the second.
+  await client.run(`SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${literal(OWN_SCHEMA)}, 0))`);
+  await createSchema(client, OWN_SCHEMA);
+  await client.script([
+    `CREATE TABLE IF NOT EXISTS ${LEDGER} (
+      asset_key text NOT NULL,
+      run_id text NOT NULL,
+      root_run_id text NOT NULL,
+      code_version text NOT NULL,
+      partition_keys json,
+      row_count bigint NOT NULL,
+      columns json NOT NULL,
+      content_hash text NOT NULL,
+      started_at timestamptz NOT NULL,
+      published_at timestamptz NOT NULL,
+      cursor text,
+      report json NOT NULL
+    )`,
+    `CREATE INDEX IF NOT EXISTS ledger_by_asset ON ${LEDGER} (asset_key, published_at)`,
+    `CREATE TABLE IF NOT EXISTS ${QUARANTINE} (
+      asset_key text NOT NULL,
+      run_id text NOT NULL,
+      quarantined_at timestamptz NOT NULL,
+      row_number bigint NOT NULL,
+      reason text NOT NULL,
+      value text NOT NULL
+    )`,
+  ]);
+}
+
+/** Makes a schema where it is missing. `IF NOT EXISTS` alone asks for the right to make schemas even where it exists. */
+export async function createSchema(client: Client, schema: string): Promise<void> {
+  const { rows } = await client.text({
+    text: "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1",
+    parameters: [schema],
+  });
+  if (rows.length === 0) await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(schema)}`);
+}
+
+/** Keeps other publishes of the asset away until the transaction ends, and waits for one that a dead process began. */
+export async function lockAsset(client: Client, assetKey: string): Promise<void> {
+  await client.run({
+    text: "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))",
+    parameters: [`${OWN_SCHEMA}:${assetKey}`],
+  });
+}
+
+/** Writes a line of the ledger, inside the transaction of its publish. */
+export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Promise<void> {
+  await client.run({
+    text: `INSERT INTO ${LEDGER} (asset_key, run_id, root_run_id, code_version, partition_keys, row_count, columns,
+        content_hash, started_at, published_at, cursor, report)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, pg_catalog.clock_timestamp(), $10, $11)`,
+    parameters: [
+      entry.assetKey,
+      entry.runId,
+      entry.rootRunId,
+      entry.codeVersion,
+      entry.partitionKeys === null ? null : JSON.stringify(entry.partitionKeys),
+      entry.rowCount,
+      JSON.stringify(entry.columns),
+      entry.contentHash,
+      entry.startedAt,
+      entry.cursor,
+      entry.report,
+    ],
+  });
+}
+
+/** The latest publish of an asset by the runs of one root and by the same code. */
+export async function findLedgerEntry(
+  client: Client,
+  { assetKey, rootRunId, codeVersion }: Pick<LedgerEntry, "assetKey" | "rootRunId" | "codeVersion">,
+): Promise<LedgerEntry | undefined> {
+  if (!(await hasLedger(client))) return undefined;
+  const { rows } = await client.text({
+    text: `SELECT run_id, partition_keys, row_count, columns, content_hash,
+        (EXTRACT(epoch FROM started_at) * 1000)::bigint, cursor, report
+      FROM ${LEDGER} WHERE asset_key = $1 AND root_run_id = $2 AND code_version = $3
+      ORDER BY published_at DESC LIMIT 1`,
+    parameters: [assetKey, rootRunId, codeVersion],
+  });
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const [runId, partitionKeys, rowCount, columns, contentHash, startedAt, cursor, report] = row;
+  return {
+    assetKey,
+    runId: runId ?? "",
+    rootRunId,
+    codeVersion,
+    partitionKeys: typeof partitionKeys === "string" ? (JSON.parse(partitionKeys) as string[]) : null,
+    rowCount: BigInt(rowCount ?? 0),
+    columns: JSON.parse(columns ?? "[]") as LedgerEntry["columns"],
+    contentHash: contentHash ?? "",
+    startedAt: new Date(Number(startedAt)),
+    cursor: cursor ?? null,
+    report: report ?? "{}",
+  };
+}
+
+/** The cursor of an asset's latest publish. */
+export async function lastCursor(client: Client, assetKey: string): Promise<string | null> {
+  if (!(await hasLedger(client))) return null;
+  const { rows } = await client.text({
+    text: `SELECT cursor FROM ${LEDGER} WHERE asset_key = $1 ORDER BY published_at DESC LIMIT 1`,
+    parameters: [assetKey],
+  });
+  return rows[0]?.[0] ?? null;
+}
+
+async function hasLedger(client: Client): Promise<boolean> {
+  const { rows } = await client.text(`SELECT pg_catalog.to_regclass(${literal(LEDGER)}) IS NOT NULL`);
+  return rows[0]?.[0] === "true";
+}
+
+/** Replaces an asset's quarantined rows by those of this run. */
+export async function replaceQuarantine(
+  client: Client,
+  assetKey: string,
+  runId: string,
+  source: string | null,
+): Promise<void> {
+  await client.run({ text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1`, parameters: [assetKey] });
+  if (source === null) return;
+  await client.run({
+    text: `INSERT INTO ${QUARANTINE} (asset_key, run_id, quarantined_at, row_number, reason, value)
+      SELECT $1, $2, pg_catalog.now(), row_number, reason, value FROM ${source}`,
+    parameters: [assetKey, runId],
+  });
+}

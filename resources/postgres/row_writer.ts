@@ -1,0 +1,97 @@
+import type { Attempt, QuarantinedRow, RowWriter, Staged, Target } from "../store.ts";
+import type { Connections } from "./connections.ts";
+import { columnDefinitions } from "./contract.ts";
+import { CopyTable } from "./copy_table.ts";
+import { StagedInTable } from "./staged.ts";
+import { COPY_NULL, copyText, toCopyText } from "./types.ts";
+import { expectsSwap } from "./write.ts";
+
+const QUARANTINE_COLUMNS = "row_number bigint, reason text, value text";
+
+/** Writes validated rows into a staging table. */
+export class PostgresRowWriter implements RowWriter {
+  readonly #connections: Connections;
+  readonly #target: Target;
+  readonly #attempt: Attempt;
+  readonly #rows: CopyTable;
+  readonly #columns: readonly { readonly name: string; readonly convert: (value: never) => string }[];
+  #quarantined: string[] = [];
+
+  private constructor(connections: Connections, target: Target, attempt: Attempt, rows: CopyTable) {
+    this.#connections = connections;
+    this.#target = target;
+    this.#attempt = attempt;
+    this.#rows = rows;
+    this.#columns = target.columns.map((column) => ({ name: column.name, convert: toCopyText(column) }));
+  }
+
+  static async create(connections: Connections, target: Target, attempt: Attempt): Promise<PostgresRowWriter> {
+    const { runId, signal } = attempt;
+    const isLasting = await connections.transaction({ assetKey: target.assetKey, runId, signal }, (client) =>
+      expectsSwap(client, target),
+    );
+    const options = { columns: columnDefinitions(target), isLasting };
+    return new PostgresRowWriter(
+      connections,
+      target,
+      attempt,
+      await CopyTable.create(connections, target, attempt, options),
+    );
+  }
+
+  async append(rows: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
+    const columns = this.#columns;
+    let lines = "";
+    for (const row of rows) {
+      let separator = "";
+      for (const { name, convert } of columns) {
+        const value = row[name];
+        lines += separator + (value === null || value === undefined ? COPY_NULL : convert(value as never));
+        separator = "\t";
+      }
+      lines += "\n";
+    }
+    await this.#rows.add(lines);
+  }
+
+  quarantine({ rowNumber, reason, value }: QuarantinedRow): void {
+    // A reason may quote a value with the very character for which it is here.
+    const [why, what] = [reason, value].map((text) => copyText(text.replaceAll("\0", "\\0"), "quarantine"));
+    this.#quarantined.push(`${rowNumber}\t${why ?? ""}\t${what ?? ""}\n`);
+  }
+
+  async finish(): Promise<Staged> {
+    try {
+      await this.#rows.flush();
+    } catch (error) {
+      await this.discard();
+      throw error;
+    }
+    const quarantine = await this.#stageQuarantine();
+    return new StagedInTable(quarantine, this.#connections, this.#target, this.#attempt, this.#rows.name, null);
+  }
+
+  async fail(): Promise<void> {
+    const quarantine = await this.#stageQuarantine();
+    await this.#staged(quarantine).discard();
+  }
+
+  async discard(): Promise<void> {
+    // What is being sent ends first: it would hold the table.
+    await this.#rows.flush().catch(() => undefined);
+    await this.#staged(null).discard();
+  }
+
+  #staged(quarantine: string | null): Staged {
+    return new StagedInTable(quarantine, this.#connections, this.#target, this.#attempt, this.#rows.name, null);
+  }
+
+  async #stageQuarantine(): Promise<string | null> {
+    if (this.#quarantined.length === 0) return null;
+    const options = { columns: QUARANTINE_COLUMNS, isLasting: false };
+    const table = await CopyTable.create(this.#connections, this.#target, this.#attempt, options);
+    for (const line of this.#quarantined) await table.add(line);
+    await table.flush();
+    return table.name;
+  }
+}

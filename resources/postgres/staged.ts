@@ -1,0 +1,124 @@
+import type { Check } from "../../definitions/check.ts";
+import { runChecks } from "../checks.ts";
+import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
+import { POSTGRES_CHECKS } from "./checks.ts";
+import type { Client } from "./client.ts";
+import type { Connections, Transaction } from "./connections.ts";
+import { stagedFacts } from "./inspect.ts";
+import { createOwnTables, insertLedgerEntry, lockAsset, replaceQuarantine } from "./ledger.ts";
+import { writeStaged } from "./write.ts";
+
+/** Rows in a staging table, and where their statements run. */
+abstract class StagingTable implements Staged {
+  readonly statement: string | null;
+  protected readonly connections: Connections;
+  protected readonly target: Target;
+  protected readonly attempt: Attempt;
+  protected readonly stage: string;
+
+  constructor(
+    connections: Connections,
+    target: Target,
+    attempt: Attempt,
+    stage: string,
+    statement: string | null = null,
+  ) {
+    this.connections = connections;
+    this.target = target;
+    this.attempt = attempt;
+    this.stage = stage;
+    this.statement = statement;
+  }
+
+  async check(checks: readonly Check[]): Promise<CheckOutcome[]> {
+    const rows = { columns: this.target.columns, relation: this.stage };
+    return await this.run((client) => runChecks(client, POSTGRES_CHECKS, rows, checks));
+  }
+
+  async facts(): Promise<StagedFacts> {
+    return await this.run((client) => stagedFacts(client, this.target, this.stage));
+  }
+
+  abstract publish(entry: LedgerEntry): Promise<void>;
+  abstract discard(): Promise<void>;
+  protected abstract run<T>(act: (client: Client) => Promise<T>): Promise<T>;
+
+  /** All that a publish does, inside one transaction. */
+  protected async write(client: Client, entry: LedgerEntry): Promise<void> {
+    await createOwnTables(client);
+    await lockAsset(client, this.target.assetKey);
+    const { lockTimeoutMs: timeoutMs } = this.connections.config;
+    await writeStaged(client, this.target, this.stage, { timeoutMs, log: this.attempt.log });
+    await insertLedgerEntry(client, entry);
+  }
+}
+
+/**
+ * Rows of a query, staged in the transaction that publishes them: whatever kills the process before its commit, the
+ * server is as if nothing had happened.
+ */
+export class StagedInTransaction extends StagingTable {
+  readonly #transaction: Transaction;
+
+  constructor(
+    transaction: Transaction,
+    ...table: [connections: Connections, target: Target, attempt: Attempt, stage: string, statement: string]
+  ) {
+    super(...table);
+    this.#transaction = transaction;
+  }
+
+  async publish(entry: LedgerEntry): Promise<void> {
+    await this.#transaction.run((client) => this.write(client, entry));
+    await this.#transaction.commit();
+  }
+
+  async discard(): Promise<void> {
+    await this.#transaction.rollback();
+  }
+
+  protected async run<T>(act: (client: Client) => Promise<T>): Promise<T> {
+    return await this.#transaction.run(act);
+  }
+}
+
+/** Rows in a table that outlives its transaction: a slow source holds none open. An orphan when the process dies. */
+export class StagedInTable extends StagingTable {
+  readonly #quarantine: string | null;
+
+  /** @param quarantine The table with the quarantined rows; `null`: there are none. */
+  constructor(
+    quarantine: string | null,
+    ...table: [connections: Connections, target: Target, attempt: Attempt, stage: string, statement: string | null]
+  ) {
+    super(...table);
+    this.#quarantine = quarantine;
+  }
+
+  async publish(entry: LedgerEntry): Promise<void> {
+    await this.run(async (client) => {
+      await this.write(client, entry);
+      // A copy quarantines nothing, and leaves what rows were quarantined before.
+      if (this.statement === null) await this.#keepQuarantine(client);
+    });
+  }
+
+  async discard(): Promise<void> {
+    const { assetKey } = this.target;
+    // Also after the end of the run was asked for.
+    await this.connections.transaction({ assetKey, runId: this.attempt.runId }, async (client) => {
+      await client.run(`DROP TABLE IF EXISTS ${this.stage}`);
+      if (this.#quarantine !== null) await this.#keepQuarantine(client);
+    });
+  }
+
+  protected async run<T>(act: (client: Client) => Promise<T>): Promise<T> {
+    const { runId, signal } = this.attempt;
+    return await this.connections.transaction({ assetKey: this.target.assetKey, runId, signal }, act);
+  }
+
+  async #keepQuarantine(client: Client): Promise<void> {
+    await replaceQuarantine(client, this.target.assetKey, this.attempt.runId, this.#quarantine);
+    if (this.#quarantine !== null) await client.run(`DROP TABLE IF EXISTS ${this.#quarantine}`);
+  }
+}

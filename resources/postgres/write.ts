@@ -1,0 +1,107 @@
+import { ContractError, StatementError } from "../errors.ts";
+import { literal, quote, tableName } from "../quote.ts";
+import type { Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { columnDefinitions } from "./contract.ts";
+import { swapObstacles } from "./hanging.ts";
+import { inside, requireUnique, writeInPlace } from "./in_place.ts";
+import { createSchema } from "./ledger.ts";
+import { lockWaiting, type LockWait, swap } from "./swap.ts";
+import { addColumns, tryGetTable } from "./table.ts";
+
+/** Whether a publish may take the staging table itself as the table, so that it should be a lasting one. */
+export async function expectsSwap(client: Client, target: Target): Promise<boolean> {
+  const oid = await tryGetTable(client, target);
+  if (oid === undefined) return true;
+  return target.strategy.kind === "replace" && (await swapObstacles(client, oid)).length === 0;
+}
+
+/** Makes the staged rows the table's, as the target's strategy says; inside a transaction. The staging table is gone. */
+export async function writeStaged(client: Client, target: Target, stage: string, locks: LockWait): Promise<void> {
+  const { strategy } = target;
+  if (strategy.kind === "replacePartitions") await requireInside(client, target, stage);
+  if (strategy.kind === "merge") await requireUnique(client, target, stage, strategy.key);
+  // Names that the server writes are whole then; and no policy hides a row that is to be replaced.
+  await client.script(["SET LOCAL search_path = pg_catalog", "SET LOCAL row_security = off"]);
+  const found = await tryGetTable(client, target);
+  const oid = found ?? (await createTable(client, target));
+  let why = `written by ${strategy.kind}`;
+  if (found === undefined || strategy.kind === "replace") {
+    const obstacle = await trySwap(client, target, oid, stage, locks);
+    if (obstacle === undefined) {
+      await describe(client, target);
+      return;
+    }
+    why = `it cannot be swapped: ${obstacle}`;
+  }
+  const name = tableName(target.assetKey);
+  // Writers wait, readers do not.
+  await lockWaiting(client, `LOCK TABLE ${name} IN SHARE ROW EXCLUSIVE MODE`, locks);
+  await addColumns(client, target, oid, why);
+  await writeInPlace(client, target, oid, stage);
+  await client.run(`DROP TABLE ${stage}`);
+  await describe(client, target);
+}
+
+/** @returns Why it cannot be; then nothing has happened. */
+async function trySwap(
+  client: Client,
+  target: Target,
+  oid: string,
+  stage: string,
+  locks: LockWait,
+): Promise<string | undefined> {
+  const obstacles = await swapObstacles(client, oid);
+  if (obstacles.length > 0) return obstacles.join(", ");
+  await client.run("SAVEPOINT swapping");
+  let obstacle: string | undefined;
+  try {
+    obstacle = await swap(client, target, oid, stage, locks);
+  } catch (error) {
+    // Whatever else hangs on the table, and what this user may not do: the rows can still be replaced in place.
+    if (!(error instanceof StatementError) || !canStay(error)) throw error;
+    obstacle = error.message;
+  }
+  if (obstacle === undefined) await client.run("RELEASE SAVEPOINT swapping");
+  else await client.script(["ROLLBACK TO SAVEPOINT swapping", "RELEASE SAVEPOINT swapping"]);
+  return obstacle;
+}
+
+/** Rows that an index refuses would be refused in place too, and time-outs and lost connections are none of it. */
+function canStay({ code, message }: StatementError): boolean {
+  return code === "permission_denied" || (code === "statement_failed" && /\((2BP01|42[0-9A-Z]{3})\)/.test(message));
+}
+
+/** An empty table, made where it belongs: with the privileges that the schema's owner has set for new tables. */
+async function createTable(client: Client, target: Target): Promise<string> {
+  await createSchema(client, target.schema);
+  await client.run(`CREATE TABLE ${tableName(target.assetKey)} (${columnDefinitions(target)})`);
+  return (await tryGetTable(client, target)) ?? "";
+}
+
+/** The descriptions, where every other client sees them; where there is none, what people wrote stays. */
+async function describe(client: Client, target: Target): Promise<void> {
+  const name = tableName(target.assetKey);
+  const { rows } = await client.text({
+    text: `SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = $1::regclass`,
+    parameters: [name],
+  });
+  // Who may write the rows of a table of somebody else may not comment on it.
+  if (rows[0]?.[0] !== "true") return;
+  const columns = target.columns.flatMap(({ name: column, description }) =>
+    description === null ? [] : [`COMMENT ON COLUMN ${name}.${quote(column)} IS ${literal(description)}`],
+  );
+  await client.script([`COMMENT ON TABLE ${name} IS ${literal(target.description)}`, ...columns]);
+}
+
+async function requireInside(client: Client, target: Target, stage: string): Promise<void> {
+  if (target.strategy.kind !== "replacePartitions") return;
+  const { partitions } = target.strategy;
+  const { text, parameters } = inside(partitions, target);
+  const { rows } = await client.text({ text: `SELECT count(*) FROM ${stage} WHERE (${text}) IS NOT TRUE`, parameters });
+  if (rows[0]?.[0] === "0") return;
+  throw new ContractError(
+    `${target.assetKey}: ${rows[0]?.[0] ?? ""} rows lie outside of the partitions of this run, by their column ` +
+      `${partitions.column}; nothing was published. The body must yield the rows of its window only`,
+  );
+}
