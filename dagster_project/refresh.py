@@ -17,6 +17,8 @@ BUILD_TIMEOUT_SECONDS = 120
 def source_digest(project_dir: Path) -> str:
     """Hash the sources that a manifest is made from, exactly as ``runtime/manifest.ts`` does."""
     digest = hashlib.sha256()
+    if warehouse := os.environ.get("WAREHOUSE"):
+        digest.update(f"WAREHOUSE\0{warehouse}\n".encode())
     for path, file in sorted(_sources(project_dir)):
         digest.update(path + b"\0" + hashlib.sha256(file.read_bytes()).hexdigest().encode() + b"\n")
     return digest.hexdigest()

@@ -60,6 +60,8 @@ export interface AssetOptions<S extends Shape> {
   /** Dagster's concurrency pool. */
   readonly pool?: string | undefined;
   readonly retry?: RetryPolicy | undefined;
+  /** Where the table is: `"duckdb"`, `"postgres"`, `"clickhouse"` or `"hyper"`. @default what `WAREHOUSE` says, else `"duckdb"` */
+  readonly store?: "duckdb" | "postgres" | "clickhouse" | "hyper" | undefined;
   /** The step is ended when it takes longer. @default "1h" */
   readonly timeout?: Duration | undefined;
   /** Rows that break the contract are kept apart; the asset fails when there are more than `maxRows`. @default 0 */

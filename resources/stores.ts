@@ -1,8 +1,30 @@
+import { clickhouse } from "./clickhouse/kind.ts";
 import { duckdb } from "./duckdb/kind.ts";
-import type { Store, StoreKind } from "./store.ts";
+import { hyper } from "./hyper/kind.ts";
+import type { Environment, Store, StoreKind } from "./store.ts";
 
-/** Where tables are. */
+/** Where tables are when nobody says otherwise. */
 export const DEFAULT_STORE: StoreKind = duckdb;
+
+const STORES: ReadonlyMap<string, StoreKind> = new Map([duckdb, clickhouse, hyper].map((kind) => [kind.name, kind]));
+
+/**
+ * The store of an asset: its own choice, else what `WAREHOUSE` says of its schema, else of all, else DuckDB.
+ *
+ * `WAREHOUSE` is the name of a store, and after it, separated by commas, schemas that live elsewhere:
+ * `postgres,marts=clickhouse`.
+ *
+ * @returns a message when there is no store of that name
+ */
+export function chooseStore(own: string | undefined, schema: string, env: Environment): StoreKind | string {
+  const choices = (env["WAREHOUSE"] ?? "").split(",").map((part) => part.trim());
+  const ofSchema = choices.find((part) => part.startsWith(`${schema}=`))?.slice(schema.length + 1);
+  const ofAll = choices.find((part) => part !== "" && !part.includes("="));
+  const name = own ?? ofSchema ?? ofAll ?? DEFAULT_STORE.name;
+  return (
+    STORES.get(name) ?? `no store is called ${JSON.stringify(name)}; expected one of ${[...STORES.keys()].join(", ")}`
+  );
+}
 
 /** The stores of one process, each opened on first use: an asset without a table never loads a driver. */
 export class OpenStores {

@@ -14,20 +14,27 @@ import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
 /** A step that takes longer than this is stuck, unless its asset says otherwise. */
 const DEFAULT_TIMEOUT_SECONDS = 3_600;
 
+/** Hears of what happens during a build. */
+export interface BuildListener {
+  /** Called with each file under `assets/` before it runs. */
+  readonly onImport?: (path: string) => void;
+  /** Called when the SQL of a store could not be proven, because its server could not be asked. */
+  readonly onUnproven?: (message: string) => void;
+}
+
 /**
  * Reads all assets of a project, proves their SQL and describes them: sorted, without times, the same for the same
  * sources.
  *
- * @param onImport Called with each file under `assets/` before it runs.
  */
-export async function buildManifest(project: string, onImport?: (path: string) => void): Promise<Manifest> {
+export async function buildManifest(project: string, listener: BuildListener = {}): Promise<Manifest> {
   const projectDir = realpathSync(project);
-  const { assets: defined, faults: fileFaults, files } = await loadAllAssets(projectDir, onImport);
+  const { assets: defined, faults: fileFaults, files } = await loadAllAssets(projectDir, listener.onImport);
   const assetFiles = new Set(defined.map(({ position }) => position.file).filter((file) => files.has(file)));
   const resolved = defined.map((asset) => resolveAsset(asset, projectDir, assetFiles));
   const faults: Fault[] = [...fileFaults, ...resolved.flatMap((asset) => asset.faults)];
   faults.push(...graphFaults(resolved, faults));
-  faults.push(...(await proofFaults(resolved, faults, projectDir)));
+  faults.push(...(await proofFaults(resolved, faults, projectDir, listener)));
 
   const faulty = new Set(faults.map(({ asset }) => asset));
   return {
@@ -51,8 +58,8 @@ export async function buildManifest(project: string, onImport?: (path: string) =
 }
 
 /**
- * Digest of everything under `assets/` and `sql/`, by which the Dagster side sees that a manifest is out of date.
- * `dagster_project/manifest.py` computes the same.
+ * Digest of `WAREHOUSE` and of everything under `assets/` and `sql/`, by which the Dagster side sees that a manifest is
+ * out of date. `dagster_project/refresh.py` computes the same.
  */
 function sourceDigest(projectDir: string): string {
   const folders = ["assets", "sql"].map((name) => join(projectDir, name)).filter((folder) => existsSync(folder));
@@ -61,6 +68,9 @@ function sourceDigest(projectDir: string): string {
     .map((path) => ({ path, name: projectPath(projectDir, path) }))
     .sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
   const hash = createHash("sha256");
+  // Assets may live in another store now, and their SQL be another file.
+  const warehouse = process.env["WAREHOUSE"] ?? "";
+  if (warehouse !== "") hash.update(`WAREHOUSE\0${warehouse}\n`);
   for (const { path, name } of files) {
     hash.update(`${name}\0${createHash("sha256").update(readFileSync(path)).digest("hex")}\n`);
   }
@@ -73,11 +83,17 @@ function graphFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault
   const byKey = new Map(resolved.map((asset) => [asset.key, asset]));
   // An asset of a file that could not be loaded exists: its own fault says what is wrong.
   const known = new Set([...byKey.keys(), ...earlier.map(({ asset }) => asset)]);
-  for (const { key, deps, defined } of resolved) {
-    for (const dep of deps) {
-      if (known.has(dep)) continue;
-      const message = `reads "${dep}", which no file under assets/ defines`;
+  for (const { key, deps, sqlDeps, store, defined } of resolved) {
+    const add = (message: string): void => {
       faults.push({ code: "unknown_reference", asset: key, position: defined.position, message });
+    };
+    for (const dep of deps) {
+      if (!known.has(dep)) add(`reads "${dep}", which no file under assets/ defines`);
+      const other = byKey.get(dep);
+      if (other?.target === undefined || !sqlDeps.has(dep)) continue;
+      if (other.target === null) add(`reads "${dep}" in SQL, which is a task and has no table`);
+      else if (other.store !== store)
+        add(`reads "${dep}" in SQL, which is in ${other.store.name}: SQL reads its own store only, here ${store.name}`);
     }
   }
   const needs = (key: string): readonly string[] => byKey.get(key)?.deps ?? [];
@@ -98,6 +114,7 @@ async function proofFaults(
   resolved: readonly ResolvedAsset[],
   earlier: readonly Fault[],
   projectDir: string,
+  listener: BuildListener,
 ): Promise<Fault[]> {
   const faulty = new Set(earlier.map(({ asset }) => asset));
   const sound = resolved.filter(({ key, deps }) => !faulty.has(key) && !deps.some((dep) => faulty.has(dep)));
@@ -107,7 +124,14 @@ async function proofFaults(
     const claims = assets.flatMap(({ target, deps, body, checks }) =>
       target === null ? [] : [{ target, deps, sql: body.kind === "query" ? body.sql : null, checks }],
     );
-    if (claims.length > 0) disproofs.push(...(await store.prove(claims, projectDir, process.env)));
+    if (claims.length === 0) continue;
+    try {
+      disproofs.push(...(await store.prove(claims, projectDir, process.env)));
+    } catch (error) {
+      // A server that is down says nothing about the assets: they stay, and every run checks their SQL again.
+      const reason = error instanceof Error ? error.message : String(error);
+      listener.onUnproven?.(`the SQL of ${claims.length} assets in ${store.name} is not proven: ${reason}`);
+    }
   }
   return disproofs.flatMap(({ target, code, check, message, line }) => {
     const asset = byKey.get(target.assetKey);

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { manifestJsonSchema, manifestSchema } from "../definitions/manifest_schema.ts";
 import { buildManifest } from "./build_manifest.ts";
+import { createRedact } from "./redaction.ts";
 
 const HELP = `Builds manifest.json, from which Dagster learns what assets there are.
 
@@ -39,8 +40,14 @@ async function main(projectDir: string): Promise<void> {
   };
   process.once("exit", onExit);
   const manifest = manifestSchema.parse(
-    await buildManifest(projectDir, (path) => {
-      loading = path;
+    await buildManifest(projectDir, {
+      onImport: (path) => {
+        loading = path;
+      },
+      onUnproven: (message) => {
+        process.stderr.write(`${values.check ? "" : "warning: "}${createRedact(process.env)(message)}\n`);
+        if (values.check) process.exitCode = 1;
+      },
     }),
   );
   process.off("exit", onExit);

@@ -7,7 +7,7 @@ import type { Check } from "../definitions/check.ts";
 import type { Fault, FaultCode, SourcePosition } from "../definitions/fault.ts";
 import type { Sql, SqlValue, TableRef } from "../definitions/sql.ts";
 import type { StoreKind, Target } from "../resources/store.ts";
-import { DEFAULT_STORE } from "../resources/stores.ts";
+import { chooseStore, DEFAULT_STORE } from "../resources/stores.ts";
 import { scanFile } from "./import_scan.ts";
 import { parseSqlFile } from "./sql_file.ts";
 
@@ -30,6 +30,8 @@ export interface ResolvedAsset {
   readonly checks: readonly Check[];
   /** Keys of the assets that it reads, sorted. */
   readonly deps: readonly string[];
+  /** Those of them that SQL reads, of the body or of a check: they are in the same store. */
+  readonly sqlDeps: ReadonlySet<string>;
   /** The asset's own file, then its SQL file. Absolute paths. */
   readonly sources: readonly SourcePosition[];
   readonly codeVersion: string;
@@ -52,14 +54,22 @@ export function resolveAsset(
     faults.push({ code, asset: defined.key, position, message });
   };
   const deps = new Set<string>();
+  const sqlDeps = new Set<string>();
   const sources: SourcePosition[] = [defined.position];
-  const depend = (where: string, ref: TableRef | undefined): void => {
+  const depend = (where: string, ref: TableRef | undefined, bySql = true): void => {
     if (typeof ref?.assetKey !== "string" || ref.assetKey === "") {
       add("unknown_reference", `${where} is no asset: import it from the file that defines it`);
-    } else deps.add(ref.assetKey);
+      return;
+    }
+    deps.add(ref.assetKey);
+    if (bySql) sqlDeps.add(ref.assetKey);
   };
   const { options, key } = defined;
-  const collector: Collector = { add, depend, sources };
+  const [schema = "", table = ""] = key.split("/");
+  const chosen = chooseStore(options.store, schema, process.env);
+  if (typeof chosen === "string") add("bad_option", `store: ${chosen}`);
+  const store = typeof chosen === "string" ? DEFAULT_STORE : chosen;
+  const collector: Collector = { add, depend, sources, dialect: store.name };
   const body = resolveBody(defined, projectDir, collector);
   const checks = options.checks ?? [];
   for (const { name, rule } of checks) {
@@ -68,7 +78,6 @@ export function resolveAsset(
   }
   if (deps.delete(key))
     add("cycle", "the asset reads itself: take the rows from another asset, or from self in a check");
-  const [schema = "", table = ""] = key.split("/");
   return {
     key,
     defined,
@@ -84,9 +93,10 @@ export function resolveAsset(
             columns: defined.columns,
             strategy: { kind: "replace" },
           },
-    store: DEFAULT_STORE,
+    store,
     checks,
     deps: [...deps].sort(),
+    sqlDeps,
     sources,
     codeVersion: codeVersion(sources, assetFiles),
     faults,
@@ -95,8 +105,10 @@ export function resolveAsset(
 
 interface Collector {
   readonly add: (code: FaultCode, message: string, position?: SourcePosition) => void;
-  readonly depend: (where: string, ref: TableRef | undefined) => void;
+  readonly depend: (where: string, ref: TableRef | undefined, bySql?: boolean) => void;
   readonly sources: SourcePosition[];
+  /** Picks `name.<dialect>.sql`. */
+  readonly dialect: string;
 }
 
 function resolveBody(defined: DefinedAsset, projectDir: string, collector: Collector): ResolvedBody {
@@ -104,7 +116,7 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
   const { body, partitions } = defined.options;
   const hasWindow = partitions !== undefined && "start" in partitions;
   if ("rows" in body || "task" in body) {
-    for (const [index, ref] of (body.deps ?? []).entries()) depend(`deps[${index}]`, ref);
+    for (const [index, ref] of (body.deps ?? []).entries()) depend(`deps[${index}]`, ref, false);
     return "rows" in body
       ? { kind: "rows", rows: body.rows as unknown as Rows<unknown>["rows"] }
       : { kind: "task", task: body.task };
@@ -117,7 +129,7 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
       return { kind: "query", sql: body, file: null };
     case "query": {
       for (const [name, ref] of Object.entries(body.refs)) depend(`reference ${name}`, ref);
-      const file = findSqlFile(projectDir, body.file);
+      const file = findSqlFile(projectDir, body.file, collector.dialect);
       const empty: Sql = { kind: "sql", strings: [""], values: [] };
       if (file === undefined) {
         add("missing_sql_file", `sql/${body.file} does not exist`);
@@ -135,10 +147,10 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
   }
 }
 
-/** `name.duckdb.sql` where DuckDB needs its own, else `name.sql`. */
-function findSqlFile(projectDir: string, file: string): string | undefined {
+/** `name.<dialect>.sql` where a store needs its own, else `name.sql`. */
+function findSqlFile(projectDir: string, file: string, dialect: string): string | undefined {
   const path = join(projectDir, "sql", file);
-  return [path.replace(/\.sql$/, `.${DEFAULT_STORE.name}.sql`), path].find((candidate) => existsSync(candidate));
+  return [path.replace(/\.sql$/, `.${dialect}.sql`), path].find((candidate) => existsSync(candidate));
 }
 
 /** Collects what a template refers to, and what it cannot refer to where it stands. */
