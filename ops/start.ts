@@ -3,10 +3,11 @@ import { copyFileSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs, styleText } from "node:util";
 import { checkout, onStop, run } from "./process.ts";
-import { startGuarded, type Guarded } from "./start/guarded.ts";
+import { startGuarded } from "./start/guarded.ts";
 import { materializeAll } from "./start/materialize.ts";
 import { isGood, table } from "./start/report.ts";
 import { addressOf, answers, isTaken, startUi } from "./start/ui.ts";
+import { asWarehouse, startWarehouse, type Warehouse } from "./start/warehouse.ts";
 
 const USAGE = `npm start -- [options]
 
@@ -14,20 +15,24 @@ Materializes all assets in one Dagster run, prints what came of it, then serves 
 
   --once      end after the table; exit code 0 only if every asset and every blocking check passed
   --port N    port of the Dagster UI (default 3000)
+  --warehouse duckdb | clickhouse | hyper
+              where the tables are (default: what WAREHOUSE says, else duckdb)
   --help      this text
 
-DUCKDB_PATH names another warehouse file (default data/warehouse.duckdb). Dagster keeps its runs in .state/dagster_home,
-logs are in .state/logs.`;
+DUCKDB_PATH names another warehouse file (default data/warehouse.duckdb). CLICKHOUSE_URL and HYPER_URL name a server of
+yours; without, one is installed on first use and started on this machine. Dagster keeps its runs in
+.state/dagster_home, logs are in .state/logs.`;
 
 interface Options {
   readonly once: boolean;
   readonly port: number;
+  readonly warehouse: Warehouse | undefined;
 }
 
 const HOME = path.resolve(".state/dagster_home");
 
 /** Ended in reverse order. */
-const started: Guarded[] = [];
+const started: { readonly stop: () => Promise<unknown> }[] = [];
 const stopping = new AbortController();
 const isStopping = (): boolean => stopping.signal.aborted;
 
@@ -53,6 +58,7 @@ function readOptions(): Options | undefined {
       options: {
         once: { type: "boolean", default: false },
         port: { type: "string", default: "3000" },
+        warehouse: { type: "string" },
         help: { type: "boolean", default: false },
       },
     });
@@ -64,7 +70,7 @@ function readOptions(): Options | undefined {
     if (!Number.isInteger(port) || port < 1 || port > 65_535) {
       throw new Error(`--port takes a number from 1 to 65535, not "${values.port}"`);
     }
-    return { once: values.once, port };
+    return { once: values.once, port, warehouse: asWarehouse(values.warehouse) };
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
     process.exitCode = 2;
@@ -72,19 +78,22 @@ function readOptions(): Options | undefined {
   }
 }
 
-async function start({ once, port }: Options): Promise<number> {
+async function start({ once, port, warehouse }: Options): Promise<number> {
   if (!once && (await isTaken(port))) {
     console.error(`Port ${port} is taken (by another npm start?). Choose one: npm start -- --port ${port + 1}`);
     return 1;
   }
+  const env = environment();
+  const engine = await startWarehouse(warehouse, env);
+  if (engine !== undefined) started.push(engine);
+
   console.log("Building the manifest of the assets");
-  const manifest = await run(process.execPath, ["runtime/manifest.ts"], { show: true });
+  const manifest = await run(process.execPath, ["runtime/manifest.ts"], { show: true, env });
   if (manifest.code !== 0) {
     console.error("Nothing was run: the faults above come first.");
     return 1;
   }
 
-  const env = environment();
   const api = await startPosApi(env);
   if (api === undefined) return 1;
   env["POS_API_URL"] = api;
