@@ -57,6 +57,8 @@ export class Client {
     try {
       await pg.connect();
       await pg.query("SET TIME ZONE 'UTC'");
+      // Else a double is written with 15 digits, also where its text is hashed; this is all of it.
+      await pg.query("SET extra_float_digits = 3");
       return client;
     } catch (error) {
       await pg.end().catch(() => undefined);

@@ -40,13 +40,14 @@ export function hyperConfig(env: Readonly<Record<string, string | undefined>>): 
 
 /** The database file that a URL names. */
 export function databaseOf(url: string): string {
-  return decodeURIComponent(new URL(url).pathname.slice(1));
+  // As pg does it, which leaves an encoded # or ? as it is.
+  return decodeURI(new URL(url).pathname.slice(1));
 }
 
 /** The same server with another database; an empty one names the server itself. */
 export function withDatabase(url: string, database: string): string {
   const changed = new URL(url);
-  changed.pathname = `/${database.split("/").map(encodeURIComponent).join("/")}`;
+  changed.pathname = `/${encodeURI(database)}`;
   return changed.href;
 }
 

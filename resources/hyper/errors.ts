@@ -95,6 +95,11 @@ const SOCKET = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREA
 /** What `pg` says, without a code, of a connection that ended under a statement. */
 const ENDED = /^Connection terminated|^timeout expired|^Client has encountered a connection error|not queryable/;
 
+/** Of a table with a decimal of more than 18 digits. @see https://tableau.github.io/hyper-db/docs/hyper-api/hyper_process/ */
+const WIDE_DECIMAL = /does not support 128-bit numerics/;
+const WIDE_DECIMAL_ADVICE =
+  " Decimals of more than 18 digits need a database of version 3: CREATE DATABASE … WITH VERSION 3";
+
 interface VendorError {
   readonly message: string;
   readonly code?: string;
@@ -111,7 +116,7 @@ export function statementError(error: unknown, statement: string): ProjectError 
   // The detail names the line and column, or the line of the input; the message has a picture of it at times.
   const where = detail === undefined || message.includes(detail.trim()) ? "" : ` (${detail.trim()})`;
   const mapped = new kind("Hyper refused a statement", statement, error);
-  mapped.message += `${where}${advice}`;
+  mapped.message += `${where}${WIDE_DECIMAL.test(message) ? WIDE_DECIMAL_ADVICE : advice}`;
   return mapped;
 }
 

@@ -15,6 +15,8 @@ import { tryGetLine, UndefinedRelationError } from "./errors.ts";
 
 /** Proofs that run at the same time in the same project have a scratch database each. */
 const SCRATCH_DATABASES = 16;
+/** The oldest file format that a server still makes. */
+const OLDEST_VERSION = 2;
 /** object_in_use: another proof is connected to the database. */
 const IN_USE = "55006";
 
@@ -25,11 +27,12 @@ const IN_USE = "55006";
  * What it cannot see: nullability, and types that only go wrong on values.
  */
 export async function proveSql(claims: readonly Claim[], config: HyperConfig, projectDir: string): Promise<Disproof[]> {
+  const version = await databaseVersion(config);
   // A connection to no database: a database in which somebody sits cannot be dropped.
   const server = await Client.open({ ...config, url: withDatabase(config.url, "") });
   let scratch: string | undefined;
   try {
-    scratch = await createScratch(server, config, projectDir);
+    scratch = await createScratch(server, version, config, projectDir);
     const client = await Client.open({ ...config, url: withDatabase(config.url, scratch) });
     try {
       return await proveAll(client, claims);
@@ -42,15 +45,33 @@ export async function proveSql(claims: readonly Claim[], config: HyperConfig, pr
   }
 }
 
+/** The version of the warehouse's file format: an older one has no wide decimals. */
+async function databaseVersion(config: HyperConfig): Promise<number> {
+  const warehouse = await Client.open(config);
+  try {
+    const { rows } = await warehouse.text(
+      "SELECT database_version FROM pg_catalog.hyper_database WHERE datname = current_database()",
+    );
+    return Number(rows[0]?.[0] ?? OLDEST_VERSION);
+  } finally {
+    await warehouse.close();
+  }
+}
+
 /** The names are the same every time, so that a killed proof leaves nothing that the next one does not remove. */
-async function createScratch(server: Client, config: HyperConfig, projectDir: string): Promise<string> {
+async function createScratch(
+  server: Client,
+  version: number,
+  config: HyperConfig,
+  projectDir: string,
+): Promise<string> {
   const project = createHash("sha256").update(`${hostname()}\0${projectDir}`).digest("hex").slice(0, 16);
   const folder = dirname(databaseOf(config.url));
   for (let number = 1; ; number += 1) {
     const path = join(folder, `_dagster_typescript_proof_${project}_${number}.hyper`);
     try {
       await server.run(`DROP DATABASE IF EXISTS ${quote(path)}`);
-      await server.run(`CREATE DATABASE ${quote(path)}`);
+      await server.run(`CREATE DATABASE ${quote(path)} WITH VERSION ${version}`);
       return path;
     } catch (error) {
       if (number >= SCRATCH_DATABASES || !isTaken(error)) throw error;
@@ -73,8 +94,12 @@ async function proveAll(client: Client, claims: readonly Claim[]): Promise<Dispr
   for (const schema of new Set(claims.map(({ target }) => target.schema)))
     await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(schema)}`);
   const targets = new Map(claims.map(({ target }) => [target.assetKey, target]));
-  for (const target of targets.values()) await create(client, target);
   const disproofs: Disproof[] = [];
+  for (const target of targets.values()) {
+    await create(client, target).catch((error: unknown) => {
+      disproofs.push({ target, code: "contract_mismatch", check: null, message: text(error), line: undefined });
+    });
+  }
   for (const claim of claims) disproofs.push(...(await proveOne(client, claim, targets)));
   return disproofs;
 }

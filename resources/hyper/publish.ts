@@ -8,7 +8,14 @@ import type { Connections } from "./connections.ts";
 import { columnDefinitions } from "./contract.ts";
 import { ConflictError, TableLockedError } from "./errors.ts";
 import { stagedFacts } from "./inspect.ts";
-import { createOwnTables, createTurn, insertLedgerEntry, replaceQuarantine, takeTurn } from "./ledger.ts";
+import {
+  createOwnTables,
+  createTurn,
+  findLedgerEntry,
+  insertLedgerEntry,
+  replaceQuarantine,
+  takeTurn,
+} from "./ledger.ts";
 import { temporaryStage } from "./names.ts";
 import { prepareTable } from "./table.ts";
 import { requireWritable, writeStaged } from "./write.ts";
@@ -75,6 +82,8 @@ export class HyperStaged implements Staged {
       try {
         await client.transaction(async () => {
           await takeTurn(client, target.assetKey, entry.runId);
+          // A killed attempt may have sent its COMMIT, and the server done it after this one had looked.
+          if (target.strategy.kind === "append" && (await findLedgerEntry(client, entry)) !== undefined) return;
           await writeStaged(client, target, stage);
           await replaceQuarantine(client, target.assetKey, entry.runId, this.quarantined);
           await insertLedgerEntry(client, entry);
