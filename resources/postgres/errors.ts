@@ -128,9 +128,12 @@ export function statementError(error: unknown, statement: string): Error {
     return new ConnectionLostError("PostgreSQL: the connection was lost", statement, error);
   }
   const state = error.code ?? "";
-  const told = new Error([error.message, error.detail, error.where?.split("\n")[0]].filter(Boolean).join("; "), {
-    cause: error,
-  });
+  const told = new Error(
+    [error.message, error.detail, error.hint, error.where?.split("\n")[0]].filter(Boolean).join("; "),
+    {
+      cause: error,
+    },
+  );
   if (state === QUERY_CANCELED && error.message.includes("statement timeout")) {
     const advice = "raise DATABASE_STATEMENT_TIMEOUT_SECONDS, or make it read less";
     return new StatementTimeoutError(`PostgreSQL ended a statement: ${advice}`, statement, told);

@@ -52,6 +52,7 @@ export interface TableIndex {
   readonly on: (index: string, table: string) => string | undefined;
 }
 
+/** The indexes of a table, by name. */
 export async function tableIndexes(client: Client, oid: string): Promise<TableIndex[]> {
   const { rows } = await client.text(`
     SELECT i.relname, pg_catalog.pg_get_indexdef(i.oid), pg_catalog.format('CREATE %sINDEX %I ON %I.%I USING ',

@@ -10,8 +10,7 @@ export async function createOwnTables(client: Client): Promise<void> {
   const complete = `SELECT pg_catalog.to_regclass(${literal(LEDGER)}) IS NOT NULL
     AND pg_catalog.to_regclass(${literal(QUARANTINE)}) IS NOT NULL`;
   if ((await client.text(complete)).rows[0]?.[0] === "true") return;
-  // Two that create the same schema at once: IF NOT EXISTS does not help the second.
-  await client.run(`SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${literal(OWN_SCHEMA)}, 0))`);
+  await lock(client, OWN_SCHEMA);
   await createSchema(client, OWN_SCHEMA);
   await client.script([
     `CREATE TABLE IF NOT EXISTS ${LEDGER} (
@@ -42,18 +41,22 @@ export async function createOwnTables(client: Client): Promise<void> {
 
 /** Makes a schema where it is missing. `IF NOT EXISTS` alone asks for the right to make schemas even where it exists. */
 export async function createSchema(client: Client, schema: string): Promise<void> {
-  const { rows } = await client.text({
-    text: "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1",
-    parameters: [schema],
-  });
-  if (rows.length === 0) await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(schema)}`);
+  const find = { text: "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", parameters: [schema] };
+  if ((await client.text(find)).rows.length > 0) return;
+  // Where two make one at once, the server refuses the second in spite of IF NOT EXISTS.
+  await lock(client, `${OWN_SCHEMA}.${schema}`);
+  await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(schema)}`);
 }
 
 /** Keeps other publishes of the asset away until the transaction ends, and waits for one that a dead process began. */
 export async function lockAsset(client: Client, assetKey: string): Promise<void> {
+  await lock(client, `${OWN_SCHEMA}:${assetKey}`);
+}
+
+async function lock(client: Client, name: string): Promise<void> {
   await client.run({
     text: "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))",
-    parameters: [`${OWN_SCHEMA}:${assetKey}`],
+    parameters: [name],
   });
 }
 

@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { startEngine } from "../../../ops/engines/start_engine.ts";
 import { postgres } from "../../../resources/postgres/kind.ts";
 import { quote, tableName } from "../../../resources/quote.ts";
 import { Server } from "../postgres/server.ts";
@@ -15,6 +17,30 @@ describeStore("PostgreSQL", async () => {
     query: (text) => server.sql(text),
     close: async () => {
       await store.close();
+      await server.stop();
+    },
+  };
+});
+
+describeStore("PostgreSQL behind PgBouncer", async () => {
+  const server = await Server.start();
+  // One server connection each for the store and for what it leaves behind, if it did.
+  const bouncer = await startEngine("pgbouncer", {
+    dataDir: join(server.folder, "pgbouncer"),
+    target: server.url,
+    poolSize: 2,
+  });
+  process.env["DATABASE_URL"] = bouncer.url;
+  const store = await postgres.open(process.cwd(), process.env);
+  return {
+    kind: postgres,
+    store,
+    table: tableName,
+    quote,
+    query: (text) => server.sql(text),
+    close: async () => {
+      await store.close();
+      await bouncer.stop();
       await server.stop();
     },
   };
