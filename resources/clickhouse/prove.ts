@@ -140,10 +140,12 @@ class Proof {
     return new Set(names.filter((name) => !name.startsWith("system.")));
   }
 
-  /** A table that an asset has, but under its own name: the text says it instead of a reference. */
+  /** The table of an asset, but under its own name: the text says it instead of a reference. */
   #isUndeclared(error: unknown): boolean {
     if (!(error instanceof UndefinedRelationError)) return false;
-    return [...this.#keys.values()].some((key) => error.message.includes(key.replace("/", ".")));
+    return [...this.#keys.values()].some((key) =>
+      new RegExp(String.raw`\b${key.replace("/", '[`"]?\\s*\\.\\s*[`"]?')}\b`).test(error.statement),
+    );
   }
 }
 

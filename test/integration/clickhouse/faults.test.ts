@@ -1,0 +1,141 @@
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { once } from "node:events";
+import { expect, test } from "vitest";
+import { sql, z } from "../../../definitions/index.ts";
+import { clickhouseConfig } from "../../../resources/clickhouse/config.ts";
+import { toStatementError } from "../../../resources/clickhouse/errors.ts";
+import { ClickHouseError } from "@clickhouse/client";
+import { attempt, publish, targetOf } from "./warehouse_values.ts";
+import { Warehouse } from "./warehouse.ts";
+
+const warehouse = Warehouse.forThisFile();
+const SHAPE = { id: z.int() };
+
+test("a server that is down is an error that may be retried, and says what does not answer", async () => {
+  const closed = createServer().listen(0, "127.0.0.1");
+  await once(closed, "listening");
+  const { port } = closed.address() as AddressInfo;
+  closed.close();
+  const store = warehouse.another({ CLICKHOUSE_URL: `http://default:secret@127.0.0.1:${port}` });
+  const staging = store.stageRows(targetOf(SHAPE), attempt());
+  await expect(staging).rejects.toMatchObject({ code: "unreachable", retryable: true });
+  await expect(staging).rejects.not.toThrow("secret");
+  await store.close();
+});
+
+test("a connection that breaks in the middle is an error that may be retried", async () => {
+  const breaking = createServer((socket) => {
+    socket.once("data", () => socket.destroy());
+    socket.on("error", () => undefined);
+  }).listen(0, "127.0.0.1");
+  await once(breaking, "listening");
+  const { port } = breaking.address() as AddressInfo;
+  const store = warehouse.another({ CLICKHOUSE_URL: `http://default:secret@127.0.0.1:${port}` });
+  await expect(store.stageRows(targetOf(SHAPE), attempt())).rejects.toMatchObject({ code: "unreachable", retryable: true }); // prettier-ignore
+  await store.close();
+  breaking.close();
+});
+
+test("a wrong password is an error that is not retried, and does not show the password", async () => {
+  const url = new URL(warehouse.url);
+  url.password = "hunter2";
+  const store = warehouse.another({ CLICKHOUSE_URL: url.href });
+  const staging = store.stageRows(targetOf(SHAPE), attempt());
+  await expect(staging).rejects.toMatchObject({
+    code: "access_denied",
+    retryable: false,
+    message: expect.stringContaining("CLICKHOUSE_URL") as unknown,
+  });
+  await expect(staging).rejects.not.toThrow("hunter2");
+  await store.close();
+});
+
+test("a statement that takes too long is ended, and leaves table and staging as they were", async () => {
+  const to = targetOf(SHAPE);
+  await warehouse.publishRows(to, [{ id: 1 }]);
+  const store = warehouse.another({ CLICKHOUSE_STATEMENT_TIMEOUT_SECONDS: "1" });
+  const slow = sql`SELECT toInt64(sum(sleepEachRow(0.1))) AS id FROM numbers(10000) SETTINGS max_block_size = 5`;
+  await expect(store.stageQuery(to, slow, null, attempt())).rejects.toMatchObject({
+    code: "statement_timeout",
+    retryable: true,
+  });
+  expect(await warehouse.sql(`SELECT id FROM ${to.schema}.x`)).toEqual([["1"]]);
+  expect(await warehouse.leftovers()).toEqual([]);
+  await store.close();
+});
+
+test("a run that is terminated ends its statement on the server, too", async () => {
+  const to = targetOf(SHAPE);
+  const stop = new AbortController();
+  const slow = sql`SELECT toInt64(sum(sleepEachRow(0.1))) AS id FROM numbers(10000) SETTINGS max_block_size = 5`;
+  const staging = warehouse.store.stageQuery(to, slow, null, attempt({ signal: stop.signal }));
+  const running = async (): Promise<string> =>
+    (await warehouse.sql("SELECT count() FROM system.processes WHERE query LIKE '%sleepEachRow(0.1)%' AND query NOT LIKE '%processes%'"))[0]?.[0] ?? ""; // prettier-ignore
+  await expect.poll(running, { timeout: 60_000 }).not.toBe("0");
+  stop.abort(new Error("terminated"));
+  await expect(staging).rejects.toThrow("terminated");
+  await expect.poll(running, { timeout: 60_000 }).toBe("0");
+  expect(await warehouse.leftovers()).toEqual([]);
+});
+
+test.each([
+  ["a number that overflows", sql`SELECT toInt64(throwIf(number = 5, 'five')) AS id FROM numbers(10)`],
+  ["a text that is no number", sql`SELECT toInt64(concat('a', toString(number))) AS id FROM numbers(10)`],
+  ["a decimal that overflows", sql`SELECT toInt64(toDecimal32('99999', 4) * toDecimal32('99999', 4)) AS id`],
+])("%s in a query fails it, not to be retried, and nothing is left", async (_name, query) => {
+  const to = targetOf(SHAPE);
+  await warehouse.publishRows(to, [{ id: 1 }]);
+  await expect(warehouse.publishQuery(to, query)).rejects.toMatchObject({ code: "statement_failed", retryable: false });
+  expect(await warehouse.sql(`SELECT id FROM ${to.schema}.x`)).toEqual([["1"]]);
+  expect(await warehouse.leftovers()).toEqual([]);
+});
+
+test("a table that does not exist is an error of its own", async () => {
+  const missing = { kind: "table", assetKey: "nowhere/none" } as const;
+  await expect(warehouse.publishQuery(targetOf(SHAPE), sql`SELECT 1 AS id FROM ${missing}`)).rejects.toMatchObject({
+    code: "relation_undefined",
+    retryable: false,
+  });
+});
+
+test.each([
+  ["241", "MEMORY_LIMIT_EXCEEDED", "overload", true],
+  ["202", "TOO_MANY_SIMULTANEOUS_QUERIES", "overload", true],
+  ["242", "TABLE_IS_READ_ONLY", "overload", true],
+  ["243", "NOT_ENOUGH_SPACE", "disk_full", false],
+  ["497", "ACCESS_DENIED", "access_denied", false],
+  ["516", "AUTHENTICATION_FAILED", "access_denied", false],
+  ["159", "TIMEOUT_EXCEEDED", "statement_timeout", true],
+  ["210", "NETWORK_ERROR", "unreachable", true],
+  ["60", "UNKNOWN_TABLE", "relation_undefined", false],
+  ["407", "DECIMAL_OVERFLOW", "statement_failed", false],
+  ["100000", "FROM_THE_FUTURE", "statement_failed", false],
+])("error %s (%s) is %s", (code, type, expected, retryable) => {
+  const error = toStatementError(new ClickHouseError({ code, type, message: "It happened. " }), "SELECT 'secret'");
+  expect(error).toMatchObject({ code: expected, retryable, exceptionCode: Number(code) });
+  expect(JSON.stringify(error) + String(error)).not.toContain("secret");
+});
+
+test.each([
+  [{}, "CLICKHOUSE_URL"],
+  [{ CLICKHOUSE_URL: "clickhouse.example:hunter2" }, "CLICKHOUSE_URL"],
+  [
+    { CLICKHOUSE_URL: "http://localhost", CLICKHOUSE_STATEMENT_TIMEOUT_SECONDS: "soon" },
+    "CLICKHOUSE_STATEMENT_TIMEOUT_SECONDS",
+  ],
+  [{ CLICKHOUSE_URL: "http://localhost", CLICKHOUSE_ENGINE: "Memory" }, "CLICKHOUSE_ENGINE"],
+  [{ CLICKHOUSE_URL: "https://localhost", CLICKHOUSE_CA_FILE: "/nowhere/ca.pem" }, "CLICKHOUSE_CA_FILE"],
+])("a wrong configuration names the variable: %j", (env, variable) => {
+  expect(() => clickhouseConfig(env)).toThrow(variable);
+  expect(() => clickhouseConfig(env)).not.toThrow("hunter2");
+});
+
+test("a failed publish of rows leaves them staged until they are discarded", async () => {
+  const to = targetOf(SHAPE, { kind: "merge", key: ["id"] });
+  const given = attempt();
+  const staged = await warehouse.stageRows(to, [{ id: 1 }, { id: 1 }], given);
+  await expect(publish(staged, to, given)).rejects.toMatchObject({ code: "contract_broken" });
+  await staged.discard();
+  expect(await warehouse.leftovers()).toEqual([]);
+});

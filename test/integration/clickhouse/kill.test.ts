@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as wait } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { checkout, npmBin } from "../../../ops/process.ts";
+import type { WriteStrategy } from "../../../resources/store.ts";
+import { Warehouse } from "./warehouse.ts";
+
+const warehouse = Warehouse.forThisFile();
+const PUBLISHER = path.join(import.meta.dirname, "publisher.ts");
+/** Kills of each strategy; `npm run soak` asks for more. */
+const KILLS = Number(process.env["KILL_TIMES"] ?? "3");
+const COUNT = 2_000;
+const window = { start: new Date("2017-01-02T00:00:00Z"), end: new Date("2017-01-03T00:00:00Z") };
+
+interface Publisher {
+  readonly child: ChildProcess;
+  /** Resolves when the process is about to talk to the store. */
+  readonly begun: Promise<void>;
+  /** The last line that it wrote, when it has ended. */
+  readonly ended: Promise<string>;
+}
+
+function start(job: object): Publisher {
+  const child = spawn(npmBin("node"), [PUBLISHER, JSON.stringify(job)], {
+    cwd: checkout,
+    env: { ...process.env, CLICKHOUSE_URL: warehouse.url },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let last = "";
+  const lines = createInterface({ input: child.stdout });
+  const begun = once(lines, "line").then(() => undefined);
+  lines.on("line", (line) => (last = line));
+  return { child, begun, ended: once(child, "close").then(() => last) };
+}
+
+test.each<WriteStrategy>([
+  { kind: "replace" },
+  { kind: "replacePartitions", partitions: { kind: "window", column: "at", ...window } },
+  { kind: "append" },
+  { kind: "merge", key: ["id"] },
+])(
+  "$kind: killed at any moment and run again, no row is lost, doubled or partial, and nothing is left behind",
+  async (strategy) => {
+    const assetKey = `t_${randomUUID().slice(0, 8)}/x`;
+    const [schema = ""] = assetKey.split("/");
+    const job = (rootRunId: string, first: number, resume: boolean): object => ({
+      ...{ assetKey, strategy, runId: randomUUID(), rootRunId, resume, first, count: COUNT },
+    });
+    // One that nobody kills: how long they take.
+    const calm = start(job("root_0", 0, false));
+    await calm.begun;
+    const beganAt = performance.now();
+    expect(await calm.ended).toBe("published");
+    const usualMs = performance.now() - beganAt;
+
+    const outcomes: string[] = [];
+    for (let kill = 1; kill <= KILLS; kill += 1) {
+      const [root, first] = [`root_${kill}`, kill * COUNT];
+      const killed = start(job(root, first, false));
+      await killed.begun;
+      await wait(Math.random() * usualMs);
+      killed.child.kill("SIGKILL");
+      await killed.ended;
+      // Before the rerun the table is the old one or the new one.
+      expect(Number((await warehouse.sql(`SELECT count() FROM ${schema}.x`))[0]?.[0]) % COUNT).toBe(0);
+
+      outcomes.push(await start(job(root, first, true)).ended);
+      const appended = strategy.kind === "append" || strategy.kind === "merge";
+      const roots = appended ? Array.from({ length: kill + 1 }, (_, index) => `root_${index}`) : [root];
+      expect(
+        await warehouse.sql(`SELECT run, count(), uniqExact(id) FROM ${schema}.x GROUP BY run ORDER BY run`),
+      ).toEqual(roots.sort().map((one) => [one, String(COUNT), String(COUNT)]));
+    }
+    for (const outcome of outcomes) expect(["published", "reused"]).toContain(outcome);
+
+    // What the last killed one left was removed by its rerun; what a killed rerun leaves, the next run removes.
+    await warehouse.store.removeOrphans(() => false);
+    expect(await warehouse.leftovers()).toEqual([]);
+    expect(
+      await warehouse.sql(
+        `SELECT root_run_id FROM _dagster_typescript.ledger WHERE asset_key = '${assetKey}' GROUP BY 1 ORDER BY 1`,
+      ),
+    ).toEqual(Array.from({ length: KILLS + 1 }, (_, index) => [`root_${index}`]));
+  },
+);
+
+test("tables of a run on another machine stay while the orchestrator shows it as open, and go when it is finished", async () => {
+  await warehouse.store.removeOrphans(() => false);
+  await warehouse.run("CREATE DATABASE IF NOT EXISTS _dagster_typescript");
+  const name = "_stage~0123456789abcdef~some-run~aaaaaaaa.bbbbbbbb.cccccccc.1.2~01234567";
+  await warehouse.run(`CREATE TABLE _dagster_typescript.\`${name}\` (a Int8) ENGINE = MergeTree ORDER BY a`);
+  await warehouse.store.removeOrphans((runId) => runId === "some-run");
+  expect(await warehouse.leftovers()).toEqual([name]);
+  await warehouse.store.removeOrphans(() => false);
+  expect(await warehouse.leftovers()).toEqual([]);
+});
