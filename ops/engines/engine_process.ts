@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import pg from "pg";
 import type { DataFolder } from "./data_folder.ts";
 import type { Engine, EngineName } from "./engine.ts";
 import { EngineFault } from "./engine_fault.ts";
@@ -12,6 +13,8 @@ const GUARD = path.join(import.meta.dirname, "../start/guard.ts");
 /** Only a hang reaches it: recovery after a crash may take its time. */
 const READY_WITHIN_MS = 120_000;
 const POLL_MS = 20;
+/** A server that finds its port taken ends at once. */
+const END_WITHIN_MS = 5000;
 /** Somebody may take a free port between the look and the start. */
 const PORT_TRIES = 5;
 const TAIL_LINES = 15;
@@ -108,12 +111,29 @@ async function untilReady(folder: DataFolder, plan: Plan, asked: number, running
         return toEngine(folder, plan.name, url, port, running);
       } catch (error) {
         lastError = error;
+        if (isFinal(error)) {
+          // Unless that was another server on its port: then it ends by itself.
+          await Promise.race([running.ended, wait(END_WITHIN_MS)]);
+          if (!running.hasEnded()) throw failure(plan, asked, folder, running.log(), `answered: ${messageOf(error)}`);
+        }
       }
     }
     await wait(POLL_MS);
   }
-  const last = lastError instanceof Error ? ` (${lastError.message})` : "";
-  throw failure(plan, asked, folder, running.log(), `did not answer within ${READY_WITHIN_MS / 1000} s${last}`);
+  const last = `did not answer within ${READY_WITHIN_MS / 1000} s (${messageOf(lastError)})`;
+  throw failure(plan, asked, folder, running.log(), last);
+}
+
+/** SQLSTATE of a server that is still starting: https://www.postgresql.org/docs/18/errcodes-appendix.html */
+const CANNOT_CONNECT_NOW = "57P03";
+
+/** A server that says no will say so again; one that cannot be reached yet may be. */
+function isFinal(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code !== CANNOT_CONNECT_NOW;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function failure(plan: Plan, port: number, folder: DataFolder, log: string, what: string): EngineFault {

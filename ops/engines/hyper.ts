@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { withDataFolder } from "./data_folder.ts";
 import type { Engine, HyperOptions } from "./engine.ts";
+import { EngineFault } from "./engine_fault.ts";
 import { runEngine } from "./engine_process.ts";
 import { installEngine } from "./install.ts";
 import { query } from "./postgres.ts";
@@ -14,6 +15,10 @@ export async function startHyper(options: HyperOptions): Promise<Engine> {
   const hyperd = path.join(home, "python/tableauhyperapi/bin/hyper/hyperd");
   return withDataFolder(options.dataDir, (folder) => {
     const database = path.join(folder.path, "warehouse.hyper");
+    if (/[?#]/.test(database)) {
+      // `pg` decodes the path of a URL with `decodeURI`, which leaves these two as they are.
+      throw new EngineFault("data_folder_not_writable", `A URL of Hyper cannot name ${database}: it holds ? or #.`);
+    }
     // It asks for the password of the first user twice.
     const passwordFile = path.join(folder.path, "hyperd_password");
     writeFileSync(passwordFile, `${folder.password}\n${folder.password}\n`, { mode: 0o600 });
@@ -39,7 +44,10 @@ export async function startHyper(options: HyperOptions): Promise<Engine> {
       url: (port) => urlOf(port, folder.password, database),
       ping: async (url) => {
         if (!existsSync(database)) {
-          await query(urlOf(Number(new URL(url).port), folder.password, ""), `CREATE DATABASE ${quote(database)}`);
+          await query(
+            urlOf(Number(new URL(url).port), folder.password, ""),
+            `CREATE DATABASE ${quote(database)} WITH VERSION 3`,
+          );
         }
         await query(url, "SELECT 1");
       },
@@ -47,10 +55,9 @@ export async function startHyper(options: HyperOptions): Promise<Engine> {
   });
 }
 
-/** The database of Hyper is a path; each part is encoded, the slashes stay. An empty one names the server itself. */
+/** The database of Hyper is a path. An empty one names the server itself. */
 function urlOf(port: number, password: string, database: string): string {
-  const encoded = database.split("/").map(encodeURIComponent).join("/");
-  return `postgres://${USER}:${password}@127.0.0.1:${port}/${encoded}`;
+  return `postgres://${USER}:${password}@127.0.0.1:${port}/${encodeURI(database)}`;
 }
 
 function quote(identifier: string): string {

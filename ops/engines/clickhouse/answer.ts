@@ -2,14 +2,19 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { Writable } from "node:stream";
-import { createBrotliCompress, createDeflate, createGzip, createZstdCompress } from "node:zlib";
+import { constants, createBrotliCompress, createDeflate, createGzip, createZstdCompress } from "node:zlib";
 import { toErrorAnswer } from "./exception.ts";
 
 /** Held back until the answer is complete or longer than this: an error can then still have its own status. */
 const HELD_BYTES = 4 * 1024 * 1024;
 
-/** As ClickHouse prefers them. */
-const COMPRESSORS = { br: createBrotliCompress, gzip: createGzip, deflate: createDeflate, zstd: createZstdCompress };
+/** The cheapest first; levels as those of a ClickHouse server, the defaults of Node are much slower. */
+const COMPRESSORS = {
+  zstd: () => createZstdCompress(),
+  gzip: () => createGzip({ level: 3 }),
+  deflate: () => createDeflate({ level: 3 }),
+  br: () => createBrotliCompress({ params: { [constants.BROTLI_PARAM_QUALITY]: 3 } }),
+};
 
 const CONTENT_TYPES: readonly (readonly [type: string, format: RegExp])[] = [
   ["application/x-ndjson; charset=UTF-8", /^(JSON\w*EachRow\w*|NDJSON|JSONLines)$/],
@@ -53,9 +58,7 @@ export class Answer {
   async send(format: string, bytes: Uint8Array, counts: Counts): Promise<void> {
     this.#describe(format, counts);
     if (this.#compression === undefined) this.#response.setHeader("Content-Length", bytes.length);
-    const out = this.#open();
-    out.end(bytes);
-    await once(this.#response, "close");
+    await this.#finish(this.#open(), bytes);
   }
 
   /** Sends while the engine works. */
@@ -86,15 +89,12 @@ export class Answer {
       if (out === undefined) throw error;
       // Too late for a status: ClickHouse writes the error behind the rows, and ends the connection uncleanly.
       const { text } = toErrorAnswer(error, this.#version);
-      out.end(`\r\n__exception__\r\n${tag}\r\n${text}${Buffer.byteLength(text)} ${tag}\r\n__exception__\r\n`);
-      await once(this.#response, "close");
+      const size = Buffer.byteLength(text);
+      await this.#finish(out, `\r\n__exception__\r\n${tag}\r\n${text}${size} ${tag}\r\n__exception__\r\n`);
       return;
     }
     if (out === undefined) await this.send(format, Buffer.concat(held), counts);
-    else {
-      out.end();
-      await once(this.#response, "close");
-    }
+    else await this.#finish(out, "");
   }
 
   /** Sends an error; ends the connection when an answer is on its way already. */
@@ -128,6 +128,13 @@ export class Answer {
       elapsed_ns: String(Math.round((performance.now() - this.#startMs) * 1e6)),
     };
     this.#response.setHeader("X-ClickHouse-Summary", JSON.stringify(summary));
+  }
+
+  async #finish(out: Writable, last: Uint8Array | string): Promise<void> {
+    if (this.#response.closed) return; // the client did not wait
+    const closed = once(this.#response, "close");
+    out.end(last);
+    await closed;
   }
 
   #open(): Writable {

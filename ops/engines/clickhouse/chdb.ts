@@ -52,14 +52,9 @@ export class Chdb {
     this.version = this.#addon.EngineVersion().replaceAll('"', "");
   }
 
-  /** Opens a connection for `work`: settings, parameters and the current database are its own. */
-  async connect<T>(work: (connection: ChdbConnection) => Promise<T>): Promise<T> {
-    const handle = this.#addon.CreateConnection(this.#folder, []);
-    try {
-      return await work(new ChdbConnection(this.#addon, handle));
-    } finally {
-      this.#addon.CloseConnection(handle);
-    }
+  /** Opens a connection: settings, parameters, temporary tables and the current database are its own. */
+  connect(): ChdbConnection {
+    return new ChdbConnection(this.#addon, this.#addon.CreateConnection(this.#folder, []));
   }
 
   /** Nothing may be running. */
@@ -68,14 +63,18 @@ export class Chdb {
   }
 }
 
-/** One connection; it runs one statement after the other. */
-export class ChdbConnection {
+/** One connection; it runs one statement after the other. To be closed when none is running. */
+export class ChdbConnection implements Disposable {
   readonly #addon: Addon;
   readonly #handle: Handle;
 
   constructor(addon: Addon, handle: Handle) {
     this.#addon = addon;
     this.#handle = handle;
+  }
+
+  [Symbol.dispose](): void {
+    this.#addon.CloseConnection(this.#handle);
   }
 
   /** Runs a statement; the answer is held in memory. */

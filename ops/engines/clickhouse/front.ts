@@ -6,6 +6,7 @@ import type { Chdb, ChdbConnection } from "./chdb.ts";
 import { refusals } from "./exception.ts";
 import { credentialsOf, parseRequest, readForm, type QueryRequest } from "./request.ts";
 import { insertFromFile, parseStatement, QUERY_ID_SETTING, quoteName, quoteText, withOurQueryIds, type Statement } from "./statement.ts"; // prettier-ignore
+import { Sessions } from "./sessions.ts";
 import { Turnstile } from "./turnstile.ts";
 
 /** Parts of an answer in these formats, one after the other, are the whole answer. In others each part has its own head. */
@@ -17,6 +18,7 @@ export class Front {
   readonly #password: Buffer;
   readonly #folder: string;
   readonly #turnstile: Turnstile;
+  readonly #sessions: Sessions;
   readonly #running = new Set<Promise<void>>();
 
   /** @param folder for bodies that are too large to hold */
@@ -25,6 +27,7 @@ export class Front {
     options: { readonly password: string; readonly folder: string; readonly maxQueries: number },
   ) {
     this.#chdb = chdb;
+    this.#sessions = new Sessions(chdb);
     this.#password = Buffer.from(options.password);
     this.#folder = options.folder;
     this.#turnstile = new Turnstile(options.maxQueries);
@@ -50,37 +53,50 @@ export class Front {
   async stop(): Promise<void> {
     await this.#kill("!= ''");
     await Promise.all(this.#running);
+    this.#sessions.end();
   }
 
   async #answer(request: IncomingMessage, url: URL, response: ServerResponse, answer: Answer): Promise<void> {
     const { user, password } = credentialsOf(request, url);
     if (user !== "default" || !isSame(Buffer.from(password), this.#password)) throw refusals.wrongPassword(user);
 
-    await using body = await Body.receive(request, this.#folder);
+    await using body = await Body.receive(request, this.#folder, (from, to) => this.#decompressLz4(from, to));
     const form = await readForm(request, body);
     const asked = parseRequest(request, url, form);
     answer.queryId = asked.queryId;
     if (asked.wantsCompression) answer.compressFor(request.headers["accept-encoding"]?.toString() ?? "");
     const { statement, sql } = await compose(asked.query, form.size > 0 ? Body.empty(this.#folder) : body);
     const endWithClient = (): void => {
-      if (asked.endsWithClient && statement.kind === "read") void this.#kill(`= ${quoteText(asked.queryId)}`);
+      if (!asked.endsWithClient || statement.kind !== "read") return;
+      this.#kill(`= ${quoteText(asked.queryId)}`).catch((error: unknown) => {
+        console.error(error);
+      });
     };
     response.on("close", endWithClient);
     await this.#turnstile.run(async () => {
       if (response.destroyed) return; // it went away while it waited
-      await this.#chdb.connect(async (connection) => {
-        await prepare(connection, asked);
-        await execute(connection, statement, sql, asked.defaultFormat, answer);
+      await this.#sessions.run(asked.sessionId, asked.sessionTimeoutSeconds, async (connection) => {
+        const reset = await prepare(connection, asked);
+        try {
+          await execute(connection, statement, sql, asked, answer);
+        } finally {
+          if (asked.sessionId !== undefined) await connection.query(reset, "Null");
+        }
       });
     });
     response.off("close", endWithClient);
   }
 
+  async #decompressLz4(from: string, to: string): Promise<void> {
+    using connection = this.#chdb.connect();
+    const source = `file(${quoteText(from)}, 'RawBLOB', 'bytes String', 'lz4')`;
+    await connection.query(`SELECT bytes FROM ${source} INTO OUTFILE ${quoteText(to)} FORMAT RawBLOB`, "Null");
+  }
+
   /** Not through the turnstile: it is there to make room. */
   async #kill(condition: string): Promise<void> {
-    await this.#chdb.connect((connection) =>
-      connection.query(`KILL QUERY WHERE Settings['${QUERY_ID_SETTING}'] ${condition} ASYNC`, "Null"),
-    );
+    using connection = this.#chdb.connect();
+    await connection.query(`KILL QUERY WHERE Settings['${QUERY_ID_SETTING}'] ${condition} ASYNC`, "Null");
   }
 }
 
@@ -111,8 +127,11 @@ async function compose(query: string, body: Body): Promise<{ statement: Statemen
   return { statement, sql: withOurQueryIds(sql) };
 }
 
-/** Makes the connection what the request asks for. */
-async function prepare(connection: ChdbConnection, asked: QueryRequest): Promise<void> {
+/**
+ * Makes the connection what the request asks for.
+ * @returns the statement that takes the settings back, for a connection that lives on
+ */
+async function prepare(connection: ChdbConnection, asked: QueryRequest): Promise<string> {
   if (asked.database !== undefined && asked.database !== "") {
     await connection.query(`USE ${quoteName(asked.database)}`, "Null");
   }
@@ -123,21 +142,24 @@ async function prepare(connection: ChdbConnection, asked: QueryRequest): Promise
     ...asked.settings,
     ...[...asked.params].map(([name, value]) => [`param_${name}`, value] as const),
     // Last: after it, settings cannot be changed. 2 lets queries have settings of their own.
-    ...(asked.isReadOnly ? [["readonly", "2"] as const] : []),
+    // It cannot be taken back either.
+    ...(asked.isReadOnly && asked.sessionId === undefined ? [["readonly", "2"] as const] : []),
   ]);
   const list = [...settings].map(([name, value]) => `${name} = ${quoteText(value)}`).join(", ");
   await connection.query(`SET ${list}`, "Null");
+  const names = [...settings.keys()].filter((name) => !name.startsWith("param_"));
+  return `SET ${names.map((name) => `${name} = DEFAULT`).join(", ")}`;
 }
 
 async function execute(
   connection: ChdbConnection,
   statement: Statement,
   sql: string,
-  defaultFormat: string,
+  { defaultFormat, waitsForEnd }: QueryRequest,
   answer: Answer,
 ): Promise<void> {
   const format = statement.kind === "insert" ? defaultFormat : (statement.format ?? defaultFormat);
-  if (statement.kind === "read" && CONCATENABLE.test(format)) {
+  if (statement.kind === "read" && !waitsForEnd && CONCATENABLE.test(format)) {
     await answer.sendParts(format, connection.stream(sql, defaultFormat));
     return;
   }

@@ -9,10 +9,14 @@ export interface QueryRequest {
   /** The part of the statement that is in the URL or a form; the body follows it. */
   readonly query: string;
   readonly database: string | undefined;
+  readonly sessionId: string | undefined;
+  readonly sessionTimeoutSeconds: number | undefined;
   readonly defaultFormat: string;
   readonly settings: ReadonlyMap<string, string>;
   readonly params: ReadonlyMap<string, string>;
   readonly isReadOnly: boolean;
+  /** The answer is held back until it is complete, so that an error always has its own status. */
+  readonly waitsForEnd: boolean;
   /** Whether the URL asks for a compressed answer. */
   readonly wantsCompression: boolean;
   /** A running read ends when its client goes away. */
@@ -45,7 +49,6 @@ const NAME = /^[A-Za-z_]\w*$/;
 /** @throws {ClickHouseException} for what only a server can do */
 export function parseRequest(request: IncomingMessage, url: URL, form: ReadonlyMap<string, string>): QueryRequest {
   const given = new Map([...url.searchParams, ...form]);
-  if (given.has("session_id")) throw refusals.notImplemented("HTTP sessions (session_id)");
   for (const name of ["compress", "decompress"]) {
     if (given.get(name) === "1") throw refusals.notImplemented(`ClickHouse's own compression of bodies (${name}=1)`);
   }
@@ -63,10 +66,13 @@ export function parseRequest(request: IncomingMessage, url: URL, form: ReadonlyM
     queryId: given.get("query_id") ?? header("x-clickhouse-query-id") ?? randomUUID(),
     query: given.get("query") ?? "",
     database: given.get("database") ?? header("x-clickhouse-database"),
+    sessionId: given.get("session_id"),
+    sessionTimeoutSeconds: given.has("session_timeout") ? Number(given.get("session_timeout")) : undefined,
     defaultFormat: given.get("default_format") ?? header("x-clickhouse-format") ?? "TabSeparated",
     settings,
     params,
     isReadOnly: request.method === "GET",
+    waitsForEnd: isOn(given.get("wait_end_of_query")),
     wantsCompression: isOn(settings.get("enable_http_compression")),
     endsWithClient: isOn(settings.get("cancel_http_readonly_queries_on_client_close")),
   };

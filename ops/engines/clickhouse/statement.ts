@@ -89,23 +89,12 @@ function inputOf(sql: string, seen: readonly Token[]): Load["input"] {
   return { start: name.start, end: close.end, structure: sql.slice(open.end, close.start) };
 }
 
-/** A file with the rows of a body. */
-export interface RowFile {
-  readonly path: string;
-  /** Compression that the engine undoes itself. */
-  readonly compression: "lz4" | "none";
-}
-
 /** The insert, reading its rows from a file. */
-export function insertFromFile(load: Load, file: RowFile): string {
-  const name = quoteText(file.path);
-  if (load.input === undefined) {
-    const compression = file.compression === "none" ? "" : ` COMPRESSION '${file.compression}'`;
-    return `${load.head} FROM INFILE ${name}${compression} ${load.settings} FORMAT ${load.format}`;
-  }
-  const { start, end, structure } = load.input;
-  const source = `file(${name}, ${quoteText(load.format)}, ${structure}, '${file.compression}')`;
-  return `${load.head.slice(0, start)}${source}${load.head.slice(end)} ${load.settings}`;
+export function insertFromFile(load: Load, file: string): string {
+  const { head, settings, format, input } = load;
+  if (input === undefined) return `${head} FROM INFILE ${quoteText(file)} ${settings} FORMAT ${format}`;
+  const source = `file(${quoteText(file)}, ${quoteText(format)}, ${input.structure})`;
+  return `${head.slice(0, input.start)}${source}${head.slice(input.end)} ${settings}`;
 }
 
 /**
