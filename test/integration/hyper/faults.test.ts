@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { decimal, sql, z } from "../../../definitions/index.ts";
+import { startEngine } from "../../../ops/engines/start_engine.ts";
+import { hyper } from "../../../resources/hyper/kind.ts";
+import { targetOf } from "../duckdb/warehouse.ts";
+import { attempt, connect, HyperServer } from "./warehouse.ts";
+
+const server = HyperServer.forThisFile();
+/** Never ends by itself. */
+const ENDLESS = sql`SELECT CAST(count(*) AS integer) AS id
+  FROM generate_series(1, 1000000) AS a(x), generate_series(1, 1000000) AS b(y) WHERE a.x * 7 % 13 = b.y % 11`;
+
+test("a statement is cancelled at its limit, and the table and the session are as before", async () => {
+  const warehouse = await server.open({ HYPER_STATEMENT_TIMEOUT_SECONDS: "0.5" });
+  const target = warehouse.target({ id: z.int32() });
+  await warehouse.publishRows(target, [{ id: 1 }]);
+  await expect(warehouse.publishQuery(target, ENDLESS)).rejects.toMatchObject({
+    code: "statement_timeout",
+    retryable: true,
+    message: expect.stringContaining("HYPER_STATEMENT_TIMEOUT_SECONDS") as string,
+  });
+  expect(await warehouse.sql(`SELECT * FROM ${warehouse.schema}.x`)).toEqual([["1"]]);
+  await warehouse.publishRows(target, [{ id: 2 }]);
+  expect(await warehouse.sql(`SELECT * FROM ${warehouse.schema}.x`)).toEqual([["2"]]);
+});
+
+test("a terminated run ends its statement, and the fault is the run's own", async () => {
+  const warehouse = await server.open();
+  const target = warehouse.target({ id: z.int32() });
+  const run = new AbortController();
+  const reason = new Error("the run was terminated");
+  const publishing = warehouse.publishQuery(target, ENDLESS, { signal: run.signal });
+  setTimeout(() => {
+    run.abort(reason);
+  }, 300);
+  await expect(publishing).rejects.toBe(reason);
+  await warehouse.publishRows(target, [{ id: 2 }]);
+});
+
+test("a server that is not there, a wrong password and a missing database say what to look at", async () => {
+  const open = async (url: string): Promise<unknown> => {
+    const store = await hyper.open(server.dir, { HYPER_URL: url });
+    return await store.lastCursor(targetOf({ id: z.int32() }), attempt());
+  };
+  const url = new URL(server.url);
+  url.port = "1";
+  await expect(open(url.href)).rejects.toMatchObject({ code: "unreachable", retryable: true });
+  const wrong = new URL(server.url);
+  wrong.password = "very-secret";
+  const denied = open(wrong.href);
+  await expect(denied).rejects.toMatchObject({ code: "access_denied", retryable: false });
+  await expect(denied).rejects.not.toThrow(/very-secret/);
+  const gone = new URL(server.url);
+  gone.pathname = "//nowhere/x.hyper";
+  await expect(open(gone.href)).rejects.toMatchObject({ code: "configuration", retryable: false });
+  for (const bad of [undefined, "", "nonsense", "postgres://hyper@127.0.0.1:1/"])
+    await expect((async () => hyper.open(server.dir, { HYPER_URL: bad }))()).rejects.toMatchObject({
+      code: "configuration",
+    });
+});
+
+test("a server that ends in the middle of a COPY leaves the old table, and the fault may be tried again", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "hyper-"));
+  const first = await startEngine("hyper", { dataDir: dir });
+  const target = targetOf({ id: z.int32() });
+  try {
+    const store = await hyper.open(dir, { HYPER_URL: first.url });
+    const begun = await store.stageRows(target, attempt());
+    await begun.append([{ id: 1 }]);
+    await first.stop();
+    const rest = (async () => {
+      for (let page = 0; page < 1_000; page += 1) await begun.append([{ id: 2 }]);
+      await begun.finish();
+    })();
+    await expect(rest).rejects.toMatchObject({ code: "unreachable", retryable: true });
+    await begun.discard();
+    await store.close();
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+test("a session that the server has ended is not used again", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "hyper-"));
+  const target = targetOf({ id: z.int32() });
+  const first = await startEngine("hyper", { dataDir: dir });
+  const store = await hyper.open(dir, { HYPER_URL: first.url });
+  try {
+    expect(await store.lastCursor(target, attempt())).toBeNull();
+    await first.stop();
+    await expect(store.lastCursor(target, attempt())).rejects.toMatchObject({ code: "unreachable" });
+    const again = await startEngine("hyper", { dataDir: dir, port: first.port });
+    expect(await store.lastCursor(target, attempt())).toBeNull();
+    await store.close();
+    await again.stop();
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+test.each<[string, string, z.ZodType]>([
+  ["a number too large for its type", "SELECT CAST(3000000000 AS bigint) AS a", z.int32()],
+  ["a text that is no number", "SELECT CAST('abc' AS integer) AS a", z.int32()],
+  ["a decimal that overflows", "SELECT CAST(12345.6 AS numeric(4,2)) AS a", decimal(4, 2)],
+  ["NULL that may not be", "SELECT CAST(NULL AS integer) AS a", z.int32()],
+])("%s fails the query with its cause, and leaves the table", async (_name, text, schema) => {
+  const warehouse = await server.open();
+  await warehouse.publishRows(warehouse.target({ a: z.int32() }), [{ a: 7 }]);
+  const query = { kind: "sql", strings: [text], values: [] } as const;
+  const target = warehouse.target({ a: schema });
+  const failure = warehouse.publishQuery(target, query);
+  await expect(failure).rejects.toMatchObject({ retryable: false });
+  await expect(failure).rejects.toThrow(/overflow|invalid|NULL|contract/);
+  expect(await warehouse.sql(`SELECT * FROM ${warehouse.schema}.x`)).toEqual([["7"]]);
+});
+
+test("the text of a failed statement does not show when the fault is printed", async () => {
+  const warehouse = await server.open();
+  const query = { kind: "sql", strings: ["SELECT 1 AS a FROM nowhere.at_all -- secret"], values: [] } as const;
+  const failure = await warehouse
+    .publishQuery(warehouse.target({ a: z.int32() }), query)
+    .catch((error: unknown) => error);
+  expect(failure).toMatchObject({ code: "relation_undefined", statement: expect.stringContaining("secret") as string });
+  expect(Object.keys(failure as object)).not.toContain("statement");
+});
+
+test("a database of an older format says what decimals of more than 18 digits need", async () => {
+  const warehouse = await server.open();
+  const old = join(server.dir, "old.hyper");
+  await warehouse.sql(`CREATE DATABASE "${old}" WITH VERSION 2`);
+  const url = new URL(server.url);
+  url.pathname = `/${old}`;
+  const store = await hyper.open(server.dir, { HYPER_URL: url.href });
+  const target = targetOf({ a: decimal(19, 2) });
+  const claims = [{ target, deps: [], sql: null, checks: [] }];
+  expect(await hyper.prove(claims, server.dir, { HYPER_URL: url.href })).toMatchObject([
+    { code: "contract_mismatch", message: expect.stringContaining("WITH VERSION 3") as string },
+  ]);
+  await store.close();
+  const reader = await connect(server.url);
+  expect((await reader.query("SELECT 1")).rowCount).toBe(1);
+  await reader.end();
+});
