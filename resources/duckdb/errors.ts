@@ -19,3 +19,9 @@ export function tryGetLockHolder(error: unknown): string | undefined {
   if (!message.includes("Could not set lock on file")) return undefined;
   return /Conflicting lock is held in (.+?\(PID \d+\)(?: by user [^.\s]+)?)/.exec(message)?.[1] ?? "an unknown process";
 }
+
+/** Whether the engine had less memory than a statement needs. */
+export function isOutOfMemory(error: unknown): boolean {
+  // DuckDB, src/common/exception.cpp: ExceptionType::OUT_OF_MEMORY prints as "Out of Memory Error: …".
+  return error instanceof Error && error.message.includes("Out of Memory Error");
+}

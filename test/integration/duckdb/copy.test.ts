@@ -43,6 +43,15 @@ test.each([`it's; "odd" 😀.parquet`, "with space.parquet", "$1.parquet", "100%
   },
 );
 
+test("rows so wide that a few of them fill the memory for copying are published all the same", async () => {
+  const warehouse = new Warehouse();
+  const path = join(warehouse.dir, "x.parquet");
+  await writeParquet(path, "SELECT range AS id, repeat(chr(97 + range::INT % 26), 500000) AS v FROM range(300)");
+  const facts = await warehouse.publishCopy(targetOf({ id: z.int(), v: z.string() }), path);
+  expect(facts.rowCount).toBe(300n);
+  expect(await warehouse.sql("SELECT count(*), sum(length(v)) FROM a.x")).toEqual([["300", "150000000"]]);
+});
+
 test("a missing file, a missing column and a file of another kind are named", async () => {
   const warehouse = new Warehouse();
   await warehouse.publishRows(targetOf({ a: z.int32() }), [{ a: 7 }]);
