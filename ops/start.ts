@@ -15,12 +15,12 @@ Materializes all assets in one Dagster run, prints what came of it, then serves 
 
   --once      end after the table; exit code 0 only if every asset and every blocking check passed
   --port N    port of the Dagster UI (default 3000)
-  --warehouse duckdb | clickhouse | hyper
+  --warehouse duckdb | postgres | clickhouse | hyper
               where the tables are (default: what WAREHOUSE says, else duckdb)
   --help      this text
 
-DUCKDB_PATH names another warehouse file (default data/warehouse.duckdb). CLICKHOUSE_URL and HYPER_URL name a server of
-yours; without, one is installed on first use and started on this machine. Dagster keeps its runs in
+DUCKDB_PATH names another warehouse file (default data/warehouse.duckdb). DATABASE_URL, CLICKHOUSE_URL and HYPER_URL name
+a server of yours; without, one is installed on first use and started on this machine. Dagster keeps its runs in
 .state/dagster_home, logs are in .state/logs.`;
 
 interface Options {

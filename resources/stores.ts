@@ -1,12 +1,13 @@
 import { clickhouse } from "./clickhouse/kind.ts";
 import { duckdb } from "./duckdb/kind.ts";
 import { hyper } from "./hyper/kind.ts";
+import { postgres } from "./postgres/kind.ts";
 import type { Environment, Store, StoreKind } from "./store.ts";
 
 /** Where tables are when nobody says otherwise. */
 export const DEFAULT_STORE: StoreKind = duckdb;
 
-const STORES: ReadonlyMap<string, StoreKind> = new Map([duckdb, clickhouse, hyper].map((kind) => [kind.name, kind]));
+const STORES: ReadonlyMap<string, StoreKind> = new Map([duckdb, postgres, clickhouse, hyper].map((kind) => [kind.name, kind]));
 
 /**
  * The store of an asset: its own choice, else what `WAREHOUSE` says of its schema, else of all, else DuckDB.

@@ -4,6 +4,7 @@ import type { Engine } from "../engines/engine.ts";
 
 /** The engine of each warehouse that is a server, and the variable that names a server of the user's own. */
 const SERVERS = {
+  postgres: { variable: "DATABASE_URL" },
   clickhouse: { variable: "CLICKHOUSE_URL" },
   hyper: { variable: "HYPER_URL" },
 } as const;
