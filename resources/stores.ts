@@ -7,7 +7,9 @@ import type { Environment, Store, StoreKind } from "./store.ts";
 /** Where tables are when nobody says otherwise. */
 export const DEFAULT_STORE: StoreKind = duckdb;
 
-const STORES: ReadonlyMap<string, StoreKind> = new Map([duckdb, postgres, clickhouse, hyper].map((kind) => [kind.name, kind]));
+const STORES: ReadonlyMap<string, StoreKind> = new Map(
+  [duckdb, postgres, clickhouse, hyper].map((kind) => [kind.name, kind]),
+);
 
 /**
  * The store of an asset: its own choice, else what `WAREHOUSE` says of its schema, else of all, else DuckDB.
