@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type ClickHouseClient, ClickHouseLogLevel, type ClickHouseSettings, createClient } from "@clickhouse/client";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import type { Statement } from "../render_sql.ts";
 import type { ClickHouseConfig } from "./config.ts";
 import { parameterValues } from "./dialect.ts";
@@ -19,6 +19,8 @@ const SETTINGS: ClickHouseSettings = {
   // NULL in a column that has none is an error, never a default.
   insert_null_as_default: 0,
   input_format_null_as_default: 0,
+  // An outer join yields NULL where nothing matches, as in every other store.
+  join_use_nulls: 1,
   // Replicated tables drop a block that is equal to an earlier one; staged rows may be equal.
   insert_deduplicate: 0,
   max_partitions_per_insert_block: "0",
@@ -114,13 +116,13 @@ export class Client {
   }
 
   /**
-   * Inserts lines of a text format that follow the statement in the body.
+   * Inserts lines of a text format.
    *
    * @param statement Ends with `FORMAT …`.
    * @throws StatementError
    */
   async insert(statement: string, lines: string): Promise<void> {
-    await this.#guard(statement, {}, (common) => this.#driver.command({ ...common, query: `${statement}\n${lines}` }));
+    await this.insertStream(statement, Readable.from([Buffer.from(lines)], { objectMode: false }));
   }
 
   /**
