@@ -6,8 +6,11 @@ import type { Client } from "./client.ts";
 import { LockTimeoutError } from "./errors.ts";
 import { hangingStatements, hangingText, tableIndexes } from "./hanging.ts";
 
-/** Readers queue behind whoever waits for the table: so long at most, then they go first. */
-const LOCK_TRY_MS = 1_000;
+/**
+ * Readers queue behind whoever waits for the table: so long at most, then they go first. Longer than the server's
+ * `deadlock_timeout`, after which an autovacuum gives way.
+ */
+const LOCK_TRY_MS = 1_500;
 const LOCK_PAUSE_MS = 200;
 
 /** How to wait for a lock on a table. */
@@ -32,7 +35,7 @@ export async function swap(
   const name = tableName(target.assetKey);
   const { oid: staged, isLasting } = await find(client, stage);
   if (!isLasting) await client.run(`ALTER TABLE ${stage} SET LOGGED`);
-  await lockWaiting(client, `LOCK TABLE ${name} IN SHARE ROW EXCLUSIVE MODE`, locks);
+  await lockWaiting(client, name, "SHARE ROW EXCLUSIVE", locks);
   const before = await hangingText(client, oid, staged);
   const renames: string[] = [];
   for (const { name: index, on } of await tableIndexes(client, oid)) {
@@ -43,7 +46,7 @@ export async function swap(
     renames.push(`ALTER INDEX ${quote(target.schema)}.${quote(own)} RENAME TO ${quote(index)}`);
   }
   const hanging = await hangingStatements(client, oid, staged, name);
-  await lockWaiting(client, `LOCK TABLE ${name} IN ACCESS EXCLUSIVE MODE`, locks);
+  await lockWaiting(client, name, "ACCESS EXCLUSIVE", locks);
   await client.script([
     `DROP TABLE ${name}`,
     `ALTER TABLE ${stage} SET SCHEMA ${quote(target.schema)}`,
@@ -56,13 +59,18 @@ export async function swap(
 }
 
 /** Takes a lock in short tries, so that nobody queues for long behind a wait for a slow reader. */
-export async function lockWaiting(client: Client, statement: string, { timeoutMs, log }: LockWait): Promise<void> {
+export async function lockWaiting(
+  client: Client,
+  name: string,
+  mode: "SHARE ROW EXCLUSIVE" | "ACCESS EXCLUSIVE",
+  { timeoutMs, log }: LockWait,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (let told = false; ;) {
     const tryMs = Math.max(1, Math.min(LOCK_TRY_MS, deadline - performance.now()));
     await client.script(["SAVEPOINT locking", `SET LOCAL lock_timeout = ${Math.ceil(tryMs)}`]);
     try {
-      await client.run(statement);
+      await client.run(`LOCK TABLE ${name} IN ${mode} MODE`);
       // Back to the setting of the transaction.
       await client.script([`SET LOCAL lock_timeout = ${Math.ceil(timeoutMs)}`, "RELEASE SAVEPOINT locking"]);
       return;
@@ -70,7 +78,7 @@ export async function lockWaiting(client: Client, statement: string, { timeoutMs
       if (!(error instanceof LockTimeoutError)) throw error;
       await client.script(["ROLLBACK TO SAVEPOINT locking", "RELEASE SAVEPOINT locking"]);
       if (performance.now() >= deadline) throw error;
-      if (!told) log(`Waiting for other transactions to leave the table: ${statement}`);
+      if (!told) log(`Waiting for other transactions to leave the table ${name}`);
       told = true;
       await wait(LOCK_PAUSE_MS);
     }

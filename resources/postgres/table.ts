@@ -3,6 +3,7 @@ import { quote, tableName } from "../quote.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { NotATableError } from "./errors.ts";
+import { lockWaiting, type LockWait } from "./swap.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /** The OID of the asset's table; `undefined` before its first publish. @throws NotATableError */
@@ -24,13 +25,20 @@ export async function tryGetTable(
   );
 }
 
+/** A table that is not swapped. */
+export interface KeptTable {
+  readonly oid: string;
+  /** Why it stays, for people. */
+  readonly why: string;
+  readonly locks: LockWait;
+}
+
 /**
  * Brings the columns of a table that stays up to the contract: new nullable ones are added, anything else is refused.
  *
- * @param why Why the table stays, for people.
  * @throws ContractError with all the differences
  */
-export async function addColumns(client: Client, target: Target, oid: string, why: string): Promise<void> {
+export async function addColumns(client: Client, target: Target, { oid, why, locks }: KeptTable): Promise<void> {
   const name = tableName(target.assetKey);
   const { rows } = await client.text(`
     SELECT attname, pg_catalog.format_type(atttypid, atttypmod), attnotnull
@@ -60,5 +68,7 @@ export async function addColumns(client: Client, target: Target, oid: string, wh
         "Nothing was published. Change the table by hand, or drop what keeps it",
     );
   }
-  if (changes.length > 0) await client.run(`ALTER TABLE ${name} ${changes.join(", ")}`);
+  if (changes.length === 0) return;
+  await lockWaiting(client, name, "ACCESS EXCLUSIVE", locks);
+  await client.run(`ALTER TABLE ${name} ${changes.join(", ")}`);
 }

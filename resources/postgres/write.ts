@@ -6,7 +6,7 @@ import { columnDefinitions } from "./contract.ts";
 import { swapObstacles } from "./hanging.ts";
 import { inside, requireUnique, writeInPlace } from "./in_place.ts";
 import { createSchema } from "./ledger.ts";
-import { lockWaiting, type LockWait, swap } from "./swap.ts";
+import { type LockWait, swap } from "./swap.ts";
 import { addColumns, tryGetTable } from "./table.ts";
 
 /** Whether a publish may take the staging table itself as the table, so that it should be a lasting one. */
@@ -34,10 +34,8 @@ export async function writeStaged(client: Client, target: Target, stage: string,
     }
     why = `it cannot be swapped: ${obstacle}`;
   }
-  const name = tableName(target.assetKey);
-  // Writers wait, readers do not.
-  await lockWaiting(client, `LOCK TABLE ${name} IN SHARE ROW EXCLUSIVE MODE`, locks);
-  await addColumns(client, target, oid, why);
+  // Without a lock of its own on the table: its vacuum, which deleted rows need, would give way each time.
+  await addColumns(client, target, { oid, why, locks });
   await writeInPlace(client, target, oid, stage);
   await client.run(`DROP TABLE ${stage}`);
   await describe(client, target);
