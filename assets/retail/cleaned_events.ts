@@ -46,7 +46,7 @@ export const cleaned_events = defineAsset("retail/cleaned_events", {
         SELECT delivered.revenue AS delivered, kept.revenue AS kept
         FROM (SELECT sum(${raw_events.c.revenue}) AS revenue FROM ${raw_events}) AS delivered
         CROSS JOIN (SELECT sum(revenue) AS revenue FROM ${self}) AS kept
-        WHERE kept.revenue < 0.999 * delivered.revenue OR kept.revenue > delivered.revenue`,
+        WHERE 1000 * kept.revenue < 999 * delivered.revenue OR kept.revenue > delivered.revenue`,
       { description: "Cleaning drops at most a thousandth of the revenue, and never adds any." },
     ),
   ],

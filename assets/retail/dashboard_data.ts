@@ -38,8 +38,12 @@ export const dashboard_data = defineAsset("retail/dashboard_data", {
       "covers_everybody",
       sql`
         SELECT users.households AS users, segments.households AS segments
-        FROM (SELECT count(*) AS households, sum(${user_metrics.c.revenue}) AS revenue FROM ${user_metrics}) AS users
-        CROSS JOIN (SELECT sum(households) AS households, sum(revenue) AS revenue FROM ${self}) AS segments
+        FROM (
+          SELECT CAST(count(*) AS BIGINT) AS households, sum(${user_metrics.c.revenue}) AS revenue FROM ${user_metrics}
+        ) AS users
+        CROSS JOIN (
+          SELECT CAST(sum(households) AS BIGINT) AS households, sum(revenue) AS revenue FROM ${self}
+        ) AS segments
         WHERE segments.households IS DISTINCT FROM users.households OR segments.revenue IS DISTINCT FROM users.revenue`,
       { description: "Households and revenue of the segments are those of all users, to the cent." },
     ),

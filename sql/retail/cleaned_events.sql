@@ -10,9 +10,27 @@ WITH deliveries AS (
     occurred_at,
     quantity,
     revenue,
-    CAST(retail_discount + coupon_discount + coupon_match_discount AS DECIMAL(12, 2)) AS discount
+    CAST(retail_discount + coupon_discount + coupon_match_discount AS DECIMAL(12, 2)) AS discount,
+    row_number() OVER (
+      PARTITION BY event_id
+      ORDER BY occurred_at DESC, quantity DESC, revenue DESC, retail_discount + coupon_discount + coupon_match_discount DESC
+    ) AS place
   FROM {raw_events}
-  QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY occurred_at DESC, quantity DESC, revenue DESC, discount DESC) = 1
+),
+-- Nothing was sold: a coupon on the whole basket, or a void.
+sales AS (
+  SELECT
+    event_id,
+    basket_id,
+    product_id,
+    user_id,
+    store_id,
+    occurred_at,
+    quantity,
+    revenue,
+    discount
+  FROM deliveries
+  WHERE place = 1 AND quantity > 0
 ),
 articles AS (
   SELECT
@@ -22,19 +40,17 @@ articles AS (
   FROM {products}
 )
 SELECT
-  deliveries.event_id,
-  deliveries.basket_id,
-  deliveries.product_id,
-  deliveries.user_id,
-  deliveries.store_id,
-  deliveries.occurred_at,
+  sales.event_id,
+  sales.basket_id,
+  sales.product_id AS product_id,
+  sales.user_id,
+  sales.store_id,
+  sales.occurred_at,
   articles.department,
   -- The pump counts thousandths of a gallon; a fill paid for at the desk counts as one piece.
-  CASE WHEN articles.is_fuel AND deliveries.quantity > 100 THEN 1 ELSE deliveries.quantity END AS quantity,
-  CASE WHEN articles.is_fuel AND deliveries.quantity > 100 THEN CAST(deliveries.quantity / 1000 AS DECIMAL(9, 3)) END AS fuel_gallons,
-  deliveries.revenue,
-  deliveries.discount
-FROM deliveries
-LEFT JOIN articles USING (product_id)
--- Nothing was sold: a coupon on the whole basket, or a void.
-WHERE deliveries.quantity > 0
+  CASE WHEN articles.is_fuel AND sales.quantity > 100 THEN 1 ELSE sales.quantity END AS quantity,
+  CAST(CASE WHEN articles.is_fuel AND sales.quantity > 100 THEN CAST(sales.quantity AS DECIMAL(13, 3)) / 1000 END AS DECIMAL(9, 3)) AS fuel_gallons,
+  sales.revenue,
+  sales.discount
+FROM sales
+LEFT JOIN articles ON articles.product_id = sales.product_id

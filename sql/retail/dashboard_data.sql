@@ -3,20 +3,31 @@ WITH customers AS (
   SELECT
     coalesce(age, 'Unknown') AS age,
     coalesce(income, 'Unknown') AS income,
-    last_seen_at >= max(last_seen_at) OVER () - INTERVAL 28 DAYS AS is_active,
+    last_seen_at >= max(last_seen_at) OVER () - INTERVAL '28' DAY AS is_active,
     baskets,
     revenue
   FROM {user_metrics}
+),
+segments AS (
+  SELECT
+    age,
+    income,
+    CAST(count(*) AS BIGINT) AS households,
+    CAST(count(*) FILTER (WHERE is_active) AS BIGINT) AS active_households,
+    CAST(sum(baskets) AS BIGINT) AS baskets,
+    CAST(sum(revenue) AS DECIMAL(14, 2)) AS revenue
+  FROM customers
+  GROUP BY age, income
 )
 SELECT
   age,
   income,
-  count(*) AS households,
-  count(*) FILTER (WHERE is_active) AS active_households,
-  CAST(sum(baskets) AS BIGINT) AS baskets,
-  CAST(sum(revenue) AS DECIMAL(14, 2)) AS revenue,
-  CAST(sum(revenue) / count(*) AS DECIMAL(12, 2)) AS revenue_per_household,
-  CAST(sum(revenue) / sum(baskets) AS DECIMAL(12, 2)) AS revenue_per_basket,
-  CAST(sum(revenue) AS DOUBLE) / CAST(sum(sum(revenue)) OVER () AS DOUBLE) AS revenue_share
-FROM customers
-GROUP BY age, income
+  households,
+  active_households,
+  baskets,
+  revenue,
+  -- Some stores cut a quotient off, some make it a DOUBLE: to eight digits first, then the halves of a cent round up.
+  CAST(round(CAST(CAST(revenue AS DECIMAL(20, 8)) / households AS DECIMAL(20, 8)), 2) AS DECIMAL(12, 2)) AS revenue_per_household,
+  CAST(round(CAST(CAST(revenue AS DECIMAL(20, 8)) / baskets AS DECIMAL(20, 8)), 2) AS DECIMAL(12, 2)) AS revenue_per_basket,
+  CAST(revenue AS DOUBLE PRECISION) / CAST(sum(revenue) OVER () AS DOUBLE PRECISION) AS revenue_share
+FROM segments

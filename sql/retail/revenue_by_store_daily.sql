@@ -5,14 +5,14 @@ WITH lines AS (
     CAST(sold_at AT TIME ZONE 'America/New_York' AS DATE) AS day,
     basket_id,
     sales_value,
-    retail_discount + coupon_discount + coupon_match_discount AS discount
+    retail_discount + coupon_discount + coupon_match_discount AS discounts
   FROM {transactions}
 )
 SELECT
   store_id,
   day,
-  count(DISTINCT basket_id) AS baskets,
+  CAST(count(DISTINCT basket_id) AS BIGINT) AS baskets,
   CAST(sum(sales_value) AS DECIMAL(14, 2)) AS revenue,
-  CAST(sum(discount) AS DECIMAL(14, 2)) AS discount
+  CAST(sum(discounts) AS DECIMAL(14, 2)) AS discount
 FROM lines
 GROUP BY store_id, day
