@@ -59,6 +59,15 @@ export class Client {
     return (await this.#query(statement)).command;
   }
 
+  /**
+   * Runs one statement and returns how many rows it wrote.
+   *
+   * @throws StatementError
+   */
+  async write(statement: Statement | string): Promise<bigint> {
+    return BigInt((await this.#query(statement)).rowCount ?? 0);
+  }
+
   /** Runs one query and returns all of its rows; values as text, NULL as `null`. @throws StatementError */
   async text(statement: Statement | string): Promise<Sample> {
     const { fields, rows } = await this.#query(statement);
@@ -77,9 +86,9 @@ export class Client {
     return await this.#guard(text, () => this.#client.query<Describe>(new Describe(text)).done);
   }
 
-  /** Sends bytes to COPY … FROM STDIN. @throws StatementError, or what the source throws */
-  async copyIn(text: string, source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
-    await this.#guard(text, () => this.#client.query<CopyIn>(new CopyIn(text, source)).done);
+  /** Sends bytes to COPY … FROM STDIN; returns the number of rows. @throws StatementError, or what the source throws */
+  async copyIn(text: string, source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<number> {
+    return await this.#guard(text, () => this.#client.query<CopyIn>(new CopyIn(text, source)).done);
   }
 
   /** Asks for the end of the running statement; one that is about to start does not hear it. */

@@ -9,6 +9,8 @@ export interface Work {
   readonly runId: string;
   /** Ends the running statement when the run is terminated. */
   readonly signal?: AbortSignal;
+  /** Whether a commit waits for the server's disk. Without, a crash of the server may undo it. @default true */
+  readonly isDurable?: boolean;
 }
 
 /** Of the name of an application the server keeps so many bytes. */
@@ -62,7 +64,7 @@ export class Connections {
   }
 
   /** All settings that hold in a transaction; none outlives it, as PgBouncer requires. */
-  #settings({ assetKey, runId }: Work): string {
+  #settings({ assetKey, runId, isDurable = true }: Work): string {
     const settings = {
       application_name: applicationName(assetKey, runId),
       statement_timeout: String(this.config.statementTimeoutMs),
@@ -72,6 +74,7 @@ export class Connections {
       intervalstyle: "postgres",
       extra_float_digits: "1",
       standard_conforming_strings: "on",
+      ...(isDurable ? {} : { synchronous_commit: "off" }),
     };
     const calls = Object.entries(settings).map(([name, value]) => `set_config('${name}', ${literal(value)}, true)`);
     return `SELECT ${calls.join(", ")}`;

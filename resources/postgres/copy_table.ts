@@ -18,6 +18,7 @@ export class CopyTable {
   #text = "";
   #chunks: Buffer[] = [];
   #bytes = 0;
+  #rows = 0;
   #sending: Promise<void> = Promise.resolve();
   #fault: { readonly error: unknown } | undefined;
 
@@ -57,10 +58,13 @@ export class CopyTable {
     if (this.#text.length >= CHUNK_LENGTH) this.#toBytes();
   }
 
-  /** Waits until all is there. */
-  async flush(): Promise<void> {
+  /** Waits until all is there, whatever happens to the server; returns the number of rows. */
+  async flush(): Promise<bigint> {
     await this.#send();
     await this.#sent();
+    // A commit that waits for the disk waits for all before it too.
+    await this.#connections.transaction(this.#work, (client) => client.run("SELECT pg_catalog.pg_current_xact_id()"));
+    return BigInt(this.#rows);
   }
 
   #toBytes(): void {
@@ -79,7 +83,12 @@ export class CopyTable {
     this.#chunks = [];
     this.#bytes = 0;
     this.#sending = this.#connections
-      .transaction(this.#work, (client) => client.copyIn(`COPY ${this.name} FROM STDIN`, chunks))
+      .transaction({ ...this.#work, isDurable: false }, (client) =>
+        client.copyIn(`COPY ${this.name} FROM STDIN`, chunks),
+      )
+      .then((rows) => {
+        this.#rows += rows;
+      })
       .catch((error: unknown) => {
         this.#fault = { error };
       });

@@ -85,6 +85,12 @@ export class ReadOnlyServerError extends StatementError {
   override readonly code = "read_only_server";
 }
 
+/** The server crashed after rows had been staged, and has not all of them any more. */
+export class StagedRowsLostError extends ProjectError {
+  readonly code = "staged_rows_lost";
+  readonly retryable = true;
+}
+
 /** Something else than a table has the table's name. */
 export class NotATableError extends ProjectError {
   readonly code = "not_a_table";

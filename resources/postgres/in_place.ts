@@ -4,6 +4,7 @@ import type { Parameter } from "../render_sql.ts";
 import type { PartitionSet, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnList } from "./contract.ts";
+import { requireRows, type StagingTable } from "./staging.ts";
 
 /** A condition on the rows of the table that the staged rows replace. */
 interface Scope {
@@ -15,18 +16,29 @@ interface Scope {
  * Replaces rows inside the table, in one transaction, so that all that hangs on it stays: readers see the old rows until
  * the commit.
  */
-export async function writeInPlace(client: Client, target: Target, oid: string, stage: string): Promise<void> {
+export async function writeInPlace(
+  client: Client,
+  target: Target,
+  oid: string,
+  { name: stage, rowCount }: StagingTable,
+): Promise<void> {
   const name = tableName(target.assetKey);
   const columns = columnList(target);
   const scope = scopeOf(target, stage);
   const key = await referencedKey(client, oid);
   if (scope !== null && key !== undefined) {
+    const { rows } = await client.text(`SELECT count(*) FROM ${stage}`);
+    requireRows(target, rowCount, BigInt(rows[0]?.[0] ?? 0));
     await synchronize(client, target, stage, scope, key);
     return;
   }
   if (scope !== null)
     await client.run({ text: `DELETE FROM ${name} AS old WHERE ${scope.text}`, parameters: scope.parameters });
-  await client.run(`INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage}`);
+  const written = await client.write(`INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage}`);
+  // A trigger of the table may refuse rows silently, by what people decided: then count what is staged.
+  if (written === rowCount) return;
+  const { rows } = await client.text(`SELECT count(*) FROM ${stage}`);
+  requireRows(target, rowCount, BigInt(rows[0]?.[0] ?? 0));
 }
 
 /** `null`: no row is replaced. */

@@ -92,16 +92,16 @@ export class PostgresStore implements Store {
     const statement = parquetQuery(path, target, columns);
     const stage = newStagingTable(target.assetKey, attempt.runId);
     // Made and filled in one transaction: an attempt that ends before has left nothing.
-    await this.#connections.transaction(workOf(target, attempt), async (client) => {
+    const rowCount = await this.#connections.transaction(workOf(target, attempt), async (client) => {
       const lasting = (await expectsSwap(client, target)) ? "" : "UNLOGGED ";
       await client.script([
         `CREATE ${lasting}TABLE ${stage} (${columnDefinitions(target)})`,
         ownedBy(stage, attempt.runId),
       ]);
       const copy = `COPY ${stage} (${columnList(target)}) FROM STDIN (${CSV_OPTIONS})`;
-      await client.copyIn(copy, csvOf(statement, target, attempt.signal));
+      return BigInt(await client.copyIn(copy, csvOf(statement, target, attempt.signal)));
     });
-    return new StagedInTable(null, this.#connections, target, attempt, stage, statement);
+    return new StagedInTable({ rowCount, quarantine: null }, this.#connections, target, attempt, stage, statement);
   }
 
   async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {

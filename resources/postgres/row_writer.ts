@@ -62,28 +62,26 @@ export class PostgresRowWriter implements RowWriter {
 
   async finish(): Promise<Staged> {
     try {
-      await this.#rows.flush();
+      const rowCount = await this.#rows.flush();
+      return this.#staged({ rowCount, quarantine: await this.#stageQuarantine() });
     } catch (error) {
       await this.discard();
       throw error;
     }
-    const quarantine = await this.#stageQuarantine();
-    return new StagedInTable(quarantine, this.#connections, this.#target, this.#attempt, this.#rows.name, null);
   }
 
   async fail(): Promise<void> {
-    const quarantine = await this.#stageQuarantine();
-    await this.#staged(quarantine).discard();
+    await this.#staged({ rowCount: 0n, quarantine: await this.#stageQuarantine() }).discard();
   }
 
   async discard(): Promise<void> {
     // What is being sent ends first: it would hold the table.
     await this.#rows.flush().catch(() => undefined);
-    await this.#staged(null).discard();
+    await this.#staged({ rowCount: 0n, quarantine: null }).discard();
   }
 
-  #staged(quarantine: string | null): Staged {
-    return new StagedInTable(quarantine, this.#connections, this.#target, this.#attempt, this.#rows.name, null);
+  #staged(filled: { readonly rowCount: bigint; readonly quarantine: string | null }): Staged {
+    return new StagedInTable(filled, this.#connections, this.#target, this.#attempt, this.#rows.name, null);
   }
 
   async #stageQuarantine(): Promise<string | null> {

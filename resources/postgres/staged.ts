@@ -6,6 +6,7 @@ import type { Client } from "./client.ts";
 import type { Connections, Transaction } from "./connections.ts";
 import { stagedFacts } from "./inspect.ts";
 import { createOwnTables, insertLedgerEntry, lockAsset, replaceQuarantine } from "./ledger.ts";
+import { requireRows } from "./staging.ts";
 import { writeStaged } from "./write.ts";
 
 /** Rows in a staging table, and where their statements run. */
@@ -48,7 +49,8 @@ abstract class StagingTable implements Staged {
     await createOwnTables(client);
     await lockAsset(client, this.target.assetKey);
     const { lockTimeoutMs: timeoutMs } = this.connections.config;
-    await writeStaged(client, this.target, this.stage, { timeoutMs, log: this.attempt.log });
+    const { rowCount } = entry;
+    await writeStaged(client, this.target, { name: this.stage, rowCount }, { timeoutMs, log: this.attempt.log });
     await insertLedgerEntry(client, entry);
   }
 }
@@ -84,15 +86,26 @@ export class StagedInTransaction extends StagingTable {
 
 /** Rows in a table that outlives its transaction: a slow source holds none open. An orphan when the process dies. */
 export class StagedInTable extends StagingTable {
+  readonly #rowCount: bigint;
   readonly #quarantine: string | null;
 
-  /** @param quarantine The table with the quarantined rows; `null`: there are none. */
+  /**
+   * @param filled.rowCount Rows that the server took.
+   * @param filled.quarantine The table with the quarantined rows; `null`: there are none.
+   */
   constructor(
-    quarantine: string | null,
+    filled: { readonly rowCount: bigint; readonly quarantine: string | null },
     ...table: [connections: Connections, target: Target, attempt: Attempt, stage: string, statement: string | null]
   ) {
     super(...table);
-    this.#quarantine = quarantine;
+    this.#rowCount = filled.rowCount;
+    this.#quarantine = filled.quarantine;
+  }
+
+  override async facts(): Promise<StagedFacts> {
+    const facts = await super.facts();
+    requireRows(this.target, this.#rowCount, facts.rowCount);
+    return facts;
   }
 
   async publish(entry: LedgerEntry): Promise<void> {

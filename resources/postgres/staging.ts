@@ -1,13 +1,34 @@
 import { randomUUID } from "node:crypto";
 import { thisProcess, tryGetAlive } from "../process_identity.ts";
 import { literal, OWN_SCHEMA, quote, stagingName } from "../quote.ts";
+import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
-import { LockTimeoutError } from "./errors.ts";
+import { LockTimeoutError, StagedRowsLostError } from "./errors.ts";
 
 /** Whose a staging table is; kept as its comment, which is made with it in one transaction. */
 interface Owner {
   readonly run: string;
   readonly process: string;
+}
+
+/** A staging table and the rows that it holds. */
+export interface StagingTable {
+  /** With its schema, quoted. */
+  readonly name: string;
+  readonly rowCount: bigint;
+}
+
+/**
+ * Makes sure that staged rows are all still there: a server that crashes empties the tables that are not in its log.
+ *
+ * @throws StagedRowsLostError
+ */
+export function requireRows({ assetKey }: Pick<Target, "assetKey">, expected: bigint, found: bigint): void {
+  if (found === expected) return;
+  throw new StagedRowsLostError(
+    `${assetKey}: ${expected} rows were staged, ${found} are there: the server restarted in between. Nothing was ` +
+      "published; run it again",
+  );
 }
 
 /** A name that no other attempt shares, so that a process that lingers writes into no other's rows. */

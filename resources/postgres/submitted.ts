@@ -44,7 +44,7 @@ abstract class Submitted<T> {
 
   handleRowDescription(_message: unknown): void {}
   handleDataRow(): void {}
-  handleCommandComplete(): void {}
+  handleCommandComplete(_message: unknown): void {}
   handleEmptyQuery(): void {}
   handlePortalSuspended(): void {}
   handleCopyInResponse(_connection: unknown): void {}
@@ -77,11 +77,11 @@ export class Describe extends Submitted<readonly DescribedColumn[]> {
   }
 }
 
-/** Sends bytes to COPY … FROM STDIN, as fast as the server takes them. */
-export class CopyIn extends Submitted<null> {
+/** Sends bytes to COPY … FROM STDIN, as fast as the server takes them; ends with the number of rows. */
+export class CopyIn extends Submitted<number> {
   readonly #text: string;
   readonly #source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  protected readonly result = null;
+  protected result = 0;
   #ended = false;
   #fault: { readonly error: unknown } | undefined;
 
@@ -98,6 +98,10 @@ export class CopyIn extends Submitted<null> {
 
   override handleCopyInResponse(connection: WireConnection): void {
     void this.#pump(connection);
+  }
+
+  override handleCommandComplete(message: { readonly text: string }): void {
+    this.result = Number(message.text.slice("COPY ".length));
   }
 
   override handleError(error: unknown): void {

@@ -5,6 +5,7 @@ import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { LockTimeoutError } from "./errors.ts";
 import { hangingStatements, hangingText, tableIndexes } from "./hanging.ts";
+import { requireRows, type StagingTable } from "./staging.ts";
 
 /**
  * Readers queue behind whoever waits for the table: so long at most, then they go first. Longer than the server's
@@ -29,12 +30,16 @@ export async function swap(
   client: Client,
   target: Target,
   oid: string,
-  stage: string,
+  { name: stage, rowCount }: StagingTable,
   locks: LockWait,
 ): Promise<string | undefined> {
   const name = tableName(target.assetKey);
   const { oid: staged, isLasting } = await find(client, stage);
-  if (!isLasting) await client.run(`ALTER TABLE ${stage} SET LOGGED`);
+  if (!isLasting) {
+    await client.run(`ALTER TABLE ${stage} SET LOGGED`);
+    const { rows } = await client.text(`SELECT count(*) FROM ${stage}`);
+    requireRows(target, rowCount, BigInt(rows[0]?.[0] ?? 0));
+  }
   await lockWaiting(client, name, "SHARE ROW EXCLUSIVE", locks);
   const before = await hangingText(client, oid, staged);
   const renames: string[] = [];

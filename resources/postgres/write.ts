@@ -6,6 +6,7 @@ import { columnDefinitions } from "./contract.ts";
 import { swapObstacles } from "./hanging.ts";
 import { inside, requireUnique, writeInPlace } from "./in_place.ts";
 import { createSchema } from "./ledger.ts";
+import type { StagingTable } from "./staging.ts";
 import { type LockWait, swap } from "./swap.ts";
 import { addColumns, tryGetTable } from "./table.ts";
 
@@ -17,10 +18,10 @@ export async function expectsSwap(client: Client, target: Target): Promise<boole
 }
 
 /** Makes the staged rows the table's, as the target's strategy says; inside a transaction. The staging table is gone. */
-export async function writeStaged(client: Client, target: Target, stage: string, locks: LockWait): Promise<void> {
+export async function writeStaged(client: Client, target: Target, stage: StagingTable, locks: LockWait): Promise<void> {
   const { strategy } = target;
-  if (strategy.kind === "replacePartitions") await requireInside(client, target, stage);
-  if (strategy.kind === "merge") await requireUnique(client, target, stage, strategy.key);
+  if (strategy.kind === "replacePartitions") await requireInside(client, target, stage.name);
+  if (strategy.kind === "merge") await requireUnique(client, target, stage.name, strategy.key);
   // Names that the server writes are whole then; and no policy hides a row that is to be replaced.
   await client.script(["SET LOCAL search_path = pg_catalog", "SET LOCAL row_security = off"]);
   const found = await tryGetTable(client, target);
@@ -37,7 +38,7 @@ export async function writeStaged(client: Client, target: Target, stage: string,
   // Without a lock of its own on the table: its vacuum, which deleted rows need, would give way each time.
   await addColumns(client, target, { oid, why, locks });
   await writeInPlace(client, target, oid, stage);
-  await client.run(`DROP TABLE ${stage}`);
+  await client.run(`DROP TABLE ${stage.name}`);
   await describe(client, target);
 }
 
@@ -46,7 +47,7 @@ async function trySwap(
   client: Client,
   target: Target,
   oid: string,
-  stage: string,
+  stage: StagingTable,
   locks: LockWait,
 ): Promise<string | undefined> {
   const obstacles = await swapObstacles(client, oid);

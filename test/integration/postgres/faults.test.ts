@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { json, references, sql, z } from "../../../definitions/index.ts";
 import { postgresConfig } from "../../../resources/postgres/config.ts";
 import { PostgresStore } from "../../../resources/postgres/postgres_store.ts";
-import { attempt, publish } from "../duckdb/warehouse.ts";
+import { attempt, entryOf, publish } from "../duckdb/warehouse.ts";
 import { findFreePort } from "../../../ops/engines/free_port.ts";
 import { connect, Server, textOf } from "./server.ts";
 import { Warehouse } from "./warehouse.ts";
@@ -324,4 +324,41 @@ test("several stores that find an empty database make their own tables once", as
   const client = await connect(url.href);
   expect(await textOf(client, "SELECT count(*) FROM _dagster_typescript.ledger")).toEqual([["4"]]);
   await client.end();
+});
+
+test("rows that a crash of the server took out of staging are missed, and nothing is published", async () => {
+  const crashing = await Server.start();
+  try {
+    const warehouse = new Warehouse(crashing);
+    const target = warehouse.target(shape, { kind: "append" });
+    await warehouse.publishRows(target, old);
+    const [before, after] = [attempt(), attempt()];
+    const first = await warehouse.stageRows(target, [{ id: 2, name: "lost" }], before);
+    const second = await warehouse.stageRows(target, [{ id: 3, name: "lost" }], after);
+    const facts = await second.facts();
+    // When one of its processes is killed the server ends them all and recovers.
+    const [[pid = ""] = []] = await warehouse.sql(
+      "SELECT pid::text FROM pg_stat_activity WHERE backend_type = 'background writer'",
+    );
+    process.kill(Number(pid), "SIGKILL");
+    const deadline = performance.now() + 60_000;
+    const isBack = async (): Promise<boolean> => {
+      const client = await connect(crashing.url).catch(() => undefined);
+      const rows = await (client === undefined
+        ? []
+        : textOf(client, "SELECT pid::text FROM pg_stat_activity WHERE backend_type = 'background writer'").catch(
+            () => [],
+          ));
+      await client?.end();
+      return rows.length === 1 && rows[0]?.[0] !== pid;
+    };
+    while (!(await isBack()) && performance.now() < deadline) await wait(50);
+    await expect(first.facts()).rejects.toMatchObject({ code: "staged_rows_lost", retryable: true });
+    await expect(second.publish(entryOf(target, after, facts))).rejects.toMatchObject({ code: "staged_rows_lost" });
+    const client = await connect(crashing.url);
+    expect(await textOf(client, `SELECT * FROM ${warehouse.name()}`)).toEqual(OLD);
+    await client.end();
+  } finally {
+    await crashing.stop();
+  }
 });
