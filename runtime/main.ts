@@ -1,5 +1,6 @@
-import { inspect, parseArgs } from "node:util";
+import { inspect } from "node:util";
 import { isPipesProcess } from "../pipes/index.ts";
+import { parseOptions } from "./parse_options.ts";
 import { createRedact } from "./redaction.ts";
 import { runUnderDagster } from "./run_under_dagster.ts";
 import { runAlone } from "./run_alone.ts";
@@ -19,20 +20,21 @@ process.on("uncaughtException", (error) => {
   process.exit(1);
 });
 
-const { values, positionals } = parseArgs({
+const config = {
   allowPositionals: true,
   options: {
-    help: { type: "boolean", short: "h", default: false },
     // Dagster may pass its two values as arguments instead of variables.
     "dagster-pipes-context": { type: "string" },
     "dagster-pipes-messages": { type: "string" },
   },
+} as const;
+const keys = parseOptions(HELP, config, ({ positionals }) => {
+  if (positionals.length === 0) throw new Error("No asset is named");
+  return positionals;
 });
-if (values.help) process.stdout.write(HELP);
-else if (positionals.length === 0) {
-  process.stderr.write(HELP);
-  process.exitCode = 2;
-} else if (isPipesProcess()) await runUnderDagster(positionals, process.cwd(), redact);
-else await runAlone(positionals, process.cwd(), redact);
+if (keys !== undefined) {
+  if (isPipesProcess()) await runUnderDagster(keys, process.cwd(), redact);
+  else await runAlone(keys, process.cwd(), redact);
+}
 // A timer or a connection that a body left behind must not keep a step alive that is over.
 process.exit();

@@ -1,9 +1,9 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { manifestJsonSchema, manifestSchema } from "../definitions/manifest_schema.ts";
 import { buildManifest } from "./build_manifest.ts";
+import { parseOptions } from "./parse_options.ts";
 import { createRedact } from "./redaction.ts";
 
 const HELP = `Builds manifest.json, from which Dagster learns what assets there are.
@@ -17,19 +17,18 @@ const HELP = `Builds manifest.json, from which Dagster learns what assets there 
 Exit code 1 when a definition has a fault; each is printed as file:line: message.
 `;
 
-const { values } = parseArgs({
+const config = {
   options: {
     project: { type: "string", default: "." },
     check: { type: "boolean", default: false },
     schema: { type: "boolean", default: false },
-    help: { type: "boolean", short: "h", default: false },
   },
-});
-if (values.help) process.stdout.write(HELP);
-else if (values.schema) process.stdout.write(`${JSON.stringify(manifestJsonSchema(), null, 2)}\n`);
-else await main(resolve(values.project));
+} as const;
+const options = parseOptions(HELP, config, ({ values }) => values);
+if (options?.schema === true) process.stdout.write(`${JSON.stringify(manifestJsonSchema(), null, 2)}\n`);
+else if (options !== undefined) await main(resolve(options.project), options.check);
 
-async function main(projectDir: string): Promise<void> {
+async function main(projectDir: string, checkOnly: boolean): Promise<void> {
   // A thousand files load in two thirds of the time; the launcher of the steps uses the same folder.
   enableCompileCache(join(projectDir, ".state", "compile_cache"));
   let loading: string | undefined;
@@ -45,13 +44,13 @@ async function main(projectDir: string): Promise<void> {
         loading = path;
       },
       onUnproven: (message) => {
-        process.stderr.write(`${values.check ? "" : "warning: "}${createRedact(process.env)(message)}\n`);
-        if (values.check) process.exitCode = 1;
+        process.stderr.write(`${checkOnly ? "" : "warning: "}${createRedact(process.env)(message)}\n`);
+        if (checkOnly) process.exitCode = 1;
       },
     }),
   );
   process.off("exit", onExit);
-  if (!values.check) writeAtomically(join(projectDir, "manifest.json"), `${JSON.stringify(manifest, null, 1)}\n`);
+  if (!checkOnly) writeAtomically(join(projectDir, "manifest.json"), `${JSON.stringify(manifest, null, 1)}\n`);
   for (const { file, line, message, asset } of manifest.faults) {
     process.stderr.write(`${file}:${line}: ${asset === null ? "" : `${asset.join("/")}: `}${message}\n`);
   }

@@ -1,3 +1,6 @@
+/** Masks secrets in a text on its way out. */
+export type Redact = (text: string) => string;
+
 /** Shorter values, such as "dev" or "5432", are no secrets worth guarding and would riddle the logs. */
 const MIN_SECRET_LENGTH = 6;
 const SECRET_NAME =
@@ -9,7 +12,7 @@ const HARMLESS = new Set(["true", "false", "none", "null", "enabled", "disabled"
  * Masks the secrets of the environment: the values of variables with a secret's name, and the passwords in URLs.
  * `dagster_project/redaction.py` goes by the same rules.
  */
-export function createRedact(env: Readonly<Record<string, string | undefined>>): (text: string) => string {
+export function createRedact(env: Readonly<Record<string, string | undefined>>): Redact {
   const found = new Set<string>();
   for (const [name, value = ""] of Object.entries(env)) {
     if (name === "PWD" || name === "OLDPWD") continue;
@@ -22,12 +25,26 @@ export function createRedact(env: Readonly<Record<string, string | undefined>>):
   }
   const secrets = [...found].filter((text) => text.length >= MIN_SECRET_LENGTH && !HARMLESS.has(text.toLowerCase()));
   if (secrets.length === 0) return (text) => text;
-  // The longest first, so that no secret leaves a rest of another; as JSON escapes them too.
-  const spellings = [...new Set(secrets.flatMap((text) => [text, JSON.stringify(text).slice(1, -1)]))].sort(
-    (a, b) => b.length - a.length,
-  );
+  // The longest first, so that no secret leaves a rest of another.
+  const spellings = [...new Set(secrets.flatMap(spellingsOf))].sort((a, b) => b.length - a.length);
   const pattern = new RegExp(spellings.map((text) => RegExp.escape(text)).join("|"), "g");
   return (text) => text.replaceAll(pattern, "[redacted]");
+}
+
+/** As it is, as JSON, URLs, JavaScript's `inspect` and Markdown escape it. */
+function spellingsOf(secret: string): string[] {
+  return [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    encodeURIComponent(secret.toWellFormed()),
+    secret.replaceAll("\\", "\\\\"),
+    escapeMarkdown(secret),
+  ];
+}
+
+/** Keeps text from being taken for Markdown. */
+export function escapeMarkdown(text: string): string {
+  return text.replaceAll(/[\\|`*_[\]<>&]/g, (character) => `\\${character}`);
 }
 
 function tryDecode(text: string): string {

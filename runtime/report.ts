@@ -1,5 +1,7 @@
 import { metadata, type MetadataMap } from "../pipes/index.ts";
 import type { CheckOutcome, Sample, StagedFacts, Target } from "../resources/store.ts";
+import { projectPath } from "./import_scan.ts";
+import { escapeMarkdown, type Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 
 /** What Dagster is told of one asset, in a form that survives as JSON in the ledger. */
@@ -32,6 +34,7 @@ export interface TableReport {
   readonly rowsQuarantined: number;
   readonly uri: string;
   readonly durations: Durations;
+  readonly redact: Redact;
 }
 
 /** Values of a sample longer than this are cut. */
@@ -58,22 +61,26 @@ export function tableReport(report: TableReport): AssetReport {
           constraints: { nullable, unique: uniques.has(name) },
         })),
       ),
-      "dagster/row_count": metadata.int(rowCount),
+      // A run of partitions knows the rows of those only.
+      [target.strategy.kind === "replace" ? "dagster/row_count" : "dagster/partition_row_count"]:
+        metadata.int(rowCount),
       "dagster/table_name": metadata.text(`${target.schema}.${target.table}`),
       "dagster/uri": metadata.text(report.uri),
       rows_read: metadata.int(report.rowsRead ?? rowCount),
       rows_written: metadata.int(rowCount),
       rows_quarantined: metadata.int(report.rowsQuarantined),
-      sample: metadata.md(sampleMarkdown(facts.sample)),
+      sample: metadata.md(sampleMarkdown(facts.sample, report.redact)),
       ...(statement === null ? {} : { sql: metadata.md(fenced("sql", statement)) }),
-      code: metadata.text(asset.sources.map(({ file, line }) => `${file}:${line}`).join(" ")),
+      code: metadata.text(
+        asset.sources.map(({ file, line }) => `${projectPath(process.cwd(), file)}:${line}`).join(" "),
+      ),
       ...durationMetadata(durations),
     },
   };
 }
 
 /** The verdict of a check, with the rows that failed it. */
-export function checkReport(outcome: CheckOutcome, published: boolean): CheckReport {
+export function checkReport(outcome: CheckOutcome, published: boolean, redact: Redact): CheckReport {
   const { check, passed, failedRows, checkedRows, sample } = outcome;
   return {
     name: check.name,
@@ -84,7 +91,7 @@ export function checkReport(outcome: CheckOutcome, published: boolean): CheckRep
       failed_rows: metadata.int(failedRows <= Number.MAX_SAFE_INTEGER ? Number(failedRows) : failedRows),
       checked_rows: metadata.int(Number(checkedRows)),
       rule: metadata.text(check.description),
-      ...(sample === null ? {} : { failed_sample: metadata.md(sampleMarkdown(sample)) }),
+      ...(sample === null ? {} : { failed_sample: metadata.md(sampleMarkdown(sample, redact)) }),
     },
   };
 }
@@ -99,15 +106,21 @@ export function durationMetadata(durations: Durations): MetadataMap {
   );
 }
 
-/** A few rows as a Markdown table; nothing in them can break out of their cell. */
-export function sampleMarkdown({ columns, rows }: Sample): string {
+/**
+ * A few rows as a Markdown table; nothing in them can break out of their cell.
+ *
+ * @param redact Masks secrets before a value is cut or escaped: afterwards nobody would recognise them.
+ */
+export function sampleMarkdown({ columns, rows }: Sample, redact: Redact): string {
   if (rows.length === 0) return "(no rows)";
   const shown = columns.slice(0, MAX_COLUMNS);
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   const lines = [
-    line(shown.map(cell)),
+    line(shown.map((name) => cell(redact(name)))),
     line(shown.map(() => "---")),
-    ...rows.map((row) => line(row.slice(0, MAX_COLUMNS).map((value) => (value === null ? "NULL" : cell(value))))),
+    ...rows.map((row) =>
+      line(row.slice(0, MAX_COLUMNS).map((value) => (value === null ? "NULL" : cell(redact(value))))),
+    ),
   ];
   if (columns.length > MAX_COLUMNS) lines.push("", `${columns.length - MAX_COLUMNS} more columns`);
   return lines.join("\n");
@@ -115,7 +128,7 @@ export function sampleMarkdown({ columns, rows }: Sample): string {
 
 function cell(text: string): string {
   const cut = text.length > MAX_CELL ? `${text.slice(0, MAX_CELL).toWellFormed()}…` : text;
-  return cut.replaceAll(/[\\|`*_[\]<>&]/g, (character) => `\\${character}`).replaceAll(/[\r\n\u2028\u2029]+/g, " ");
+  return escapeMarkdown(cut).replaceAll(/[\r\n\u2028\u2029]+/g, " ");
 }
 
 function fenced(language: string, text: string): string {

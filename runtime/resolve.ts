@@ -117,6 +117,7 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
   const hasWindow = partitions !== undefined && "start" in partitions;
   if ("rows" in body || "task" in body) {
     for (const [index, ref] of (body.deps ?? []).entries()) depend(`deps[${index}]`, ref, false);
+    // The type of the rows is gone at run time; every row is validated before it is used.
     return "rows" in body
       ? { kind: "rows", rows: body.rows as unknown as Rows<unknown>["rows"] }
       : { kind: "task", task: body.task };

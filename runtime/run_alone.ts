@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { inspect } from "node:util";
 import type { BodyContext } from "../definitions/body.ts";
+import { ProjectError } from "../definitions/project_error.ts";
 import { OpenStores } from "../resources/stores.ts";
 import { findAsset } from "./find_asset.ts";
 import { sortByNeeds } from "./order.ts";
@@ -25,7 +26,7 @@ export async function runAlone(
   };
   const runId = randomUUID();
   // Nobody here knows whether a run on another machine is over, so its staging stays.
-  const request = { runId, rootRunId: runId, resume: false, isOpen: () => true };
+  const request = { runId, rootRunId: runId, resume: false, isOpen: () => true, redact };
   const stores = new OpenStores(projectDir);
   try {
     const assets = new Map<string, Awaited<ReturnType<typeof findAsset>>>();
@@ -49,9 +50,22 @@ export async function runAlone(
       }
     }
   } catch (error) {
-    print(inspect(error));
+    print(describeError(error));
     process.exitCode = 1;
   } finally {
     await stores.close();
   }
+}
+
+/** What a person can act on: of an expected error the messages of it and its causes, of any other the stack too. */
+function describeError(error: unknown): string {
+  if (!(error instanceof ProjectError)) return inspect(error);
+  const lines = [`${error.name}: ${error.message}`];
+  for (let { cause } = error as Error; cause instanceof Error; { cause } = cause) {
+    // Many messages end with that of their cause.
+    if (!lines.some((line) => line.includes((cause as Error).message))) {
+      lines.push(`  caused by ${cause.name}: ${cause.message}`);
+    }
+  }
+  return lines.join("\n");
 }

@@ -1,9 +1,10 @@
 import type { BodyContext } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
 import { metadata } from "../pipes/index.ts";
-import type { Attempt, CheckOutcome, Staged, Store, Target } from "../resources/store.ts";
+import type { Attempt, CheckOutcome, Staged, Store, Target, WriteStrategy } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
 import { type AssetReport, checkReport, type CheckReport, durationMetadata, tableReport } from "./report.ts";
+import type { Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 import { stageRows } from "./stage_rows.ts";
 
@@ -17,6 +18,7 @@ export interface RunRequest {
   /** An earlier attempt may have published without reporting it. */
   readonly resume: boolean;
   readonly isOpen: (runId: string) => boolean;
+  readonly redact: Redact;
 }
 
 /** The end of an asset's run: what to tell Dagster, and what it was. */
@@ -48,8 +50,8 @@ export async function runAsset(
   }
   if (asset.body.kind === "task") return { outcome: "published", report: await runTask(asset.body.task, context) };
 
-  const { target } = asset;
-  if (target === null) throw new TypeError(`${asset.key} has no table`);
+  if (asset.target === null) throw new TypeError(`${asset.key} has no table`);
+  const target = { ...asset.target, strategy: strategyOf(asset, context) };
   const store = await stores.get(asset.store);
   const attempt: Attempt = {
     ...request,
@@ -82,15 +84,20 @@ export async function runAsset(
       context.log.error(`Not published: ${refusing.map(describeFailure).join("; ")}. The table is as it was before`);
       return {
         outcome: "refused",
-        report: { dataVersion: undefined, metadata: {}, checks: outcomes.map((one) => checkReport(one, false)) },
+        report: {
+          dataVersion: undefined,
+          metadata: {},
+          checks: outcomes.map((one) => checkReport(one, false, request.redact)),
+        },
       };
     }
     for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describeFailure(one)}`);
     return await publish(asset, target, store, staged, attempt, {
-      checks: outcomes.map((one) => checkReport(one, true)),
+      checks: outcomes.map((one) => checkReport(one, true, request.redact)),
       read,
       quarantined,
       partitionKeys: context.partitionKeys,
+      redact: request.redact,
       durations: { stage: stageSeconds, check: checkSeconds },
       clock,
     });
@@ -100,6 +107,17 @@ export async function runAsset(
     });
     throw error;
   }
+}
+
+/** A run of partitions replaces those and leaves the others; any other run makes the whole table. */
+function strategyOf(asset: ResolvedAsset, { window, partitionKeys }: BodyContext): WriteStrategy {
+  const { partitions } = asset.defined.options;
+  if (partitions === undefined || partitionKeys === null) return { kind: "replace" };
+  const { column } = partitions;
+  if (!("start" in partitions))
+    return { kind: "replacePartitions", partitions: { kind: "keys", column, keys: partitionKeys } };
+  if (window === null) throw new TypeError(`${asset.key}: the run names partitions, but no window`);
+  return { kind: "replacePartitions", partitions: { kind: "window", column, start: window.start, end: window.end } };
 }
 
 async function publish(
@@ -113,6 +131,7 @@ async function publish(
     readonly read: number | undefined;
     readonly quarantined: number;
     readonly partitionKeys: readonly string[] | null;
+    readonly redact: Redact;
     readonly durations: { readonly stage: number; readonly check: number };
     readonly clock: () => number;
   },
@@ -129,6 +148,7 @@ async function publish(
     rowsQuarantined: known.quarantined,
     uri: store.uri(target),
     durations,
+    redact: known.redact,
   });
   await staged.publish({
     assetKey: asset.key,
@@ -141,7 +161,8 @@ async function publish(
     contentHash: facts.contentHash,
     startedAt: attempt.startedAt,
     cursor: null,
-    report: JSON.stringify(report),
+    // Everyone who can read the warehouse can read it.
+    report: JSON.stringify(report, (_key, value: unknown) => (typeof value === "string" ? known.redact(value) : value)),
   });
   return {
     outcome: "published",
@@ -179,7 +200,7 @@ async function stage(
       };
     }
     case "rows":
-      return await stageRows(asset, body.rows, store, context, attempt);
+      return await stageRows(asset, target, body.rows, store, context, attempt);
     case "task":
       throw new TypeError(`${asset.key} is a task: it has no rows`);
   }

@@ -37,6 +37,7 @@ export async function runUnderDagster(
         rootRunId: extras.root_run_id,
         resume: extras.resume,
         isOpen: (runId: string) => open.has(runId),
+        redact,
       };
       const window = extras.partition_time_window;
       const context: BodyContext = {

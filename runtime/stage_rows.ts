@@ -1,8 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import type { BodyContext, Rows } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
-import type { Staged, Store } from "../resources/store.ts";
-import type { Attempt } from "../resources/store.ts";
+import type { Attempt, Staged, Store, Target } from "../resources/store.ts";
 import { arrowPages, isArrow } from "./arrow_rows.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 import { RowValidator } from "./validate_rows.ts";
@@ -33,16 +32,17 @@ export interface StagedRows {
  */
 export async function stageRows(
   asset: ResolvedAsset,
+  target: Target,
   rows: Rows<unknown>["rows"],
   store: Store,
   context: BodyContext,
   attempt: Attempt,
 ): Promise<StagedRows> {
   const { columns: schema, quarantine } = asset.defined.options;
-  if (asset.target === null || schema === undefined) throw new TypeError(`${asset.key} has no columns`);
+  if (schema === undefined) throw new TypeError(`${asset.key} has no columns`);
   const maxRows = quarantine?.maxRows ?? 0;
-  const validator = new RowValidator(schema, asset.target.columns);
-  const writer = await store.stageRows(asset.target, attempt);
+  const validator = new RowValidator(schema, target.columns);
+  const writer = await store.stageRows(target, attempt);
   keepYoungGenerationSmall();
   let quarantined = 0;
   let firstReason = "";
@@ -63,7 +63,7 @@ export async function stageRows(
     for await (const item of rows({ ...context, row: (row) => row })) {
       context.signal.throwIfAborted();
       if (isArrow(item)) {
-        for (const page of arrowPages(item, asset.target.columns)) await write(page);
+        for (const page of arrowPages(item, target.columns)) await write(page);
       } else if (Array.isArray(item)) {
         // What validation makes of a large page is garbage again before the next part.
         for (let start = 0; start < item.length; start += PAGE_ROWS) await write(item.slice(start, start + PAGE_ROWS));
