@@ -1,7 +1,8 @@
 // `npm run check`: everything that can be said about the code without running it.
 import { availableParallelism } from "node:os";
 import { existsSync } from "node:fs";
-import { parseArgs, styleText } from "node:util";
+import { styleText } from "node:util";
+import { parseOptions } from "../runtime/parse_options.ts";
 import { npmBin, onStop, pythonBin, run } from "./process.ts";
 
 const USAGE = `npm run check -- [STEP…]
@@ -29,12 +30,10 @@ const STEPS: readonly Step[] = [
   { name: "asset graph", command: [process.execPath, "runtime/manifest.ts", "--check"] },
 ];
 
-const { values, positionals } = parseArgs({ options: { help: { type: "boolean" } }, allowPositionals: true });
-if (values.help === true) {
-  console.log(USAGE);
-} else {
+const parts = parseOptions(USAGE, { allowPositionals: true }, ({ positionals }) => positionals);
+if (parts !== undefined) {
   onStop();
-  process.exitCode = await checkAll(positionals);
+  process.exitCode = await checkAll(parts);
 }
 
 async function checkAll(parts: readonly string[]): Promise<number> {

@@ -1,4 +1,5 @@
 // `npm run format`: writes what the format and lint steps of `npm run check` can repair.
+import { parseOptions } from "../runtime/parse_options.ts";
 import { npmBin, onStop, pythonBin, run } from "./process.ts";
 
 const USAGE = `npm run format
@@ -14,9 +15,7 @@ const commands: readonly (readonly [string, ...string[]])[] = [
   [pythonBin("ruff"), "check", "--fix", "--quiet", "."],
   [pythonBin("ruff"), "format", "--quiet", "."],
 ];
-if (process.argv.includes("--help")) {
-  console.log(USAGE);
-} else {
+if (parseOptions(USAGE, {}, () => true) === true) {
   onStop();
   for (const [command, ...args] of commands) {
     const { code } = await run(command, args, { show: true });

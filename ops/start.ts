@@ -1,7 +1,8 @@
 // `npm start`: materializes the whole graph through Dagster, shows what came of it, serves the Dagster UI.
 import { copyFileSync, mkdirSync } from "node:fs";
 import path from "node:path";
-import { parseArgs, styleText } from "node:util";
+import { styleText } from "node:util";
+import { parseOptions } from "../runtime/parse_options.ts";
 import { checkout, onStop, run } from "./process.ts";
 import { startGuarded } from "./start/guarded.ts";
 import { materializeAll } from "./start/materialize.ts";
@@ -53,29 +54,20 @@ if (options !== undefined) {
 }
 
 function readOptions(): Options | undefined {
-  try {
-    const { values } = parseArgs({
-      options: {
-        once: { type: "boolean", default: false },
-        port: { type: "string", default: "3000" },
-        warehouse: { type: "string" },
-        help: { type: "boolean", default: false },
-      },
-    });
-    if (values.help) {
-      console.log(USAGE);
-      return undefined;
-    }
+  const config = {
+    options: {
+      once: { type: "boolean", default: false },
+      port: { type: "string", default: "3000" },
+      warehouse: { type: "string" },
+    },
+  } as const;
+  return parseOptions(USAGE, config, ({ values }) => {
     const port = Number(values.port);
     if (!Number.isInteger(port) || port < 1 || port > 65_535) {
       throw new Error(`--port takes a number from 1 to 65535, not "${values.port}"`);
     }
     return { once: values.once, port, warehouse: asWarehouse(values.warehouse) };
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
-    process.exitCode = 2;
-    return undefined;
-  }
+  });
 }
 
 async function start({ once, port, warehouse }: Options): Promise<number> {

@@ -1,7 +1,8 @@
 // `npm test`: all tests of both languages, counted together.
 import { existsSync, globSync } from "node:fs";
 import path from "node:path";
-import { parseArgs, styleText } from "node:util";
+import { styleText } from "node:util";
+import { parseOptions } from "../runtime/parse_options.ts";
 import { onStop } from "./process.ts";
 import { runPytest, runVitest, type Counts, type Runner } from "./test/runners.ts";
 
@@ -25,12 +26,10 @@ interface Batch {
   readonly files: readonly string[];
 }
 
-const { values, positionals } = parseArgs({ options: { help: { type: "boolean" } }, allowPositionals: true });
-if (values.help === true) {
-  console.log(USAGE);
-} else {
+const parts = parseOptions(USAGE, { allowPositionals: true }, ({ positionals }) => positionals);
+if (parts !== undefined) {
   onStop();
-  process.exitCode = await testAll(positionals);
+  process.exitCode = await testAll(parts);
 }
 
 async function testAll(parts: readonly string[]): Promise<number> {
