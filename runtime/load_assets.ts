@@ -45,6 +45,17 @@ export async function loadAllAssets(
 
   for (const path of sorted) {
     if (unusable.has(path)) continue;
+    const outside = files.get(path)?.imports.find((one) => !isWatched(folder, one.path));
+    if (outside !== undefined) {
+      unusable.add(path);
+      faults.push({
+        code: "import_failed",
+        asset: keyOf(projectDir, path),
+        position: { file: path, line: outside.line },
+        message: `imports ${projectPath(projectDir, outside.path)}, whose changes would go unnoticed: only .ts files under assets/ are watched. Move it there, or make it a package`,
+      });
+      continue;
+    }
     const broken = files.get(path)?.imports.find((one) => unusable.has(one.path));
     if (broken !== undefined) {
       unusable.add(path);
@@ -87,6 +98,11 @@ export async function loadAllAssets(
 /** The asset key that a file's path stands for. */
 export function keyOf(projectDir: string, path: string): string {
   return projectPath(join(projectDir, "assets"), path).replace(/\.ts$/, "");
+}
+
+/** Whether a change of a file makes the manifest out of date; packages change with an installation only. */
+function isWatched(folder: string, path: string): boolean {
+  return (path.startsWith(folder + sep) && path.endsWith(".ts")) || path.includes(`${sep}node_modules${sep}`);
 }
 
 function isImported(path: string, files: ReadonlyMap<string, ScannedFile>): boolean {
@@ -139,6 +155,12 @@ function importFault(projectDir: string, path: string, error: unknown, scanned: 
     code: "import_failed",
     asset: keyOf(projectDir, path),
     position: { file: path, line },
-    message: `cannot be loaded: ${text}`,
+    message: `cannot be loaded: ${text}${error instanceof SyntaxError ? excerpt(stack) : ""}`,
   };
+}
+
+/** The column and the line of a syntax error: Node puts the source line and a row of carets before the message. */
+function excerpt(stack: string): string {
+  const [, line, indent] = /\n([^\n]*)\n( *)\^+\n/.exec(stack) ?? [];
+  return line === undefined || indent === undefined ? "" : `, at column ${indent.length + 1}: ${line.trim()}`;
 }

@@ -64,6 +64,14 @@ const FAULTY: Readonly<Record<string, string>> = {
   "assets/a/missing_import.ts": `import { gone } from "./gone.ts";\nvoid gone;\n`,
   "assets/a/missing_name.ts": `import { nothing } from "./good.ts";\nvoid nothing;\n`,
   "assets/a/syntax_ts.ts": `const ok = 1;\nvoid ok;\nconst = 2;\n`,
+  "lib/helper.ts": "export const helper = 1;\n",
+  "assets/a/imports_outside.ts": assetFile("a/imports_outside", ids, `import { helper } from "../../lib/helper.ts";`),
+  "assets/a/names.json": "[]\n",
+  "assets/a/imports_json.ts": assetFile(
+    "a/imports_json",
+    ids,
+    `import names from "./names.json" with { type: "json" };`,
+  ),
   "assets/a/bad_check.ts": source("a/bad_check", `checks: [d.matches("id", "(?=x)")],`),
   "assets/a/window_in_check.ts": source(
     "a/window_in_check",
@@ -94,7 +102,14 @@ const EXPECTED: readonly (readonly [code: string, file: string, line: number, me
   ["import_failed", "assets/a/throws_null.ts", 1, /null/],
   ["import_failed", "assets/a/missing_import.ts", 1, /assets\/a\/gone\.ts, which does not exist/],
   ["import_failed", "assets/a/missing_name.ts", 1, /nothing/],
-  ["import_failed", "assets/a/syntax_ts.ts", 3, /./],
+  ["import_failed", "assets/a/syntax_ts.ts", 3, /at column 7: const = 2;$/],
+  [
+    "import_failed",
+    "assets/a/imports_outside.ts",
+    3,
+    /imports lib\/helper\.ts.*only \.ts files under assets\/.*Move it/,
+  ],
+  ["import_failed", "assets/a/imports_json.ts", 3, /imports assets\/a\/names\.json/],
   ["bad_option", "assets/a/bad_check.ts", 4, /check matches_id: .*\(\?=/],
   ["unknown_placeholder", "assets/a/window_in_check.ts", 4, /check x: window/],
   ["no_asset", "assets/a/empty.ts", 1, /defines no asset/],
@@ -188,11 +203,11 @@ print(source_digest(Path(${JSON.stringify(project.dir)})))`);
 
   test("takes the assets that a function of another file defines, at the place that calls it", async () => {
     const project = createProject({
-      "lib/make.ts": `import { defineAsset, z } from "dagster-typescript";
+      "assets/lib/make.ts": `import { defineAsset, z } from "dagster-typescript";
         const columns = z.strictObject({ id: z.int32() });
         export const make = (key: string) => defineAsset(key, { description: "x", columns, body: { async *rows() {} } });`,
-      "assets/a/one.ts": `import { make } from "../../lib/make.ts";\n\nexport const one = make("a/one");\n`,
-      "assets/a/many.ts": `import { make } from "../../lib/make.ts";\nfor (const n of [1, 2]) make(\`b/n\${n}\`);\n`,
+      "assets/a/one.ts": `import { make } from "../lib/make.ts";\n\nexport const one = make("a/one");\n`,
+      "assets/a/many.ts": `import { make } from "../lib/make.ts";\nfor (const n of [1, 2]) make(\`b/n\${n}\`);\n`,
     });
     const { manifest, code } = await project.manifest();
     expect(manifest.faults).toEqual([]);
@@ -207,7 +222,7 @@ print(source_digest(Path(${JSON.stringify(project.dir)})))`);
   test("reports an asset that a file outside of assets/ defines", async () => {
     const project = createProject({
       "lib/stray.ts": source("a/stray"),
-      "assets/a/good.ts": `import "../../lib/stray.ts";\n${source("a/good")}`,
+      "assets/a/good.ts": `await import("../../lib/stray.ts");\n${source("a/good")}`,
     });
     const { manifest } = await project.manifest();
     expect(manifest.faults).toMatchObject([{ code: "key_unlike_path", file: "lib/stray.ts", line: 4 }]);
@@ -261,8 +276,8 @@ print(source_digest(Path(${JSON.stringify(project.dir)})))`);
 
   test("is the manifest of one version of the code: the run of an asset records the same", async () => {
     const project = createProject({
-      "lib/two.ts": "export const two: number = 2;",
-      "assets/a/shared.ts": `export { two } from "../../lib/two.ts";\nexport const one = 1;\n`,
+      "assets/lib/two.ts": "export const two: number = 2;",
+      "assets/a/shared.ts": `export { two } from "../lib/two.ts";\nexport const one = 1;\n`,
       "assets/a/base.ts": source("a/base"),
       "assets/a/top.ts": assetFile(
         "a/top",
@@ -281,7 +296,7 @@ print(source_digest(Path(${JSON.stringify(project.dir)})))`);
 
     project.write({ "assets/a/base.ts": `${source("a/base")}// changed\n` });
     expect(await versionOf("top"), "the code of another asset does not count").toBe(before);
-    project.write({ "lib/two.ts": "export const two: number = 3;" });
+    project.write({ "assets/lib/two.ts": "export const two: number = 3;" });
     const withLib = await versionOf("top");
     expect(withLib, "the code of a file without assets counts").not.toBe(before);
     project.write({ "sql/a/top.sql": "SELECT id FROM {base} WHERE id > 0" });
