@@ -112,6 +112,7 @@ export function defineAsset<S extends Shape>(key: string, options: AssetOptions<
   const callers = callerPositions();
   const [position = UNKNOWN_POSITION] = callers;
   const name = asText(key);
+  // Options of one shape are not options of any shape to the compiler: functions take the rows of just that shape.
   const read = validate(name, options as unknown as AssetOptions<Shape>, position);
   register({ key: name, options: read.options, columns: read.columns, position, callers, faults: read.faults });
   const c = Object.fromEntries(

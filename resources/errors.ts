@@ -6,6 +6,12 @@ export class ContractError extends ProjectError {
   readonly retryable = false;
 }
 
+/** The environment does not say where the warehouse is or how to use it, or says it wrongly. */
+export class ConfigError extends ProjectError {
+  readonly code = "bad_configuration";
+  readonly retryable = false;
+}
+
 /** A statement failed. The text and the parameters do not show when the error is printed. */
 export class StatementError extends ProjectError {
   readonly code: string = "statement_failed";

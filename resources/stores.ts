@@ -46,6 +46,10 @@ export class OpenStores {
 
   /** Gives up connections and locks; a store that is used again opens them again. */
   async close(): Promise<void> {
-    for (const store of this.#opened.values()) await (await store).close();
+    for (const opened of this.#opened.values()) {
+      // Who asked for a store that could not be opened was told so.
+      const store = await opened.catch(() => undefined);
+      await store?.close();
+    }
   }
 }

@@ -63,7 +63,7 @@ function describeError(error: unknown): string {
   const lines = [`${error.name}: ${error.message}`];
   for (let { cause } = error as Error; cause instanceof Error; { cause } = cause) {
     // Many messages end with that of their cause.
-    if (!lines.some((line) => line.includes((cause as Error).message))) {
+    if (!lines.some((line) => line.includes(cause.message))) {
       lines.push(`  caused by ${cause.name}: ${cause.message}`);
     }
   }

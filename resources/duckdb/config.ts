@@ -1,4 +1,5 @@
 import { basename, extname, isAbsolute, join } from "node:path";
+import { ConfigError } from "../errors.ts";
 
 /** Where the warehouse is and how long to wait for it. */
 export interface DuckDBConfig {
@@ -15,14 +16,16 @@ export interface DuckDBConfig {
  *
  * - `DUCKDB_PATH`: the warehouse file. Default: `data/warehouse.duckdb` in the project.
  * - `DUCKDB_LOCK_TIMEOUT_SECONDS`: how long to wait for another process. Default: 300.
+ *
+ * @throws ConfigError
  */
 export function duckdbConfig(projectDir: string, env: Readonly<Record<string, string | undefined>>): DuckDBConfig {
   const named = env["DUCKDB_PATH"] ?? join("data", "warehouse.duckdb");
   const path = isAbsolute(named) ? named : join(projectDir, named);
   const seconds = Number(env["DUCKDB_LOCK_TIMEOUT_SECONDS"] ?? "300");
   if (!Number.isFinite(seconds) || seconds < 0) {
-    throw new TypeError(
-      `DUCKDB_LOCK_TIMEOUT_SECONDS: expected seconds, got ${JSON.stringify(env["DUCKDB_LOCK_TIMEOUT_SECONDS"])}`,
+    throw new ConfigError(
+      `DUCKDB_LOCK_TIMEOUT_SECONDS: expected seconds, 0 or more, got ${JSON.stringify(env["DUCKDB_LOCK_TIMEOUT_SECONDS"])}`,
     );
   }
   return { path, stagingDir: `${path}.staging`, lockTimeoutMs: seconds * 1000 };

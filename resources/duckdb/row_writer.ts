@@ -42,6 +42,7 @@ export class SideFileWriter implements RowWriter {
         const values = new Array<DuckDBValue>(count);
         for (let row = 0; row < count; row += 1) {
           const value = rows[start + row]?.[name];
+          // Each column has a converter of its own type, which the compiler cannot pair with it; the row was validated.
           values[row] = value === null || value === undefined ? null : convert(value as never);
         }
         this.#chunk.setColumnValues(index, values);
