@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
@@ -163,6 +163,18 @@ test("what a file exports is used somewhere else", () => {
   expect(
     unused.filter(({ name }) => /^[a-z]|^[A-Z_]+$/.test(name)).map(({ file, name }) => `${file}: ${name}`),
   ).toEqual([]);
+});
+
+test("every relative link in the documentation leads to a file", () => {
+  const pages = ["README.md", "CHANGELOG.md", ...globSync("docs/**/*.md", { cwd: ROOT })];
+  const broken = pages.flatMap((page) => {
+    const text = readFileSync(join(ROOT, page), "utf8").replaceAll(/^```[\s\S]*?^```/gm, "");
+    return [...text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)]
+      .map(([, target = ""]) => target)
+      .filter((target) => !/^[a-z]+:/.test(target) && !existsSync(join(ROOT, dirname(page), decodeURI(target))))
+      .map((target) => `${page} → ${target}`);
+  });
+  expect(broken).toEqual([]);
 });
 
 function isProduct(file: string): boolean {

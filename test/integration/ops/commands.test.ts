@@ -29,6 +29,16 @@ test.each(["start", "test", "check", "format", "soak", "bench"])(
   },
 );
 
+test.each(["start", "test", "check", "format"])(
+  "npm run %s with an option that there is not says so, explains itself and ends with exit code 2",
+  (name) => {
+    const { status, stdout, stderr } = command(name, "--bogus");
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toMatch(/^Unknown option '--bogus'.*\n\nnpm (run )?\w+/);
+    expect(stderr).not.toMatch(/^ +at /m);
+  },
+);
+
 describe("npm run check", () => {
   test("says one line for a step that holds, and fails with the output of one that does not", () => {
     writeFileSync(path.join(folder, "good.py"), "ONE = 1\n");
