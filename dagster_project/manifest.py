@@ -5,20 +5,17 @@ gives typed and quick reading (a thousand assets in some 30 ms, where a JSON Sch
 that the types refuse is checked against the schema, whose messages are better. A test holds the two together.
 """
 
-# The annotations of jsonschema do too little.
-# pyright: reportUnknownMemberType=false
-
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from dagster_project.manifest_schema import faults_by_schema, path_text
+
 MANIFEST_FILE = "manifest.json"
-SCHEMA_PATH = Path(__file__).parent / "manifest.schema.json"
 MAX_LISTED_FAULTS = 20
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
@@ -249,8 +246,8 @@ def parse_manifest(content: bytes, path: Path | str = MANIFEST_FILE) -> Manifest
     try:
         return _adapter().validate_json(content)
     except ValidationError as refused:
-        faults = _faults_by_schema(content) or [
-            f"{_path_text(error['loc'])}: {error['msg']}" for error in refused.errors(include_url=False)
+        faults = faults_by_schema(content) or [
+            f"{path_text(error['loc'])}: {error['msg']}" for error in refused.errors(include_url=False)
         ]
         listed = [f"  {fault}" for fault in faults[:MAX_LISTED_FAULTS]]
         if len(faults) > MAX_LISTED_FAULTS:
@@ -264,41 +261,3 @@ def parse_manifest(content: bytes, path: Path | str = MANIFEST_FILE) -> Manifest
                 ]
             )
         ) from None
-
-
-def _faults_by_schema(content: bytes) -> list[str]:
-    # Imported here because it is slow to import and needed only for messages.
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import relevance
-
-    try:
-        document: Any = json.loads(content)
-    except ValueError as error:
-        return [f"not JSON: {error}"]
-    validator = Draft202012Validator(json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
-    faults: list[str] = []
-    for error in validator.iter_errors(document):
-        closest = error
-        while closest.context:
-            closest = min(_of_meant_branch(closest.context), key=relevance)
-        faults.append(f"{_path_text(closest.absolute_path)}: {_shortened(closest.message)}")
-    return faults
-
-
-def _of_meant_branch(errors: Sequence[Any]) -> Sequence[Any]:
-    """Of the errors of all branches of a union, return those of the branch whose kind was named."""
-    others = {
-        error.relative_schema_path[0]
-        for error in errors
-        if error.validator == "type" or (error.relative_path and error.relative_path[-1] == "kind")
-    }
-    return [error for error in errors if error.relative_schema_path[0] not in others] or errors
-
-
-def _path_text(path: Any) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.lstrip(".") or "(the whole file)"
-
-
-def _shortened(message: str, limit: int = 300) -> str:
-    return message if len(message) <= limit else f"{message[: limit // 2]} … {message[-limit // 2 :]}"

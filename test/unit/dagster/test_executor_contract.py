@@ -1,7 +1,7 @@
 """The threaded executor rests on internals of Dagster. When an upgrade changes one, this fails and says which.
 
-Then compare `dagster_project/executor.py` with Dagster's `_core/executor/in_process.py` and `multiprocess.py`, adapt
-it, and only then widen the range in `pyproject.toml` and the expectations here.
+Then compare `dagster_project/executor.py` and `step_loop.py` with Dagster's `_core/executor/in_process.py` and
+`multiprocess.py`, adapt them, and only then widen the range in `pyproject.toml` and the expectations here.
 """
 
 import importlib

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from dagster_project.manifest import SCHEMA_PATH, ManifestError, parse_manifest, read_manifest
+from dagster_project.manifest import ManifestError, parse_manifest, read_manifest
+from dagster_project.manifest_schema import SCHEMA_PATH
 
 SCHEMA: dict[str, Any] = json.loads(SCHEMA_PATH.read_text())
 
