@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 REPLACEMENT = "[redacted]"
 # Shorter values ("dev", "5432") would turn logs into confetti and are not worth guarding.
@@ -16,6 +16,8 @@ _SECRET_WORDS = frozenset(
 _SECRET_ENDINGS = ("PASSWORD", "PASSWD", "SECRET", "TOKEN", "APIKEY")
 _NOT_SECRET = frozenset(("true", "false", "none", "null", "enabled", "disabled", "default"))
 _URL_USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^\s/?#@]*(?:@[^\s/?#@]*)*)@")
+# What runtime/redaction.ts escapes in Markdown.
+_MARKDOWN = re.compile(r"[\\|`*_\[\]<>&]")
 # Where a text of the Pipes protocol must arrive as it was sent: names, not contents.
 _PROTOCOL_KEYS = frozenset(("asset_key", "check_name", "data_version", "level", "severity", "stream", "type"))
 
@@ -43,17 +45,36 @@ def find_secrets(environment: Mapping[str, str]) -> frozenset[str]:
     return frozenset(text for text in stripped if len(text) >= MIN_SECRET_LENGTH and text.lower() not in _NOT_SECRET)
 
 
+def _spellings_of(secret: str) -> set[str]:
+    """Return a secret as it is, and as URLs, JavaScript's ``inspect`` and Markdown escape it; each also inside JSON."""
+    spellings = {
+        secret,
+        quote(secret, safe="", errors="surrogateescape"),
+        # As encodeURIComponent does it.
+        quote(secret, safe="!*'()", errors="surrogateescape"),
+        secret.replace("\\", "\\\\"),
+        _MARKDOWN.sub(r"\\\g<0>", secret),
+    }
+    in_json = {json.dumps(text, ensure_ascii=ascii)[1:-1] for text in spellings for ascii in (True, False)}
+    return spellings | in_json
+
+
+def _encode(text: str) -> bytes:
+    # A variable that is no UTF-8 arrives with surrogates in the place of its bytes.
+    return text.encode(errors="surrogateescape")
+
+
 class Redactor:
-    """Replaces a set of secrets wherever they stand, also where JSON has escaped them."""
+    """Replaces a set of secrets wherever they stand, also where something has escaped them on the way."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         """Take the secrets; the longest is replaced first, so that none leaves a rest of another."""
-        spellings = {spelling for secret in secrets for spelling in (secret, json.dumps(secret)[1:-1])}
+        spellings = {spelling for secret in secrets for spelling in _spellings_of(secret)}
         longest_first = sorted(spellings, key=lambda text: (-len(text), text))
         pattern = "|".join(re.escape(text) for text in longest_first)
         self._text = re.compile(pattern) if pattern else None
-        self._bytes = re.compile(pattern.encode()) if pattern else None
-        self.longest = max((len(text.encode()) for text in longest_first), default=0)
+        self._bytes = re.compile(_encode(pattern)) if pattern else None
+        self.longest = max((len(_encode(text)) for text in longest_first), default=0)
 
     def redact(self, text: str) -> str:
         """Return the text without secrets."""

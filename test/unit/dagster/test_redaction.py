@@ -93,3 +93,31 @@ def test_a_secret_cut_into_pieces_is_hidden(size: int, limit: int) -> None:
 def test_bytes_that_are_no_text_pass_unchanged() -> None:
     stream = StreamRedactor(Redactor([SECRET]))
     assert stream.feed(b"\xff\x00\n") + stream.finish() == b"\xff\x00\n"
+
+
+@pytest.mark.parametrize(
+    ("secret", "spelling"),
+    [
+        ("open sesame/now+100%", "open%20sesame%2Fnow%2B100%25"),
+        ("(wow!)*'é", "(wow!)*'%C3%A9"),
+        ("(wow!)*'é", "%28wow%21%29%2A%27%C3%A9"),
+        ("back\\slash", "back\\\\slash"),
+        ("ghp_token_1234", "ghp\\_token\\_1234"),
+        ("a|b`c*d_e[f]g<h>i&j\\k", "a\\|b\\`c\\*d\\_e\\[f\\]g\\<h\\>i\\&j\\\\k"),
+    ],
+    ids=["encodeURIComponent", "reserved in JavaScript", "percent", "inspect", "Markdown", "all of Markdown"],
+)
+def test_a_secret_is_hidden_in_each_spelling_and_also_where_json_escapes_that(secret: str, spelling: str) -> None:
+    redactor = Redactor([secret])
+    assert redactor.redact(f"a {spelling} b") == f"a {REPLACEMENT} b"
+    assert redactor.redact_bytes(f"a {spelling} b".encode()) == f"a {REPLACEMENT} b".encode()
+    for ensure_ascii in (True, False):
+        line = json.dumps({"message": spelling}, ensure_ascii=ensure_ascii).encode()
+        assert redactor.touches(line)
+        assert json.loads(redactor.redact_bytes(line)) == {"message": REPLACEMENT}
+
+
+def test_a_secret_that_is_no_text_is_hidden_and_hurts_nothing() -> None:
+    redactor = Redactor([b"caf\xe9-secret".decode(errors="surrogateescape")])
+    assert redactor.redact_bytes(b"a caf\xe9-secret b") == f"a {REPLACEMENT} b".encode()
+    assert redactor.redact("a caf%E9-secret b") == f"a {REPLACEMENT} b"
