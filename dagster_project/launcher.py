@@ -16,6 +16,7 @@ import dagster as dg
 from dagster_project.extras import build_extras
 from dagster_project.manifest import ManifestAsset
 from dagster_project.node import find_node
+from dagster_project.pipes_folder import pipes_folder
 from dagster_project.pipes_session import KeyedContextInjector, StepMessageReader
 from dagster_project.redaction import Redactor, StreamRedactor, find_secrets
 from dagster_project.report import StderrTail, StepReport
@@ -60,13 +61,18 @@ class NodeLauncher:
         redactor = Redactor(find_secrets(environment))
         supervision = current_supervision()
         supervision.claim_logs()
-        reader = StepMessageReader(redactor)
-        injector = KeyedContextInjector({context.asset_key.to_escaped_user_string(): asset.name})
+        names = {context.asset_key.to_escaped_user_string(): asset.name}
         wake = threading.Event()
         tail = StderrTail()
         with (
             supervision.watch(wake.set),
-            dg.open_pipes_session(context, injector, reader, extras=build_extras(context)) as session,
+            pipes_folder(self.project_dir) as folder,
+            dg.open_pipes_session(
+                context,
+                context_injector=KeyedContextInjector(folder, names),
+                message_reader=(reader := StepMessageReader(folder, redactor)),
+                extras=build_extras(context),
+            ) as session,
         ):
             if supervision.interrupted:
                 raise dg.DagsterExecutionInterruptedError("the run was interrupted")

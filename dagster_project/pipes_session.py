@@ -1,40 +1,45 @@
 """The two ends of our Pipes session: how the context goes out and how messages come in."""
 
 import json
-import os
 import sys
-import tempfile
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_pipes import PipesContextData, PipesDefaultMessageWriter, PipesParams
+from dagster_pipes import PipesContextData, PipesDefaultContextLoader, PipesDefaultMessageWriter, PipesParams
 
+from dagster_project.pipes_folder import create_private_file
 from dagster_project.redaction import Redactor
 
 _POLL_SECONDS = 0.02
 _READ_BYTES = 1 << 20
 
 
-class KeyedContextInjector(dg.PipesTempFileContextInjector):
+class KeyedContextInjector(dg.PipesContextInjector):
     """Injects the context with the keys of the manifest, however the translator renamed the assets."""
 
-    def __init__(self, names: Mapping[str, str]) -> None:
-        """Take the manifest's name for each (escaped) Dagster asset key."""
+    def __init__(self, folder: Path, names: Mapping[str, str]) -> None:
+        """Take the session's folder, and the manifest's name for each (escaped) Dagster asset key."""
+        self._path = folder / "context"
         self._names = names
 
     @contextmanager
-    def inject_context(self, context: PipesContextData) -> Generator[PipesParams]:
-        """Write the context to a temporary file."""
-        renamed: dict[str, Any] = dict(context)
-        renamed["asset_keys"] = [self._name(key) for key in context["asset_keys"] or []] or None
+    def inject_context(self, context_data: PipesContextData) -> Generator[PipesParams]:
+        """Write the context to a file in the folder."""
+        renamed: dict[str, Any] = dict(context_data)
+        renamed["asset_keys"] = [self._name(key) for key in context_data["asset_keys"] or []] or None
         for field in ("code_version_by_asset_key", "provenance_by_asset_key"):
             values: Mapping[str, Any] = renamed[field] or {}
             renamed[field] = {self._name(key): value for key, value in values.items()} or None
-        with super().inject_context(renamed) as params:  # pyright: ignore[reportArgumentType]
-            yield params
+        create_private_file(self._path, json.dumps(renamed).encode())
+        yield {PipesDefaultContextLoader.FILE_PATH_KEY: str(self._path)}
+
+    def no_messages_debug_text(self) -> str:
+        """Say where the context was put."""
+        return f"Attempted to inject context via the file {self._path}."
 
     def _name(self, key: str) -> str:
         return self._names.get(key, key)
@@ -47,8 +52,9 @@ class StepMessageReader(dg.PipesMessageReader):
     and keeps the exception with which the process closed.
     """
 
-    def __init__(self, redactor: Redactor) -> None:
-        """Take the redactor for all texts that arrive."""
+    def __init__(self, folder: Path, redactor: Redactor) -> None:
+        """Take the session's folder, and the redactor for all texts that arrive."""
+        self._path = folder / "messages"
         self._redactor = redactor
         self.broken_lines: list[str] = []
         self.exception: Mapping[str, Any] | None = None
@@ -62,26 +68,22 @@ class StepMessageReader(dg.PipesMessageReader):
     def read_messages(self, handler: dg.PipesMessageHandler) -> Generator[PipesParams]:
         """Read in a thread until the session ends, then to the end of the file."""
         ended = threading.Event()
-        with tempfile.TemporaryDirectory(prefix="dagster-typescript-") as directory:
-            path = os.path.join(directory, "messages")
-            open(path, "wb").close()
-            thread = threading.Thread(
-                target=self._read, args=(path, handler, ended), name="pipes-messages", daemon=True
-            )
-            thread.start()
-            try:
-                yield {PipesDefaultMessageWriter.FILE_PATH_KEY: path}
-            finally:
-                ended.set()
-                thread.join()
+        create_private_file(self._path)
+        thread = threading.Thread(target=self._read, args=(handler, ended), name="pipes-messages", daemon=True)
+        thread.start()
+        try:
+            yield {PipesDefaultMessageWriter.FILE_PATH_KEY: str(self._path)}
+        finally:
+            ended.set()
+            thread.join()
 
     def no_messages_debug_text(self) -> str:
         """Say where messages were expected."""
-        return "Attempted to read messages from a temporary file."
+        return f"Attempted to read messages from the file {self._path}."
 
-    def _read(self, path: str, handler: dg.PipesMessageHandler, ended: threading.Event) -> None:
+    def _read(self, handler: dg.PipesMessageHandler, ended: threading.Event) -> None:
         held = b""
-        with open(path, "rb") as file:
+        with open(self._path, "rb") as file:
             while True:
                 # Asked before reading: what was written before the end is then still read.
                 last = ended.is_set()

@@ -208,3 +208,14 @@ def test_no_node_process_is_left_when_the_run_worker_is_killed(tmp_path: Path) -
     assert is_alive(worker.node)
     worker.kill()
     wait_until(lambda: not is_alive(worker.node))
+
+
+def test_what_a_killed_run_worker_left_of_its_pipes_goes_with_the_next_step(dagster: Any, tmp_path: Path) -> None:
+    sessions = FIXTURES / "bodies" / ".state" / "pipes"
+    worker = Worker(tmp_path, "hangs", "defs")
+    worker.kill()
+    left = [path for path in sessions.iterdir() if f".{worker.process.pid}." in path.name]
+    assert len(left) == 1
+    wait_until(lambda: not is_alive(worker.node))
+    assert dagster.assets("plain").materialized == ["plain"]
+    assert list(sessions.iterdir()) == []
