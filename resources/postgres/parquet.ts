@@ -56,7 +56,11 @@ export async function* csvOf(query: string, target: Target, signal: AbortSignal)
       closeSync(keptOpen);
     });
   try {
-    for await (const chunk of reading) yield chunk as Uint8Array;
+    for await (const chunk of reading) {
+      // DuckDB has opened it: its name is not needed any more, and no killed process leaves it behind.
+      rmSync(folder, { recursive: true, force: true });
+      yield chunk as Uint8Array;
+    }
     await writing;
     signal.throwIfAborted();
     if (fault !== undefined) throw fault.error;

@@ -82,6 +82,7 @@ export class CopyIn extends Submitted<number> {
   readonly #text: string;
   readonly #source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   protected result = 0;
+  #pumping: Promise<void> = Promise.resolve();
   #ended = false;
   #fault: { readonly error: unknown } | undefined;
 
@@ -97,7 +98,7 @@ export class CopyIn extends Submitted<number> {
   }
 
   override handleCopyInResponse(connection: WireConnection): void {
-    void this.#pump(connection);
+    this.#pumping = this.#pump(connection);
   }
 
   override handleCommandComplete(message: { readonly text: string }): void {
@@ -106,8 +107,10 @@ export class CopyIn extends Submitted<number> {
 
   override handleError(error: unknown): void {
     this.#ended = true;
-    // What the source said is the cause of what the server then says.
-    super.handleError(this.#fault === undefined ? error : this.#fault.error);
+    // The source may have files to remove. What it said is the cause of what the server then says.
+    void this.#pumping.then(() => {
+      super.handleError(this.#fault === undefined ? error : this.#fault.error);
+    });
   }
 
   override handleReadyForQuery(): void {
