@@ -19,8 +19,9 @@ const SETTINGS: ClickHouseSettings = {
   // NULL in a column that has none is an error, never a default.
   insert_null_as_default: 0,
   input_format_null_as_default: 0,
-  // An outer join yields NULL where nothing matches, as in every other store.
+  // As in every other store: an outer join yields NULL where nothing matches, and a cast leaves NULL as it is.
   join_use_nulls: 1,
+  cast_keep_nullable: 1,
   // Replicated tables drop a block that is equal to an earlier one; staged rows may be equal.
   insert_deduplicate: 0,
   max_partitions_per_insert_block: "0",

@@ -42,7 +42,7 @@ articles AS (
 SELECT
   sales.event_id,
   sales.basket_id,
-  sales.product_id AS product_id,
+  sales.product_id,
   sales.user_id,
   sales.store_id,
   sales.occurred_at,
