@@ -125,6 +125,22 @@ describe("the whole graph, over an API that fails now and then", () => {
     expect(await ask(`SELECT count(*) AS n FROM w.retail.${table}`)).toEqual([{ n: rows }]);
   });
 
+  test("the four checks that the page tells of fail, and only warn; all others pass", async () => {
+    const checks = await ask(`
+      SELECT c ->> 'passed' AS passed, asset_key || '.' || (c ->> 'name') AS name, c ->> 'severity' AS severity
+      FROM (SELECT asset_key, unnest(from_json(report -> 'checks', '["JSON"]')) AS c FROM w._dagster_typescript.ledger)
+      ORDER BY ALL`);
+    expect(checks.length).toBeGreaterThan(40);
+    expect(checks.filter(({ passed }) => passed !== "true")).toEqual(
+      [
+        "retail/cleaned_events.references_product_id",
+        "retail/products.not_null_product_type",
+        "retail/raw_events.between_quantity",
+        "retail/transactions.no_outsized_sale",
+      ].map((name) => ({ passed: "false", name, severity: "WARN" })),
+    );
+  });
+
   const cents = (column: string): string => `CAST(round(${column} * 100) AS BIGINT)`;
 
   test("raw_events holds every line of the file once, with its time and its money", async () => {
