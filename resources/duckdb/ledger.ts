@@ -22,6 +22,8 @@ export async function createOwnTables(client: Client): Promise<void> {
     cursor VARCHAR,
     report JSON NOT NULL
   )`);
+  // A ledger older than cursors keeps its lines.
+  if (!(await hasLedger(client))) await client.run(`ALTER TABLE ${LEDGER} ADD COLUMN cursor VARCHAR`);
   await client.run(`CREATE TABLE IF NOT EXISTS ${QUARANTINE} (
     asset_key VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,
@@ -35,7 +37,9 @@ export async function createOwnTables(client: Client): Promise<void> {
 /** Writes a line of the ledger, inside the transaction of its publish. */
 export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Promise<void> {
   await client.run({
-    text: `INSERT INTO ${LEDGER} VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now(), $10, $11)`,
+    text: `INSERT INTO ${LEDGER} (asset_key, run_id, root_run_id, code_version, partition_keys, row_count, columns,
+        content_hash, started_at, published_at, cursor, report)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now(), $10, $11)`,
     parameters: [
       entry.assetKey,
       entry.runId,
@@ -92,9 +96,11 @@ export async function lastCursor(client: Client, assetKey: string): Promise<stri
   return rows[0]?.[0] ?? null;
 }
 
+/** Whether there is a ledger with cursors. */
 async function hasLedger(client: Client): Promise<boolean> {
   const { rows } = await client.text({
-    text: "SELECT 1 FROM duckdb_tables() WHERE schema_name = $1 AND table_name = 'ledger' AND database_name = current_database()",
+    text: `SELECT 1 FROM duckdb_columns() WHERE schema_name = $1 AND table_name = 'ledger' AND column_name = 'cursor'
+      AND database_name = current_database()`,
     parameters: [OWN_SCHEMA],
   });
   return rows.length > 0;
