@@ -89,7 +89,7 @@ export async function createFromContract(client: Client, name: string, target: T
 }
 
 /** The statement of {@link createFromContract}. Sorted by the key of a merge, which then finds rows quickly. */
-export function createFromContractSql(
+function createFromContractSql(
   client: Pick<Client, "config">,
   name: string,
   target: Target,
