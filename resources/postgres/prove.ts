@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Check } from "../../definitions/check.ts";
-import { badRelation, runChecks } from "../checks.ts";
+import { badRelation } from "../checks.ts";
 import { ProjectError } from "../../definitions/project_error.ts";
 import { StatementError } from "../errors.ts";
 import { literal, quote } from "../quote.ts";
@@ -67,7 +67,8 @@ async function proveCheck(client: Client, target: Target, deps: readonly string[
   // Only the engine knows the syntax of its patterns.
   if (check.rule.kind === "matches") {
     try {
-      await runChecks(client, POSTGRES_CHECKS, rows, [check]);
+      // On a value of its own: on a table without rows it would never be looked at.
+      await client.run(`SELECT ${POSTGRES_CHECKS.fullMatch("''", check.rule.pattern)}`);
     } catch (error) {
       if (!(error instanceof StatementError)) throw error;
       throw new BadOption(error);
