@@ -1,0 +1,273 @@
+"""Dagster and the real runtime together: what a person sees, and what is in the warehouse, after each kind of end."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NODE = ROOT / "node_modules" / ".bin" / "node"
+# Only a hang reaches it: the machine may be busy with other things.
+DEADLINE_SECONDS = 180
+SECRET = "ghp_abcdefghijklmnopqrstuv"
+
+ORDERS = """
+import { appendFileSync, readFileSync } from "node:fs";
+import { between, defineAsset, unique, z } from "dagster-typescript";
+
+export const orders = defineAsset("shop/orders", {
+  description: "Reads what the file `source.json` says.",
+  columns: z.strictObject({ id: z.int32(), note: z.string() }),
+  checks: [unique("id"), between("id", { min: 1 })],
+  body: {
+    async *rows({ row, log }) {
+      const source = JSON.parse(readFileSync("source.json", "utf8"));
+      for (const id of source.ids) yield row({ id, note: `${process.env.GITHUB_TOKEN} in row ${id}` });
+      log.info(`read with ${process.env.GITHUB_TOKEN}`);
+      console.log("to stdout", process.env.GITHUB_TOKEN);
+      console.error("to stderr", process.env.GITHUB_TOKEN);
+      if (source.hangs) {
+        appendFileSync("hangs", String(process.pid));
+        await new Promise((done) => setTimeout(done, 3_600_000));
+      }
+    },
+  },
+});
+"""
+ORDER_COUNT = """
+import { defineAsset, sql, z } from "dagster-typescript";
+import { orders } from "./orders.ts";
+
+export const order_count = defineAsset("shop/order_count", {
+  description: "How many orders there are.",
+  columns: z.strictObject({ orders: z.int32() }),
+  body: sql`SELECT CAST(count(*) AS INTEGER) AS orders FROM ${orders}`,
+});
+"""
+QUERY = """
+import { DuckDBInstance } from "@duckdb/node-api";
+const instance = await DuckDBInstance.create(process.argv[1], { access_mode: "READ_ONLY" });
+const connection = await instance.connect();
+console.log(JSON.stringify((await connection.runAndReadAll(process.argv[2])).getRowsJson()));
+"""
+
+
+def wait_until(condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.05)
+    return value
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Project:
+    """Two assets, one after the other, in a project laid out as this repository is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.warehouse = folder / "warehouse.duckdb"
+        (folder / "assets" / "shop").mkdir(parents=True)
+        (folder / "assets" / "shop" / "orders.ts").write_text(ORDERS)
+        (folder / "assets" / "shop" / "order_count.ts").write_text(ORDER_COUNT)
+        for name in ("runtime", "definitions", "pipes", "resources", "node_modules", "package.json", "pyproject.toml"):
+            (folder / name).symlink_to(ROOT / name)
+        shutil.copytree(
+            ROOT / "dagster_project", folder / "dagster_project", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        self.home.mkdir()
+        (self.home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+
+    def source(self, *ids: int, hangs: bool = False) -> None:
+        (self.folder / "source.json").write_text(json.dumps({"ids": ids, "hangs": hangs}))
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Run all assets as `dg launch` does; its output goes to a file."""
+        environment = {name: value for name, value in os.environ.items() if name != "WAREHOUSE"}
+        with (self.folder / "output").open("ab") as output:
+            return subprocess.Popen(
+                [str(Path(sys.executable).parent / "dg"), "launch", "--assets", "*"],
+                cwd=self.folder,
+                env={
+                    **environment,
+                    "DAGSTER_HOME": str(self.home),
+                    "DUCKDB_PATH": str(self.warehouse),
+                    "GITHUB_TOKEN": SECRET,
+                    "PYTHONPATH": str(self.folder),
+                    "VIRTUAL_ENV": sys.prefix,
+                    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def launch(self) -> int:
+        process = self.start()
+        try:
+            return process.wait(timeout=DEADLINE_SECONDS)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output").read_text(errors="replace")
+
+    def query(self, sql: str) -> list[list[Any]]:
+        command = [str(NODE), "--input-type=module", "-e", QUERY, str(self.warehouse), sql]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        rows: list[list[Any]] = json.loads(ended.stdout)
+        return rows
+
+    @property
+    def order_ids(self) -> list[int]:
+        return [row[0] for row in self.query("SELECT id FROM shop.orders ORDER BY id")]
+
+    def last_run(self) -> list[dg.DagsterEvent]:
+        """Read the events of the newest run from the event log."""
+        with dg.DagsterInstance.from_config(str(self.home)) as instance:
+            (run,) = instance.get_runs(limit=1)
+            return [entry.dagster_event for entry in instance.all_logs(run.run_id) if entry.dagster_event]
+
+    def left(self, folder: Path) -> list[str]:
+        return [path.name for path in folder.iterdir()] if folder.exists() else []
+
+    @property
+    def side_files(self) -> list[str]:
+        return self.left(Path(f"{self.warehouse}.staging"))
+
+    @property
+    def pipes_folders(self) -> list[str]:
+        return self.left(self.folder / ".state" / "pipes")
+
+
+def kinds(events: list[dg.DagsterEvent], kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
+    return [event for event in events if event.event_type == kind]
+
+
+def names(events: list[dg.DagsterEvent]) -> list[str]:
+    return [event.asset_key.path[-1] for event in events if event.asset_key]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Make the project; the runs in it come one after the other, each a fixture."""
+    project = Project(tmp_path_factory.mktemp("runtime") / "project")
+    yield project
+    shutil.rmtree(project.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def published(project: Project) -> list[dg.DagsterEvent]:
+    """Return the events of a first run, after which `orders` holds 1 and 2."""
+    project.source(1, 2)
+    assert project.launch() == 0, project.output[-8000:]
+    return project.last_run()
+
+
+@dataclass(frozen=True)
+class Killed:
+    """What was there when a run worker was killed, and right after."""
+
+    side_files: list[str]
+    pipes_folders: list[str]
+    events: list[dg.DagsterEvent]
+    order_ids: list[int]
+
+
+@pytest.fixture(scope="module")
+def killed(project: Project, published: list[dg.DagsterEvent]) -> Killed:
+    """Kill -9 the worker of a second run in the middle of its rows, and wait for the end of Node."""
+    hangs = project.folder / "hangs"
+    project.source(8, 9, hangs=True)
+    process = project.start()
+    try:
+        node = int(wait_until(lambda: hangs.exists() and hangs.read_text(), "a body that hangs"))
+        worker = int(Path(f"/proc/{node}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        side_files, pipes_folders = project.side_files, project.pipes_folders
+        os.kill(worker, signal.SIGKILL)
+        process.wait(timeout=DEADLINE_SECONDS)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    wait_until(lambda: not is_alive(node), "the end of the Node process")
+    return Killed(side_files, pipes_folders, project.last_run(), project.order_ids)
+
+
+@pytest.fixture(scope="module")
+def refused(project: Project, killed: Killed) -> list[dg.DagsterEvent]:
+    """Return the events of the run after the killed one: a blocking check refuses its rows."""
+    project.source(-5, 7)
+    assert project.launch() != 0
+    return project.last_run()
+
+
+def test_a_graph_is_published_in_order(project: Project, published: list[dg.DagsterEvent]) -> None:
+    assert names(kinds(published, dg.DagsterEventType.ASSET_MATERIALIZATION)) == ["orders", "order_count"]
+    checks = [
+        event.asset_check_evaluation_data for event in kinds(published, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    ]
+    assert {check.check_name: check.passed for check in checks} == {"unique_id": True, "between_id": True}
+    assert project.order_ids == [1, 2]
+    assert project.query("SELECT orders FROM shop.order_count") == [[2]]
+
+
+def test_a_killed_run_worker_takes_its_node_process_along_and_changes_nothing(killed: Killed) -> None:
+    assert kinds(killed.events, dg.DagsterEventType.ASSET_MATERIALIZATION) == []
+    assert killed.order_ids == [1, 2]
+
+
+@pytest.mark.usefixtures("refused")
+def test_what_a_killed_run_worker_left_goes_with_the_next_run(project: Project, killed: Killed) -> None:
+    assert (len(killed.side_files), len(killed.pipes_folders)) == (1, 1)
+    assert project.side_files == []
+    assert project.pipes_folders == []
+
+
+def test_a_refused_publish_shows_its_check_and_changes_nothing(
+    project: Project, refused: list[dg.DagsterEvent]
+) -> None:
+    assert kinds(refused, dg.DagsterEventType.ASSET_MATERIALIZATION) == []
+    checks = [event.asset_check_evaluation_data for event in kinds(refused, dg.DagsterEventType.ASSET_CHECK_EVALUATION)]
+    assert {check.check_name: check.passed for check in checks} == {"unique_id": True, "between_id": False}
+    assert [check.metadata["published"].value for check in checks] == [False, False]
+    (sample,) = [str(check.metadata["failed_sample"].value) for check in checks if not check.passed]
+    assert "-5" in sample
+    assert [event.step_key for event in kinds(refused, dg.DagsterEventType.STEP_START)] == ["shop__orders"]
+    assert project.order_ids == [1, 2]
+    assert project.query("SELECT orders FROM shop.order_count") == [[2]]
+
+
+@pytest.mark.usefixtures("refused")
+def test_a_secret_in_the_rows_is_in_no_event_no_log_and_no_ledger(project: Project) -> None:
+    # It is where it belongs, which shows that it was there to be hidden.
+    assert project.query("SELECT DISTINCT note[:26] FROM shop.orders") == [[SECRET]]
+    ledger = json.dumps(project.query("SELECT COLUMNS(*)::VARCHAR FROM _dagster_typescript.ledger"))
+    assert "redacted" in ledger
+    kept = {str(path): path.read_bytes() for path in project.home.rglob("*") if path.is_file()}
+    assert any(b"[redacted" in content for content in kept.values())
+    assert any(path.endswith(".err") and b"to stderr [redacted]" in content for path, content in kept.items())
+    for where, content in [*kept.items(), ("the ledger", ledger.encode()), ("dg launch", project.output.encode())]:
+        # However often something has escaped it on its way.
+        assert SECRET[:10].encode() not in content.replace(b"\\", b""), where
