@@ -76,7 +76,7 @@ test("a statement that takes too long is ended by the server", async () => {
   const target = warehouse.target(shape);
   await warehouse.publishRows(target, old);
   const slow = new PostgresStore(
-    postgresConfig({ DATABASE_URL: server.url, DATABASE_STATEMENT_TIMEOUT_SECONDS: "0.3" }),
+    postgresConfig({ DATABASE_URL: server.url, DATABASE_STATEMENT_TIMEOUT_SECONDS: "3" }),
     server.folder,
   );
   const query = sql`SELECT 1 AS id, 'x' AS name FROM pg_sleep(60)`;
@@ -360,5 +360,19 @@ test("rows that a crash of the server took out of staging are missed, and nothin
     await client.end();
   } finally {
     await crashing.stop();
+  }
+});
+
+test("a server without room for what a query sorts says so, and keeps the table", async () => {
+  const small = await Server.start({ settings: { temp_file_limit: "1MB", work_mem: "64kB" } });
+  try {
+    const warehouse = new Warehouse(small);
+    const target = warehouse.target(shape);
+    await warehouse.publishRows(target, old);
+    const query = sql`SELECT n AS id, repeat('x', 100) AS name FROM generate_series(1, 100000) AS n ORDER BY random()`;
+    await expect(warehouse.publishQuery(target, query)).rejects.toMatchObject({ code: "disk_full", retryable: false });
+    expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
+  } finally {
+    await small.stop();
   }
 });
