@@ -1,11 +1,9 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { json, references, sql, z } from "../../../definitions/index.ts";
 import { postgresConfig } from "../../../resources/postgres/config.ts";
 import { PostgresStore } from "../../../resources/postgres/postgres_store.ts";
-import { attempt, entryOf, publish } from "../duckdb/warehouse.ts";
-import { findFreePort } from "../../../ops/engines/free_port.ts";
-import { connect, Server, textOf } from "./server.ts";
+import { attempt, publish } from "../duckdb/warehouse.ts";
+import { connect, Server } from "./server.ts";
 import { Warehouse } from "./warehouse.ts";
 
 let server: Server;
@@ -18,58 +16,11 @@ const shape = { id: z.int32(), name: z.string().nullable() };
 const old = [{ id: 1, name: "old" }];
 const OLD = [["1", "old"]];
 
-/** Waits until the server shows what is asked for; only a hang reaches the deadline. */
-async function until(warehouse: Warehouse, question: string): Promise<string> {
-  const deadline = performance.now() + 60_000;
-  for (;;) {
-    const [row] = await warehouse.sql(question);
-    if (row?.[0] != null) return row[0];
-    if (performance.now() > deadline) throw new Error(`still not: ${question}`);
-    await wait(20);
-  }
-}
-
 function storeOf(change: (url: URL) => void): PostgresStore {
   const url = new URL(server.url);
   change(url);
   return new PostgresStore(postgresConfig({ DATABASE_URL: url.href }), server.folder);
 }
-
-async function faultOf(store: PostgresStore): Promise<Error> {
-  const warehouse = new Warehouse(server);
-  const target = warehouse.target(shape);
-  const error: unknown = await store.findPublished(target, attempt()).catch((fault: unknown) => fault);
-  await store.close();
-  if (!(error instanceof Error)) throw new Error("no fault");
-  return error;
-}
-
-test("a server that is down is told of with its place, and is worth another try", async () => {
-  const port = await findFreePort();
-  const fault = await faultOf(storeOf((url) => (url.port = String(port))));
-  expect(fault).toMatchObject({ code: "postgres_unreachable", retryable: true });
-  expect(fault.message).toContain(`127.0.0.1:${port}`);
-});
-
-test("a wrong password, user or database is no matter of time, and the password is nowhere in the error", async () => {
-  for (const change of [
-    (url: URL) => (url.password = "wr0ng-s3cret"),
-    (url: URL) => (url.username = "nobody"),
-    (url: URL) => (url.pathname = "/none"),
-  ]) {
-    const fault = await faultOf(storeOf(change));
-    expect(fault).toMatchObject({ code: "postgres_login_refused", retryable: false });
-    const shown = [fault.message, fault.stack, JSON.stringify(fault), String(fault.cause)].join("\n");
-    expect(shown).not.toContain("wr0ng-s3cret");
-    expect(shown).not.toContain(new URL(server.url).password);
-  }
-});
-
-test.each(["", "mysql://x:s3cret@h/d", "no url s3cret"])("DATABASE_URL %j is refused, and not shown", (url) => {
-  const config = (): unknown => postgresConfig({ DATABASE_URL: url });
-  expect(config).toThrow(/postgres:\/\/user:password@host/);
-  expect(config).not.toThrow(/s3cret/);
-});
 
 test("a statement that takes too long is ended by the server", async () => {
   const warehouse = new Warehouse(server);
@@ -119,57 +70,6 @@ test("a reader who does not leave makes a publish wait, then give up; others rea
   await publish(staged, target, given);
   expect(await warehouse.sql("SELECT * FROM {x}")).toEqual([["2", "new"]]);
   await reader.end();
-});
-
-test("a connection that is killed in the middle of a copy leaves the table, and the next run takes the rest away", async () => {
-  const warehouse = new Warehouse(server);
-  const target = warehouse.target(shape);
-  await warehouse.publishRows(target, old);
-  const runId = attempt().runId;
-  const given = attempt({ runId });
-  const writer = await warehouse.store.stageRows(target, given);
-  // A lock on the staging table holds the copy while its connection is ended.
-  const [[table = ""] = []] = (await warehouse.stagingTables()).filter(([, owner]) => owner?.includes(runId));
-  const holder = await connect(server.url);
-  await holder.query(`BEGIN; LOCK TABLE _dagster_typescript."${table ?? ""}"`);
-  const rows = Array.from({ length: 200_000 }, (_, id) => ({ id, name: "x".repeat(30) }));
-  const appending = (async () => {
-    await writer.append(rows);
-    await writer.append(rows);
-    await writer.finish();
-  })();
-  const failing = expect(appending).rejects.toMatchObject({ code: "connection_lost", retryable: true });
-  const pid = await until(
-    warehouse,
-    `SELECT min(pid)::text FROM pg_stat_activity WHERE query LIKE 'COPY%' AND application_name LIKE '%${runId}'`,
-  );
-  await warehouse.sql(`SELECT pg_terminate_backend(${pid})`);
-  await holder.query("ROLLBACK");
-  await holder.end();
-  await failing;
-  await writer.discard();
-  expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
-  expect((await warehouse.stagingTables()).filter(([, owner]) => owner?.includes(runId))).toEqual([]);
-  // The store goes on with a new connection.
-  await warehouse.publishRows(target, [{ id: 9, name: "new" }]);
-  expect(await warehouse.sql("SELECT * FROM {x}")).toEqual([["9", "new"]]);
-});
-
-test("a connection that is killed between check and publish of a query publishes nothing", async () => {
-  const warehouse = new Warehouse(server);
-  const target = warehouse.target(shape);
-  await warehouse.publishRows(target, old);
-  const given = attempt();
-  const staged = await warehouse.store.stageQuery(target, sql`SELECT 2 AS id, 'new' AS name`, null, given);
-  const facts = await staged.facts();
-  await warehouse.sql(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%${given.runId}'`,
-  );
-  await expect(staged.check([])).rejects.toMatchObject({ code: "connection_lost" });
-  await staged.discard();
-  expect(facts.rowCount).toBe(1n);
-  expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
-  expect(await warehouse.store.findPublished(target, given)).toBeUndefined();
 });
 
 test.each([
@@ -262,105 +162,6 @@ test("a check on an asset that was never materialised fails with the name of its
     code: "undefined_relation",
     message: expect.stringContaining("parent") as unknown,
   });
-});
-
-test("a run that is terminated ends its statement on the server, and says why", async () => {
-  const warehouse = new Warehouse(server);
-  const stop = new AbortController();
-  const given = attempt({ signal: stop.signal });
-  const query = sql`SELECT 1 AS id, 'x' AS name FROM pg_sleep(600)`;
-  const staging = warehouse.store.stageQuery(warehouse.target(shape), query, null, given);
-  const ending = expect(staging).rejects.toThrow("terminated by a person");
-  const running = `SELECT min(pid)::text FROM pg_stat_activity WHERE application_name LIKE '%${given.runId}' AND wait_event = 'PgSleep'`;
-  await until(warehouse, running);
-  stop.abort(new Error("terminated by a person"));
-  await ending;
-  expect(await warehouse.sql(running)).toEqual([[null]]);
-});
-
-test("the server shows which asset and run works in a connection, and only while it does", async () => {
-  const warehouse = new Warehouse(server);
-  const given = attempt();
-  const target = warehouse.target(shape);
-  const staged = await warehouse.store.stageQuery(target, sql`SELECT 1 AS id, 'x' AS name`, null, given);
-  const names = `SELECT application_name FROM pg_stat_activity WHERE application_name LIKE '%${given.runId}'`;
-  expect(await warehouse.sql(names)).toEqual([[`${target.assetKey} ${given.runId}`]]);
-  await staged.discard();
-  expect(await warehouse.sql(names)).toEqual([]);
-});
-
-test("publishes of one table by several at once come one after the other", async () => {
-  const warehouse = new Warehouse(server);
-  const target = warehouse.target(shape, { kind: "append" });
-  await Promise.all(Array.from({ length: 6 }, (_, id) => warehouse.publishRows(target, [{ id, name: null }])));
-  const replace = warehouse.target(shape, { kind: "replace" }, "y");
-  await Promise.all(Array.from({ length: 6 }, (_, id) => warehouse.publishRows(replace, [{ id, name: null }])));
-  expect(await warehouse.sql("SELECT count(*), count(DISTINCT id) FROM {x}")).toEqual([["6", "6"]]);
-  expect(await warehouse.sql("SELECT count(*) FROM {y}")).toEqual([["1"]]);
-  const client = await connect(server.url);
-  expect(
-    await textOf(
-      client,
-      `SELECT count(*) FROM _dagster_typescript.ledger WHERE asset_key LIKE '${warehouse.schema}/%'`,
-    ),
-  ).toEqual([["12"]]);
-  await client.end();
-});
-
-test("several stores that find an empty database make their own tables once", async () => {
-  const warehouse = new Warehouse(server);
-  await warehouse.sql("CREATE DATABASE fresh");
-  const url = new URL(server.url);
-  url.pathname = "/fresh";
-  const stores = Array.from({ length: 4 }, () => warehouse.another({ DATABASE_URL: url.href }));
-  await Promise.all(
-    stores.map(async (store, id) => {
-      const given = attempt();
-      const target = warehouse.target(shape, { kind: "append" }, `t${id}`);
-      await publish(await store.stageQuery(target, sql`SELECT 1 AS id, 'x' AS name`, null, given), target, given);
-      await store.close();
-    }),
-  );
-  const client = await connect(url.href);
-  expect(await textOf(client, "SELECT count(*) FROM _dagster_typescript.ledger")).toEqual([["4"]]);
-  await client.end();
-});
-
-test("rows that a crash of the server took out of staging are missed, and nothing is published", async () => {
-  const crashing = await Server.start();
-  try {
-    const warehouse = new Warehouse(crashing);
-    const target = warehouse.target(shape, { kind: "append" });
-    await warehouse.publishRows(target, old);
-    const [before, after] = [attempt(), attempt()];
-    const first = await warehouse.stageRows(target, [{ id: 2, name: "lost" }], before);
-    const second = await warehouse.stageRows(target, [{ id: 3, name: "lost" }], after);
-    const facts = await second.facts();
-    // When one of its processes is killed the server ends them all and recovers.
-    const [[pid = ""] = []] = await warehouse.sql(
-      "SELECT pid::text FROM pg_stat_activity WHERE backend_type = 'background writer'",
-    );
-    process.kill(Number(pid), "SIGKILL");
-    const deadline = performance.now() + 60_000;
-    const isBack = async (): Promise<boolean> => {
-      const client = await connect(crashing.url).catch(() => undefined);
-      const rows = await (client === undefined
-        ? []
-        : textOf(client, "SELECT pid::text FROM pg_stat_activity WHERE backend_type = 'background writer'").catch(
-            () => [],
-          ));
-      await client?.end();
-      return rows.length === 1 && rows[0]?.[0] !== pid;
-    };
-    while (!(await isBack()) && performance.now() < deadline) await wait(50);
-    await expect(first.facts()).rejects.toMatchObject({ code: "staged_rows_lost", retryable: true });
-    await expect(second.publish(entryOf(target, after, facts))).rejects.toMatchObject({ code: "staged_rows_lost" });
-    const client = await connect(crashing.url);
-    expect(await textOf(client, `SELECT * FROM ${warehouse.name()}`)).toEqual(OLD);
-    await client.end();
-  } finally {
-    await crashing.stop();
-  }
 });
 
 test("a server without room for what a query sorts says so, and keeps the table", async () => {
