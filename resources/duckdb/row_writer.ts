@@ -38,14 +38,13 @@ export class SideFileWriter implements RowWriter {
       const count = Math.min(CHUNK_ROWS, rows.length - start);
       this.#chunk.reset();
       this.#chunk.rowCount = count;
+      const part = rows.length === count ? rows : rows.slice(start, start + count);
       for (const [index, { name, convert }] of this.#columns.entries()) {
-        const values = new Array<DuckDBValue>(count);
-        for (let row = 0; row < count; row += 1) {
-          const value = rows[start + row]?.[name];
-          // Each column has a converter of its own type, which the compiler cannot pair with it; the row was validated.
-          values[row] = value === null || value === undefined ? null : convert(value as never);
-        }
-        this.#chunk.setColumnValues(index, values);
+        // Straight from the rows into the column: no list of values in between.
+        this.#chunk.setColumnValuesConverted(index, part, (row) => {
+          const value = row[name];
+          return value === null || value === undefined ? null : convert(value as never);
+        });
       }
       this.#rows.appendDataChunk(this.#chunk);
     }
