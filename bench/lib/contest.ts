@@ -16,7 +16,7 @@ export interface Summary {
   readonly maxS: number;
   /** Median of the processor times. */
   readonly cpuS: number | undefined;
-  /** The largest of the rounds. */
+  /** Median of the peaks of the rounds. */
   readonly peakMb: number | undefined;
   /** Medians of the extra figures. */
   readonly extra: Readonly<Record<string, number>>;
@@ -57,7 +57,7 @@ export function getSummary(summaries: readonly Summary[]): (name: string) => Sum
   };
 }
 
-/** Medians, extremes and the largest peak of some runs. */
+/** Medians and extremes of some runs. */
 export function summarize(name: string, samples: readonly Measured[]): Summary {
   const seconds = samples.map((sample) => sample.seconds);
   const peaks = samples.flatMap(({ peakMb }) => (peakMb === undefined ? [] : [peakMb]));
@@ -69,7 +69,7 @@ export function summarize(name: string, samples: readonly Measured[]): Summary {
     minS: Math.min(...seconds),
     maxS: Math.max(...seconds),
     cpuS: cpu.length === 0 ? undefined : median(cpu),
-    peakMb: peaks.length === 0 ? undefined : Math.max(...peaks),
+    peakMb: peaks.length === 0 ? undefined : median(peaks),
     extra: Object.fromEntries(
       [...names].map((key) => [key, median(samples.flatMap(({ extra }) => extra?.[key] ?? []))]),
     ),
