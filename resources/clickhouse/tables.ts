@@ -89,12 +89,7 @@ export async function createFromContract(client: Client, name: string, target: T
 }
 
 /** The statement of {@link createFromContract}. Sorted by the key of a merge, which then finds rows quickly. */
-function createFromContractSql(
-  client: Pick<Client, "config">,
-  name: string,
-  target: Target,
-  engine?: string,
-): string {
+function createFromContractSql(client: Pick<Client, "config">, name: string, target: Target, engine?: string): string {
   const key = target.strategy.kind === "merge" ? target.strategy.key.map(quote).join(", ") : "";
   const own = `${client.config.engine} ORDER BY (${key}) SETTINGS allow_nullable_key = 1`;
   return (
