@@ -1,4 +1,3 @@
-import { setFlagsFromString } from "node:v8";
 import type { BodyContext, Rows } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
 import type { Attempt, Staged, Store, Target } from "../resources/store.ts";
@@ -43,7 +42,6 @@ export async function stageRows(
   const maxRows = quarantine?.maxRows ?? 0;
   const validator = new RowValidator(schema, target.columns);
   const writer = await store.stageRows(target, attempt);
-  keepYoungGenerationSmall();
   let quarantined = 0;
   let firstReason = "";
   const write = async (page: Iterable<unknown>): Promise<void> => {
@@ -91,12 +89,4 @@ export async function stageRows(
     );
   }
   return { staged: await writer.finish(), read: validator.seen, quarantined };
-}
-
-/**
- * Rows die young. V8 answers a stream of them with a young generation that grows to 130 MB, for which nothing is faster
- * here: 500 MB of memory become 350 MB.
- */
-function keepYoungGenerationSmall(): void {
-  setFlagsFromString("--semi-space-growth-factor=1");
 }
