@@ -64,6 +64,7 @@ Each contender is the whole command, from the start of its process to its end, r
         contender("ours", all, ours, project),
         contender("by hand", all, [process.execPath, "bench/rows/by_hand.ts"]),
         contender("dlt", all, [contenderBin("python"), "bench/rows/dlt_rows.py"]),
+        contender("dlt, Arrow tables", all, [contenderBin("python"), "bench/rows/dlt_arrow.py"]),
         contender(`ours, ${FEW_ROWS / 1000}k rows`, few, ours, project),
         contender("source alone", all, [process.execPath, "bench/rows/source_alone.ts"]),
       ],
