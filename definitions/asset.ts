@@ -11,6 +11,7 @@ import type { DynamicPartitions, StaticPartitions, TimePartitions } from "./part
 import { register } from "./registry.ts";
 import { callerPositions, UNKNOWN_POSITION } from "./source_position.ts";
 import type { ColumnRef, TableRef } from "./sql.ts";
+import type { Storage } from "./storage.ts";
 import { validate } from "./validate.ts";
 
 /** The columns of an asset: name to zod type. */
@@ -62,6 +63,8 @@ export interface AssetOptions<S extends Shape> {
   readonly retry?: RetryPolicy | undefined;
   /** Where the table is: `"duckdb"`, `"postgres"`, `"clickhouse"` or `"hyper"`. @default what `WAREHOUSE` says, else `"duckdb"` */
   readonly store?: "duckdb" | "postgres" | "clickhouse" | "hyper" | undefined;
+  /** How the table is laid out in a store: indexes, partitions, order of the rows. @default the store's own way */
+  readonly storage?: Storage<NoInfer<Name<S>>> | undefined;
   /** The step is ended when it takes longer. @default "1h" */
   readonly timeout?: Duration | undefined;
   /** Rows that break the contract are kept apart; the asset fails when there are more than `maxRows`. @default 0 */

@@ -49,6 +49,14 @@ export interface Query {
   readonly refs: Readonly<Record<string, TableRef>>;
 }
 
+/** A query whose result the store keeps and refreshes. */
+export interface MaterializedView {
+  readonly kind: "materialized_view";
+  readonly query: Query | Sql;
+  /** `full`: each run computes all rows anew. `incremental`: see {@link materializedView}. */
+  readonly refresh: "full" | "incremental";
+}
+
 /** A Parquet file to read. */
 export interface ParquetSource {
   readonly format: "parquet";
@@ -56,10 +64,22 @@ export interface ParquetSource {
   readonly path: string;
 }
 
+/** A table of a PostgreSQL database that no asset makes. */
+export interface PostgresSource {
+  readonly format: "postgres";
+  readonly schema: string;
+  readonly table: string;
+  /** The environment variable that holds the URL of the database. */
+  readonly url: string;
+}
+
+/** What {@link copy} reads: a file, a table elsewhere, or an asset in any store. */
+export type CopySource = ParquetSource | PostgresSource | TableRef;
+
 /** The store reads the source by itself; no row becomes a JavaScript object. */
 export interface Copy<out N extends string = string> {
   readonly kind: "copy";
-  readonly source: ParquetSource;
+  readonly source: CopySource;
   /** Column of the asset to column of the source, where the names differ. */
   readonly columns: readonly { readonly target: N; readonly source: string }[];
 }
@@ -79,7 +99,7 @@ export interface Task {
 }
 
 /** The ways to compute an asset. */
-export type Body<N extends string, R> = Query | Sql | Copy<N> | Rows<R> | Task;
+export type Body<N extends string, R> = Query | Sql | MaterializedView | Copy<N> | Rows<R> | Task;
 
 /**
  * The asset is the result of a SQL file.
@@ -91,24 +111,57 @@ export function query(file: string, refs: Readonly<Record<string, TableRef>> = {
   return { kind: "query", file, refs };
 }
 
+/**
+ * The asset is a materialised view, in each store's own way. A run refreshes it, checks the new rows, and only then lets
+ * readers see them.
+ *
+ * - PostgreSQL: a materialised view, refreshed concurrently; `key` names the columns of its unique index.
+ * - ClickHouse: a refreshable view. With `refresh: "incremental"` a view that adds the rows of every insert as they
+ *   arrive, into an AggregatingMergeTree where the query yields states (`sumState(…)`), else into a SummingMergeTree; the
+ *   table that people read puts the parts together by `key`. Nothing can stop a row that has already arrived: checks that
+ *   block are a fault of such an asset.
+ * - DuckDB and Hyper: a table made of the query. With partitions and `refresh: "incremental"`, a run of partitions
+ *   computes those only; the SQL reads the window.
+ *
+ * @param options.refresh Default: `"full"`.
+ */
+export function materializedView(
+  of: Query | Sql,
+  options: { readonly refresh?: "full" | "incremental" } = {},
+): MaterializedView {
+  return { kind: "materialized_view", query: of, refresh: options.refresh ?? "full" };
+}
+
 /** A Parquet file as the source of {@link copy}. */
 export function parquet(path: string): ParquetSource {
   return { format: "parquet", path };
 }
 
 /**
+ * A table of a PostgreSQL database as the source of {@link copy}.
+ *
+ * @param table `"schema.table"`.
+ * @param options.url The environment variable that holds the URL of the database. Default: `"DATABASE_URL"`.
+ */
+export function postgresTable(table: string, options: { readonly url?: string } = {}): PostgresSource {
+  const [schema = "", name = ""] = table.split(".");
+  return { format: "postgres", schema, table: name, url: options.url ?? "DATABASE_URL" };
+}
+
+/**
  * The asset is a copy of a source that the store reads by itself. Values are cast to the columns' types, strictly: a
  * value that does not fit fails the asset; a DOUBLE becomes a DECIMAL by rounding half away from zero.
  *
+ * @param source A file, a table of a database, or an asset in any store: `copy(transactions)`.
  * @param options.columns Column of the asset to column of the source, where the names differ.
  */
-export function copy(source: ParquetSource): Copy<never>;
+export function copy(source: CopySource): Copy<never>;
 export function copy<const N extends string>(
-  source: ParquetSource,
+  source: CopySource,
   options: { readonly columns: { readonly [K in N]: string } },
 ): Copy<N>;
 export function copy<const N extends string>(
-  source: ParquetSource,
+  source: CopySource,
   options: { readonly columns?: { readonly [K in N]: string } } = {},
 ): Copy<N> {
   const columns = Object.entries<string>(options.columns ?? {});

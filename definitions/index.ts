@@ -6,9 +6,14 @@ export {
   type BodyContext,
   copy,
   type Copy,
+  type CopySource,
   type Log,
+  type MaterializedView,
+  materializedView,
   parquet,
   type ParquetSource,
+  type PostgresSource,
+  postgresTable,
   query,
   type Query,
   type Rows,
@@ -34,4 +39,5 @@ export { date, type Decimal, decimal, int64, json, type PlainDate, timestamp } f
 export type { Duration } from "./duration.ts";
 export { by, type Freshness, within } from "./freshness.ts";
 export { daily, dynamicKeys, hourly, monthly, type Partitions, staticKeys, weekly } from "./partitions.ts";
+export type { ClickHouseIndex, ClickHouseTable, PostgresIndex, PostgresTable, Storage } from "./storage.ts";
 export { type ColumnRef, self, type Sql, sql, type TableRef, window } from "./sql.ts";

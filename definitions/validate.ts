@@ -3,6 +3,7 @@ import { type Column, readColumn } from "./column_type.ts";
 import type { Fault, FaultCode, SourcePosition } from "./fault.ts";
 import { checkRule } from "./validate_check.ts";
 import { checkDagsterOptions, checkLimits, checkPartitions } from "./validate_options.ts";
+import { checkStorage } from "./validate_storage.ts";
 
 /** A part of an asset key, and so a schema or table name in every store. */
 const KEY_PART = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
@@ -34,6 +35,8 @@ export function validate(key: string, options: AssetOptions<Shape>, position: So
     checkDagsterOptions(options, add);
     checkPartitions(options, columns, add);
     checkLimits(options, add);
+    checkStorage(options, columns, add);
+    checkCopy(options, add);
     return { options, columns, faults };
   } catch (error) {
     // Reached from plain JavaScript, through a cast, or by an import that is undefined in an import cycle.
@@ -59,8 +62,12 @@ function checkKey(key: string, add: Add): void {
 
 function readColumns(options: AssetOptions<Shape>, add: Add): readonly Column[] {
   const isTask = "task" in options.body;
-  if (!isTask && !("rows" in options.body) && !["query", "sql", "copy"].includes(options.body.kind)) {
-    add("bad_option", "body: expected query(…), sql`…`, copy(…), { rows } or { task }");
+  if (
+    !isTask &&
+    !("rows" in options.body) &&
+    !["query", "sql", "materialized_view", "copy"].includes(options.body.kind)
+  ) {
+    add("bad_option", "body: expected query(…), sql`…`, materializedView(…), copy(…), { rows } or { task }");
   }
   if (isTask && (options.checks ?? []).length > 0) {
     add("bad_option", "checks: a task has no rows to check: throw from its body when something does not hold");
@@ -112,4 +119,14 @@ function checkColumnNames(options: AssetOptions<Shape>, add: Add): void {
   if ("kind" in options.body && options.body.kind === "copy") {
     for (const { target } of options.body.columns) require("copy", target);
   }
+}
+
+/** A source that is there, and whole. */
+function checkCopy({ body }: AssetOptions<Shape>, add: Add): void {
+  if (!("kind" in body) || body.kind !== "copy") return;
+  const source = body.source as typeof body.source | undefined;
+  if (source === undefined)
+    add("unknown_reference", "copy: the source is undefined: import the asset from the file that defines it");
+  else if ("format" in source && source.format === "postgres" && (source.schema === "" || source.table === ""))
+    add("bad_option", 'copy: expected postgresTable("schema.table")');
 }

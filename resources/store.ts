@@ -1,7 +1,8 @@
 import type { Check } from "../definitions/check.ts";
 import type { Column, ColumnType } from "../definitions/column_type.ts";
-import type { ParquetSource } from "../definitions/body.ts";
+import type { MaterializedView, ParquetSource } from "../definitions/body.ts";
 import type { Sql } from "../definitions/sql.ts";
+import type { Storage } from "../definitions/storage.ts";
 
 /** The partitions that a run covers, as a condition on the rows. */
 export type PartitionSet =
@@ -35,7 +36,31 @@ export interface Target {
   readonly table: string;
   readonly description: string;
   readonly columns: readonly Column[];
+  /** The columns that name one row; empty where the asset does not say. */
+  readonly key: readonly string[];
+  readonly storage: Storage;
   readonly strategy: WriteStrategy;
+}
+
+/** A table of a PostgreSQL server, for a store that reads it by itself. */
+export interface PostgresTableSource {
+  readonly format: "postgres";
+  /** Holds the password: never to be logged, nor to become a part of an error's message. */
+  readonly url: string;
+  readonly schema: string;
+  readonly table: string;
+}
+
+/** What a store copies in bulk, by itself: no row becomes a JavaScript object. */
+export type BulkSource = ParquetSource | PostgresTableSource;
+
+/** What a materialised view is to be, for the store to say whether it can. */
+export interface ViewShape {
+  readonly refresh: MaterializedView["refresh"];
+  readonly key: readonly string[];
+  readonly isPartitioned: boolean;
+  /** Names of the checks that would keep rows from readers. */
+  readonly blockingChecks: readonly string[];
 }
 
 /** Who writes, and which code: recorded in the ledger beside the rows. */
@@ -164,6 +189,12 @@ export interface StoreKind {
    * Steps of one run with the same value run one at a time, since they would only wait for each other; `null`: no limit.
    */
   readonly exclusive: (body: "query" | "rows" | "copy") => string | null;
+  /** Why a materialised view of this shape cannot be; `undefined`: it can. */
+  readonly viewFault: (view: ViewShape) => string | undefined;
+  /** The formats that `stageCopy` reads. */
+  readonly bulkFormats: ReadonlySet<BulkSource["format"]>;
+  /** The table as other stores may read it in bulk, without this store's help; `undefined`: they cannot. */
+  readonly bulkSource: (target: Target, env: Environment) => BulkSource | undefined;
   /** Loads the driver. Opens no connection yet. */
   readonly open: (projectDir: string, env: Environment) => Promise<Store>;
   /** Binds SQL against empty tables with the contracts' columns, in the engine itself. Nothing is run. */
@@ -182,13 +213,23 @@ export interface Store {
   /** The cursor of the latest publish, or `null` when there is none. */
   lastCursor(target: Target, attempt: Attempt): Promise<string | null>;
   stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged>;
+  /** Refreshes a materialised view, or makes it, so that the new rows can be checked before anybody reads them. */
+  stageView(
+    target: Target,
+    sql: Sql,
+    refresh: MaterializedView["refresh"],
+    window: QueryWindow | null,
+    attempt: Attempt,
+  ): Promise<Staged>;
   stageCopy(
     target: Target,
-    source: ParquetSource,
+    source: BulkSource,
     columns: ReadonlyMap<string, string>,
     attempt: Attempt,
   ): Promise<Staged>;
   stageRows(target: Target, attempt: Attempt): Promise<RowWriter>;
+  /** Writes all rows of a table to a new Parquet file, with the types of the contract: the common ground of the stores. */
+  exportParquet(target: Target, path: string, attempt: Attempt): Promise<void>;
   /**
    * Removes what killed attempts left.
    *

@@ -154,7 +154,7 @@ function describe(asset: ResolvedAsset, projectDir: string): ManifestAsset {
   );
   return {
     key: asset.key.split("/"),
-    body: body.kind,
+    body: body.kind === "query" && body.view !== null ? "materialized_view" : body.kind,
     store: target === null ? null : asset.store.name,
     table: target === null ? null : { schema: target.schema, name: target.table },
     description: options.description,

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DefinedAsset } from "../definitions/asset.ts";
-import type { Copy, Rows, Task } from "../definitions/body.ts";
+import type { Copy, MaterializedView, ParquetSource, PostgresSource, Query, Rows, Task } from "../definitions/body.ts";
 import type { Check } from "../definitions/check.ts";
 import type { Fault, FaultCode, SourcePosition } from "../definitions/fault.ts";
+import { definedAssets } from "../definitions/registry.ts";
 import type { Sql, SqlValue, TableRef } from "../definitions/sql.ts";
 import type { StoreKind, Target } from "../resources/store.ts";
 import { chooseStore, DEFAULT_STORE } from "../resources/stores.ts";
@@ -13,10 +14,26 @@ import { parseSqlFile } from "./sql_file.ts";
 
 /** How an asset is computed, with its SQL read and its placeholders resolved. */
 export type ResolvedBody =
-  | { readonly kind: "query"; readonly sql: Sql; readonly file: string | null }
-  | { readonly kind: "copy"; readonly copy: Copy }
+  | {
+      readonly kind: "query";
+      readonly sql: Sql;
+      readonly file: string | null;
+      /** How the store refreshes it as a materialised view; `null`: it is a table. */
+      readonly view: MaterializedView["refresh"] | null;
+    }
+  | { readonly kind: "copy"; readonly source: CopiedSource; readonly columns: Copy["columns"] }
   | { readonly kind: "rows"; readonly rows: Rows<unknown>["rows"] }
   | { readonly kind: "task"; readonly task: Task["task"] };
+
+/** What a copy reads, an asset with its table. */
+export type CopiedSource = ParquetSource | PostgresSource | AssetSource;
+
+/** The table of an asset in another store. */
+export interface AssetSource {
+  readonly format: "asset";
+  readonly target: Target;
+  readonly store: StoreKind;
+}
 
 /** An asset that is ready to be proven, written to the manifest, or run. */
 export interface ResolvedAsset {
@@ -65,11 +82,9 @@ export function resolveAsset(
     if (bySql) sqlDeps.add(ref.assetKey);
   };
   const { options, key } = defined;
-  const [schema = "", table = ""] = key.split("/");
-  const chosen = chooseStore(options.store, schema, process.env);
-  if (typeof chosen === "string") add("bad_option", `store: ${chosen}`);
-  const store = typeof chosen === "string" ? DEFAULT_STORE : chosen;
-  const collector: Collector = { add, depend, sources, dialect: store.name };
+  const { target, store, storeFault } = placeOf(defined);
+  if (storeFault !== null) add("bad_option", `store: ${storeFault}`);
+  const collector: Collector = { add, depend, sources, store };
   const body = resolveBody(defined, projectDir, collector);
   const checks = options.checks ?? [];
   for (const { name, rule } of checks) {
@@ -82,17 +97,7 @@ export function resolveAsset(
     key,
     defined,
     body,
-    target:
-      body.kind === "task"
-        ? null
-        : {
-            assetKey: key,
-            schema,
-            table,
-            description: options.description,
-            columns: defined.columns,
-            strategy: { kind: "replace" },
-          },
+    target: body.kind === "task" ? null : target,
     store,
     checks,
     deps: [...deps].sort(),
@@ -103,18 +108,42 @@ export function resolveAsset(
   };
 }
 
+/** The table of an asset, and the store that it lives in. */
+function placeOf({ key, options, columns }: DefinedAsset): {
+  readonly target: Target;
+  readonly store: StoreKind;
+  readonly storeFault: string | null;
+} {
+  const [schema = "", table = ""] = key.split("/");
+  const chosen = chooseStore(options.store, schema, process.env);
+  const { description, storage = {} } = options;
+  return {
+    target: {
+      assetKey: key,
+      schema,
+      table,
+      description,
+      columns,
+      key: options.key ?? [],
+      storage,
+      strategy: { kind: "replace" },
+    },
+    store: typeof chosen === "string" ? DEFAULT_STORE : chosen,
+    storeFault: typeof chosen === "string" ? chosen : null,
+  };
+}
+
 interface Collector {
   readonly add: (code: FaultCode, message: string, position?: SourcePosition) => void;
   readonly depend: (where: string, ref: TableRef | undefined, bySql?: boolean) => void;
   readonly sources: SourcePosition[];
-  /** Picks `name.<dialect>.sql`. */
-  readonly dialect: string;
+  /** Picks `name.<dialect>.sql`, and says which views it has. */
+  readonly store: StoreKind;
 }
 
 function resolveBody(defined: DefinedAsset, projectDir: string, collector: Collector): ResolvedBody {
-  const { add, depend, sources } = collector;
+  const { add, depend, store } = collector;
   const { body, partitions } = defined.options;
-  const hasWindow = partitions !== undefined && "start" in partitions;
   if ("rows" in body || "task" in body) {
     for (const [index, ref] of (body.deps ?? []).entries()) depend(`deps[${index}]`, ref, false);
     // The type of the rows is gone at run time; every row is validated before it is used.
@@ -123,29 +152,64 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
       : { kind: "task", task: body.task };
   }
   switch (body.kind) {
-    case "copy":
-      return { kind: "copy", copy: body };
-    case "sql":
-      walkSql("the SQL", body, { hasWindow, hasSelf: false }, collector);
-      return { kind: "query", sql: body, file: null };
-    case "query": {
-      for (const [name, ref] of Object.entries(body.refs)) depend(`reference ${name}`, ref);
-      const file = findSqlFile(projectDir, body.file, collector.dialect);
-      const empty: Sql = { kind: "sql", strings: [""], values: [] };
-      if (file === undefined) {
-        add("missing_sql_file", `sql/${body.file} does not exist`);
-        return { kind: "query", sql: empty, file: null };
-      }
-      sources.push({ file, line: 1 });
-      const parsed = parseSqlFile(readFileSync(file, "utf8"), body.refs, hasWindow);
-      for (const { line, message } of parsed.faults) add("unknown_placeholder", message, { file, line });
-      for (const name of Object.keys(body.refs)) {
-        if (!parsed.used.has(name))
-          add("unknown_placeholder", `reference ${name} is declared, but the SQL never says {${name}}`);
-      }
-      return { kind: "query", sql: parsed.sql, file };
+    case "copy": {
+      const { source, columns } = body;
+      if ("format" in source) return { kind: "copy", source, columns };
+      depend("the source of the copy", source, false);
+      const other = definedAssets().find(({ key }) => key === source.assetKey);
+      // Without one, there is a fault about it.
+      const from = placeOf(other ?? defined);
+      if (other !== undefined && from.store === store)
+        add(
+          "bad_option",
+          `copy: ${other.key} is in ${store.name} too: write a query, which moves no row out of the store`,
+        );
+      return { kind: "copy", source: { format: "asset", target: from.target, store: from.store }, columns };
     }
+    case "materialized_view": {
+      const fault = store.viewFault({
+        refresh: body.refresh,
+        key: defined.options.key ?? [],
+        isPartitioned: partitions !== undefined,
+        blockingChecks: (defined.options.checks ?? []).flatMap(({ name, severity }) =>
+          severity === "ERROR" ? [name] : [],
+        ),
+      });
+      if (fault !== undefined) add("bad_option", `materializedView in ${store.name}: ${fault}`);
+      return { kind: "query", ...readQuery(body.query, defined, projectDir, collector), view: body.refresh };
+    }
+    default:
+      return { kind: "query", ...readQuery(body, defined, projectDir, collector), view: null };
   }
+}
+
+/** Reads a query's SQL, and collects what it refers to. */
+function readQuery(
+  query: Query | Sql,
+  { options: { partitions } }: DefinedAsset,
+  projectDir: string,
+  collector: Collector,
+): { readonly sql: Sql; readonly file: string | null } {
+  const { add, depend, sources, store } = collector;
+  const hasWindow = partitions !== undefined && "start" in partitions;
+  if (query.kind === "sql") {
+    walkSql("the SQL", query, { hasWindow, hasSelf: false }, collector);
+    return { sql: query, file: null };
+  }
+  for (const [name, ref] of Object.entries(query.refs)) depend(`reference ${name}`, ref);
+  const file = findSqlFile(projectDir, query.file, store.name);
+  if (file === undefined) {
+    add("missing_sql_file", `sql/${query.file} does not exist`);
+    return { sql: { kind: "sql", strings: [""], values: [] }, file: null };
+  }
+  sources.push({ file, line: 1 });
+  const parsed = parseSqlFile(readFileSync(file, "utf8"), query.refs, hasWindow);
+  for (const { line, message } of parsed.faults) add("unknown_placeholder", message, { file, line });
+  for (const name of Object.keys(query.refs)) {
+    if (!parsed.used.has(name))
+      add("unknown_placeholder", `reference ${name} is declared, but the SQL never says {${name}}`);
+  }
+  return { sql: parsed.sql, file };
 }
 
 /** `name.<dialect>.sql` where a store needs its own, else `name.sql`. */

@@ -6,7 +6,7 @@ import type { OpenStores } from "../resources/stores.ts";
 import { type AssetReport, checkReport, type CheckReport, durationMetadata, tableReport } from "./report.ts";
 import type { Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
-import { stageRows } from "./stage_rows.ts";
+import { stage } from "./stage.ts";
 
 /** What became of an asset: `refused` by a blocking check, or `reused` from an attempt that could not report it. */
 export type Outcome = "published" | "refused" | "reused";
@@ -72,7 +72,7 @@ export async function runAsset(
     }
   }
   const clock = startClock();
-  const { staged, read, quarantined } = await stage(asset, target, store, context, attempt);
+  const { staged, read, quarantined } = await stage({ asset, target, stores, context, attempt });
   const stageSeconds = clock();
   try {
     const outcomes = await staged.check(asset.checks);
@@ -168,42 +168,6 @@ async function publish(
     outcome: "published",
     report: { ...report, metadata: { ...report.metadata, ...durationMetadata({ publish: known.clock() }) } },
   };
-}
-
-interface StagedBody {
-  readonly staged: Staged;
-  readonly read: number | undefined;
-  readonly quarantined: number;
-}
-
-async function stage(
-  asset: ResolvedAsset,
-  target: Target,
-  store: Store,
-  context: BodyContext,
-  attempt: Attempt,
-): Promise<StagedBody> {
-  const { body } = asset;
-  switch (body.kind) {
-    case "query":
-      return {
-        staged: await store.stageQuery(target, body.sql, context.window, attempt),
-        read: undefined,
-        quarantined: 0,
-      };
-    case "copy": {
-      const columns = new Map<string, string>(body.copy.columns.map(({ target: name, source }) => [name, source]));
-      return {
-        staged: await store.stageCopy(target, body.copy.source, columns, attempt),
-        read: undefined,
-        quarantined: 0,
-      };
-    }
-    case "rows":
-      return await stageRows(asset, target, body.rows, store, context, attempt);
-    case "task":
-      throw new TypeError(`${asset.key} is a task: it has no rows`);
-  }
 }
 
 async function runTask(task: (context: BodyContext) => Promise<unknown>, context: BodyContext): Promise<AssetReport> {

@@ -1,8 +1,8 @@
 import { isAbsolute, join } from "node:path";
-import type { ParquetSource } from "../../definitions/body.ts";
+import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import { renderSql } from "../render_sql.ts";
-import type { Attempt, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
 import { Client } from "./client.ts";
 import type { ClickHouseConfig } from "./config.ts";
 import { columnNames, requireContract, requireValues } from "./contract.ts";
@@ -55,12 +55,23 @@ export class ClickHouseStore implements Store {
     });
   }
 
+  stageView(
+    target: Target,
+    _sql: Sql,
+    _refresh: MaterializedView["refresh"],
+    _window: QueryWindow | null,
+    _attempt: Attempt,
+  ): Promise<Staged> {
+    return Promise.reject(new TypeError(`${target.assetKey}: not yet`));
+  }
+
   async stageCopy(
     target: Target,
-    source: ParquetSource,
+    source: BulkSource,
     columns: ReadonlyMap<string, string>,
     attempt: Attempt,
   ): Promise<Staged> {
+    if (source.format !== "parquet") throw new TypeError(`clickhouse reads no ${source.format}`);
     const client = this.#for(target, attempt);
     const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
     const stage = await this.#createStage(client, target, attempt);
@@ -75,6 +86,10 @@ export class ClickHouseStore implements Store {
     const client = this.#for(target, attempt);
     const stage = await this.#createStage(client, target, attempt);
     return new ClickHouseRowWriter(client, target, attempt, stage, this.#isOpen);
+  }
+
+  exportParquet({ assetKey }: Target): Promise<void> {
+    return Promise.reject(new TypeError(`${assetKey}: not yet`));
   }
 
   async removeOrphans(isOpen: IsOpen): Promise<void> {

@@ -8,6 +8,18 @@ export const clickhouse: StoreKind = {
   typeName: columnTypeName,
   // A server runs many statements at once; publishes of the same table wait for each other.
   exclusive: () => null,
+  viewFault: ({ refresh, key, isPartitioned, blockingChecks }) => {
+    if (isPartitioned) return "ClickHouse refreshes a view whole: leave out partitions, or write query(…)";
+    if (refresh === "full") return undefined;
+    if (key.length === 0) return "expected key: by its columns the rows of an incremental view are added up";
+    if (blockingChecks.length === 0) return undefined;
+    return (
+      `rows of an incremental view are there as soon as they are inserted, so that nothing can block them: write ` +
+      `warn(…) around ${blockingChecks.join(", ")}, or leave out refresh`
+    );
+  },
+  bulkFormats: new Set(["parquet"]),
+  bulkSource: () => undefined,
   open: async (projectDir, env) => {
     const { ClickHouseStore } = await import("./clickhouse_store.ts");
     return new ClickHouseStore(clickhouseConfig(env), projectDir);

@@ -1,8 +1,8 @@
 import { isAbsolute, join } from "node:path";
-import type { ParquetSource } from "../../definitions/body.ts";
+import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import { renderSql } from "../render_sql.ts";
-import type { Attempt, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
 import { type Client, openWaiting } from "./client.ts";
 import { catalogName, type DuckDBConfig } from "./config.ts";
 import { duckdbDialect } from "./dialect.ts";
@@ -73,12 +73,23 @@ export class DuckDBStore implements Store {
     }
   }
 
+  async stageView(
+    target: Target,
+    sql: Sql,
+    _refresh: MaterializedView["refresh"],
+    window: QueryWindow | null,
+    attempt: Attempt,
+  ): Promise<Staged> {
+    return await this.stageQuery(target, sql, window, attempt);
+  }
+
   async stageCopy(
     target: Target,
-    source: ParquetSource,
+    source: BulkSource,
     columns: ReadonlyMap<string, string>,
     attempt: Attempt,
   ): Promise<Staged> {
+    if (source.format !== "parquet") throw new TypeError(`duckdb reads no ${source.format}`);
     this.#closeWarehouse();
     this.#requireOtherName(target);
     const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
@@ -106,6 +117,10 @@ export class DuckDBStore implements Store {
     return await SideFileWriter.create(
       await SideFile.create(this.#config.stagingDir, target, attempt, (waiting) => this.#open(waiting)),
     );
+  }
+
+  exportParquet({ assetKey }: Target): Promise<void> {
+    return Promise.reject(new TypeError(`${assetKey}: not yet`));
   }
 
   removeOrphans(isOpen: (runId: string) => boolean): Promise<void> {

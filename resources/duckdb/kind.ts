@@ -8,6 +8,12 @@ export const duckdb: StoreKind = {
   typeName: columnTypeName,
   // A query holds the warehouse file from its first to its last row; rows and copies hold it for their publish only.
   exclusive: (body) => (body === "query" ? "duckdb:warehouse" : null),
+  viewFault: ({ refresh, isPartitioned }) =>
+    refresh === "incremental" && !isPartitioned
+      ? "an incremental refresh computes the partitions of the run: expected partitions, or leave out refresh"
+      : undefined,
+  bulkFormats: new Set(["parquet"]),
+  bulkSource: () => undefined,
   open: async (projectDir, env) => {
     const { DuckDBStore } = await import("./duckdb_store.ts");
     return new DuckDBStore(duckdbConfig(projectDir, env), projectDir);

@@ -1,8 +1,8 @@
 import { isAbsolute, join } from "node:path";
-import type { ParquetSource } from "../../definitions/body.ts";
+import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
-import type { Attempt, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { databaseOf, type HyperConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
@@ -53,12 +53,23 @@ export class HyperStore implements Store {
     });
   }
 
+  async stageView(
+    target: Target,
+    sql: Sql,
+    _refresh: MaterializedView["refresh"],
+    window: QueryWindow | null,
+    attempt: Attempt,
+  ): Promise<Staged> {
+    return await this.stageQuery(target, sql, window, attempt);
+  }
+
   async stageCopy(
     target: Target,
-    source: ParquetSource,
+    source: BulkSource,
     columns: ReadonlyMap<string, string>,
     attempt: Attempt,
   ): Promise<Staged> {
+    if (source.format !== "parquet") throw new TypeError(`hyper reads no ${source.format}`);
     const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
     const casts = target.columns.map(
       ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)})`,
@@ -70,6 +81,10 @@ export class HyperStore implements Store {
 
   async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {
     return await CopyWriter.create(await HyperStaged.begin(this.#connections, target, attempt));
+  }
+
+  exportParquet({ assetKey }: Target): Promise<void> {
+    return Promise.reject(new TypeError(`${assetKey}: not yet`));
   }
 
   removeOrphans(): Promise<void> {

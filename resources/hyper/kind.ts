@@ -8,6 +8,12 @@ export const hyper: StoreKind = {
   typeName: columnTypeName,
   // Any number of sessions stage side by side; publishes of one table wait for each other.
   exclusive: () => null,
+  viewFault: ({ refresh, isPartitioned }) =>
+    refresh === "incremental" && !isPartitioned
+      ? "an incremental refresh computes the partitions of the run: expected partitions, or leave out refresh"
+      : undefined,
+  bulkFormats: new Set(["parquet"]),
+  bulkSource: () => undefined,
   open: async (projectDir, env) => {
     const { HyperStore } = await import("./hyper_store.ts");
     return new HyperStore(hyperConfig(env), projectDir);

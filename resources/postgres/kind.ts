@@ -7,6 +7,13 @@ export const postgres: StoreKind = {
   typeName: columnTypeName,
   // Nobody waits for another table's publish.
   exclusive: () => null,
+  viewFault: ({ refresh, key, isPartitioned }) => {
+    if (refresh === "incremental") return "PostgreSQL refreshes a view whole: leave out refresh";
+    if (isPartitioned) return "PostgreSQL refreshes a view whole: leave out partitions, or write query(…)";
+    return key.length === 0 ? "expected key: its columns become the unique index of the concurrent refresh" : undefined;
+  },
+  bulkFormats: new Set(["parquet"]),
+  bulkSource: () => undefined,
   open: async (projectDir, env) => {
     const { postgresConfig } = await import("./config.ts");
     const { PostgresStore } = await import("./postgres_store.ts");

@@ -1,9 +1,9 @@
 import { isAbsolute, join } from "node:path";
-import type { ParquetSource } from "../../definitions/body.ts";
+import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import { quote } from "../quote.ts";
 import { renderSql } from "../render_sql.ts";
-import type { Attempt, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Connections, type Work } from "./connections.ts";
@@ -81,12 +81,23 @@ export class PostgresStore implements Store {
     }
   }
 
+  stageView(
+    target: Target,
+    _sql: Sql,
+    _refresh: MaterializedView["refresh"],
+    _window: QueryWindow | null,
+    _attempt: Attempt,
+  ): Promise<Staged> {
+    return Promise.reject(new TypeError(`${target.assetKey}: not yet`));
+  }
+
   async stageCopy(
     target: Target,
-    source: ParquetSource,
+    source: BulkSource,
     columns: ReadonlyMap<string, string>,
     attempt: Attempt,
   ): Promise<Staged> {
+    if (source.format !== "parquet") throw new TypeError(`postgres reads no ${source.format}`);
     await this.#createOwnTables(target, attempt);
     const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
     const statement = parquetQuery(path, target, columns);
@@ -107,6 +118,10 @@ export class PostgresStore implements Store {
   async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {
     await this.#createOwnTables(target, attempt);
     return await PostgresRowWriter.create(this.#connections, target, attempt);
+  }
+
+  exportParquet({ assetKey }: Target): Promise<void> {
+    return Promise.reject(new TypeError(`${assetKey}: not yet`));
   }
 
   async removeOrphans(isOpen: (runId: string) => boolean): Promise<void> {

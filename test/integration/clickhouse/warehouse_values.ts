@@ -23,7 +23,7 @@ export function targetOf(
   assetKey = `t_${randomUUID().replaceAll("-", "").slice(0, 12)}/x`,
 ): Target {
   const [schema = "", table = ""] = assetKey.split("/");
-  return { assetKey, schema, table, description: "A test.", columns: columnsOf(shape), strategy };
+  return { assetKey, schema, table, description: "A test.", columns: columnsOf(shape), key: [], storage: {}, strategy };
 }
 
 function columnsOf(shape: Readonly<Record<string, z.ZodType>>): Column[] {

@@ -121,7 +121,16 @@ export function columnsOf(shape: Readonly<Record<string, z.ZodType>>): Column[] 
 
 export function targetOf(shape: Readonly<Record<string, z.ZodType>>, assetKey = "a/x"): Target {
   const [schema = "", table = ""] = assetKey.split("/");
-  return { assetKey, schema, table, description: "A test.", columns: columnsOf(shape), strategy: { kind: "replace" } };
+  return {
+    assetKey,
+    schema,
+    table,
+    description: "A test.",
+    columns: columnsOf(shape),
+    key: [],
+    storage: {},
+    strategy: { kind: "replace" },
+  };
 }
 
 export async function publish(staged: Staged, target: Target, given: Attempt): Promise<StagedFacts> {

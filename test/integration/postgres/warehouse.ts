@@ -33,7 +33,16 @@ export class Warehouse {
     table = "x",
   ): Target {
     const assetKey = `${this.schema}/${table}`;
-    return { assetKey, schema: this.schema, table, description: "A test.", columns: columnsOf(shape), strategy };
+    return {
+      assetKey,
+      schema: this.schema,
+      table,
+      description: "A test.",
+      columns: columnsOf(shape),
+      key: [],
+      storage: {},
+      strategy,
+    };
   }
 
   /** The quoted name of a table of this test. */

@@ -50,7 +50,16 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       key = `t_${randomUUID().replaceAll("-", "").slice(0, 12)}/x`,
     ): Target => {
       const [schema = "", table = ""] = key.split("/");
-      return { assetKey: key, schema, table, description: "A test.", columns: columnsOf(shape), strategy };
+      return {
+        assetKey: key,
+        schema,
+        table,
+        description: "A test.",
+        columns: columnsOf(shape),
+        key: [],
+        storage: {},
+        strategy,
+      };
     };
 
     const stageRows = async (to: Target, rows: readonly Row[], given = attempt()): Promise<Staged> => {

@@ -1,0 +1,89 @@
+import type { AssetOptions, Shape } from "./asset.ts";
+import type { Column } from "./column_type.ts";
+import type { Sql } from "./sql.ts";
+import type { ClickHouseTable, PostgresTable } from "./storage.ts";
+import type { Add } from "./validate.ts";
+
+/** A type of a skipping index, with numbers only: it becomes a part of a statement as it is. */
+const INDEX_TYPE = /^[a-z][a-z0-9_]*(\([\d., ]*\))?$/;
+const CODECS = /^[A-Za-z]\w*(\(\d+(, ?\d+)*\))?(, ?[A-Za-z]\w*(\(\d+(, ?\d+)*\))?)*$/;
+/** PostgreSQL cuts longer names silently. */
+const INDEX_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
+
+/** What is wrong with the layout of a table, as far as it shows without an engine. */
+export function checkStorage({ storage, body }: AssetOptions<Shape>, columns: readonly Column[], add: Add): void {
+  if (storage === undefined) return;
+  if ("task" in body) add("bad_option", "storage: a task has no table");
+  const isView = "kind" in body && body.kind === "materialized_view";
+  if (storage.postgres !== undefined) checkPostgres(storage.postgres, columns, isView, add);
+  if (storage.clickhouse !== undefined) checkClickHouse(storage.clickhouse, columns, add);
+}
+
+function checkPostgres(table: PostgresTable, columns: readonly Column[], isView: boolean, add: Add): void {
+  const bad = (message: string): void => {
+    add("bad_option", `storage.postgres: ${message}`);
+  };
+  const names = new Set<string>();
+  for (const [index, one] of (table.indexes ?? []).entries()) {
+    const where = `indexes[${index}]`;
+    if (one.columns.length === 0) bad(`${where}: expected at least one column`);
+    requireColumns(`storage.postgres.${where}`, [...one.columns, ...(one.include ?? [])], columns, add);
+    requirePlain(`${where}.where`, one.where, bad);
+    if (one.name === undefined) continue;
+    if (!INDEX_NAME.test(one.name))
+      bad(`${where}: ${JSON.stringify(one.name)} is no name of up to 63 letters and digits`);
+    if (names.has(one.name)) bad(`${where}: two indexes are called ${one.name}`);
+    names.add(one.name);
+  }
+  const { partitionBy } = table;
+  if (partitionBy === undefined) return;
+  if (isView) bad("partitionBy: a materialised view has no partitions");
+  requireColumns("storage.postgres.partitionBy", [partitionBy.column], columns, add);
+  const column = columns.find(({ name }) => name === partitionBy.column);
+  if (column !== undefined && (column.nullable || !["timestamp", "date"].includes(column.type.kind)))
+    bad(`partitionBy: column ${column.name} must be a timestamp or date, never null`);
+}
+
+function checkClickHouse(table: ClickHouseTable, columns: readonly Column[], add: Add): void {
+  const bad = (message: string): void => {
+    add("bad_option", `storage.clickhouse: ${message}`);
+  };
+  const { orderBy = [], primaryKey, indexes = [], codecs = {} } = table;
+  requireColumns("storage.clickhouse", [...orderBy, ...(primaryKey ?? []), ...Object.keys(codecs)], columns, add);
+  for (const name of orderBy) {
+    if (columns.find((column) => column.name === name)?.nullable === true)
+      bad(`orderBy: column ${name} may be null, by which ClickHouse does not order`);
+  }
+  if (primaryKey?.some((name, index) => orderBy[index] !== name) === true)
+    bad(`primaryKey: expected the first columns of orderBy, ${orderBy.join(", ")}`);
+  requirePlain("partitionBy", table.partitionBy, bad);
+  requirePlain("ttl", table.ttl, bad);
+  const names = new Set<string>();
+  for (const { name, expression, type, granularity } of indexes) {
+    if (names.has(name)) bad(`two indexes are called ${name}`);
+    names.add(name);
+    requirePlain(`index ${name}`, expression, bad);
+    if (!INDEX_NAME.test(name)) bad(`${JSON.stringify(name)} is no name of an index`);
+    if (!INDEX_TYPE.test(type)) bad(`index ${name}: ${JSON.stringify(type)} is no type, such as "bloom_filter(0.01)"`);
+    if (granularity !== undefined && !(Number.isSafeInteger(granularity) && granularity > 0))
+      bad(`index ${name}: expected a granularity of 1 or more, got ${granularity}`);
+  }
+  for (const [name, codec] of Object.entries(codecs)) {
+    if (codec !== undefined && !CODECS.test(codec))
+      bad(`codec of ${name}: ${JSON.stringify(codec)} is none, such as "Delta, ZSTD(3)"`);
+  }
+  if (table.replacePartitions === "oneByOne" && table.partitionBy === undefined)
+    bad("replacePartitions: one by one needs partitionBy");
+}
+
+function requireColumns(where: string, names: readonly string[], columns: readonly Column[], add: Add): void {
+  for (const name of names) {
+    if (!columns.some((column) => column.name === name))
+      add("unknown_column", `${where} names column ${JSON.stringify(name)}, which the asset does not have`);
+  }
+}
+
+/** An expression becomes a part of the table's definition, which takes no parameters. */
+function requirePlain(where: string, sql: Sql | undefined, bad: (message: string) => void): void {
+  if (sql !== undefined && sql.values.length > 0) bad(`${where}: expected sql\`…\` without \${…}`);
+}

@@ -1,0 +1,49 @@
+import type { BodyContext } from "../definitions/body.ts";
+import type { Attempt, Staged, Target } from "../resources/store.ts";
+import type { OpenStores } from "../resources/stores.ts";
+import { stageCopy } from "./stage_copy.ts";
+import { stageRows } from "./stage_rows.ts";
+import type { ResolvedAsset } from "./resolve.ts";
+
+/** An asset on its way into staging. */
+export interface Staging {
+  readonly asset: ResolvedAsset;
+  readonly target: Target;
+  readonly stores: OpenStores;
+  readonly context: BodyContext;
+  readonly attempt: Attempt;
+}
+
+/** Staged rows, and how they came. */
+export interface StagedBody {
+  readonly staged: Staged;
+  /** Rows that the body yielded; `undefined` where the store read them by itself. */
+  readonly read: number | undefined;
+  readonly quarantined: number;
+}
+
+/** Computes an asset's rows into staging, by its body. */
+export async function stage({ asset, target, stores, context, attempt }: Staging): Promise<StagedBody> {
+  const { body } = asset;
+  const store = await stores.get(asset.store);
+  switch (body.kind) {
+    case "query": {
+      const { sql, view } = body;
+      const staged =
+        view === null
+          ? await store.stageQuery(target, sql, context.window, attempt)
+          : await store.stageView(target, sql, view, context.window, attempt);
+      return { staged, read: undefined, quarantined: 0 };
+    }
+    case "copy":
+      return {
+        staged: await stageCopy(body, { asset, target, stores, context, attempt }),
+        read: undefined,
+        quarantined: 0,
+      };
+    case "rows":
+      return await stageRows(asset, target, body.rows, store, context, attempt);
+    case "task":
+      throw new TypeError(`${asset.key} is a task: it has no rows`);
+  }
+}
