@@ -11,6 +11,8 @@ export interface Contender {
 /** The medians of a contender's rounds. */
 export interface Summary {
   readonly name: string;
+  /** Seconds of each round. */
+  readonly seconds: readonly number[];
   readonly medianS: number;
   readonly minS: number;
   readonly maxS: number;
@@ -57,6 +59,14 @@ export function getSummary(summaries: readonly Summary[]): (name: string) => Sum
   };
 }
 
+/**
+ * How many times as long one contender took as another: the median over the rounds, in each of which both ran one after
+ * the other. Steadier than the ratio of their medians where the machine has other work.
+ */
+export function pairedRatio({ seconds }: Summary, to: Summary): number {
+  return median(seconds.map((value, round) => value / (to.seconds[round] ?? Number.NaN)));
+}
+
 /** Medians and extremes of some runs. */
 export function summarize(name: string, samples: readonly Measured[]): Summary {
   const seconds = samples.map((sample) => sample.seconds);
@@ -65,6 +75,7 @@ export function summarize(name: string, samples: readonly Measured[]): Summary {
   const names = new Set(samples.flatMap(({ extra }) => Object.keys(extra ?? {})));
   return {
     name,
+    seconds,
     medianS: median(seconds),
     minS: Math.min(...seconds),
     maxS: Math.max(...seconds),

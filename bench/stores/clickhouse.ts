@@ -1,0 +1,86 @@
+import { createReadStream } from "node:fs";
+import path from "node:path";
+import { Readable } from "node:stream";
+import { createClient } from "@clickhouse/client";
+import { startEngine } from "../../ops/engines/start_engine.ts";
+import { clickhouse } from "../../resources/clickhouse/kind.ts";
+import type { BenchStore } from "./bench_store.ts";
+import { clickhouseLine, copyTextPages } from "./copy_text.ts";
+import { COLUMN_LIST, FINGERPRINT } from "./shape.ts";
+
+const DEFINITIONS = `(id Int64, name String, amount Decimal(12, 2), sold_at DateTime64(6, 'UTC'), day Date32,
+  is_member Bool, score Float64, note Nullable(String)) ENGINE = MergeTree ORDER BY ()`;
+
+/** ClickHouse: by hand too, a table beside the present one is filled and takes its place in one step. */
+export async function openClickHouse(folder: string, parquet: string): Promise<BenchStore> {
+  const engine = await startEngine("clickhouse", { dataDir: path.join(folder, "engine") });
+  const store = await clickhouse.open(folder, { CLICKHOUSE_URL: engine.url });
+  const client = createClient({ url: engine.url });
+  const run = async (...statements: readonly string[]): Promise<void> => {
+    for (const query of statements) await client.command({ query });
+  };
+  const create = `CREATE TABLE bench.next ${DEFINITIONS}`;
+  const insert = `INSERT INTO bench.next SELECT ${COLUMN_LIST} FROM bench.source`;
+  const keep = (where: string): string =>
+    `INSERT INTO bench.next SELECT ${COLUMN_LIST} FROM bench.by_hand WHERE ${where}`;
+  const exchange = ["EXCHANGE TABLES bench.next AND bench.by_hand", "DROP TABLE bench.next"];
+  const sendFile = async (table: string): Promise<void> => {
+    await client.insert({ table: `bench.${table}`, values: createReadStream(parquet), format: "Parquet" });
+  };
+
+  await run("CREATE DATABASE bench", `CREATE TABLE bench.source ${DEFINITIONS}`);
+  await sendFile("source");
+  return {
+    store,
+    cases: {
+      "query, replace": { limit: 1.2, byHand: () => run(create, insert, ...exchange) },
+      "query, partitions": {
+        limit: 2.2,
+        byHand: () =>
+          run(
+            create,
+            keep("NOT (sold_at >= '2017-01-01 00:00:00' AND sold_at < '2018-01-01 00:00:00')"),
+            insert,
+            ...exchange,
+          ),
+      },
+      "query, merge": {
+        limit: 2.2,
+        byHand: () => run(create, keep("id NOT IN (SELECT id FROM bench.source)"), insert, ...exchange),
+      },
+      "query, append": { limit: 2.2, byHand: () => run(insert.replace("next", "by_hand")) },
+      copy: {
+        limit: 1.2,
+        byHand: async () => {
+          await run(create);
+          await sendFile("next");
+          await run(...exchange);
+        },
+      },
+      rows: {
+        limit: 1.5,
+        byHand: async () => {
+          await run(create);
+          const values = Readable.from(copyTextPages(clickhouseLine), { objectMode: false });
+          await client.insert({ table: "bench.next", values, format: "TabSeparated" });
+          await run(...exchange);
+        },
+      },
+    },
+    connect: () => Promise.resolve(),
+    disconnect: () => Promise.resolve(),
+    reset: (table) =>
+      run(
+        `DROP TABLE IF EXISTS bench.${table} SYNC`,
+        `CREATE TABLE bench.${table} ${DEFINITIONS}`,
+        `INSERT INTO bench.${table} SELECT * FROM bench.source`,
+      ),
+    fingerprint: async (table) =>
+      await (await client.query({ query: `SELECT ${FINGERPRINT} FROM bench.${table}`, format: "TabSeparated" })).text(),
+    [Symbol.asyncDispose]: async () => {
+      await client.close();
+      await store.close();
+      await engine.stop();
+    },
+  };
+}
