@@ -4,6 +4,7 @@ import {
   decimal,
   defineAsset,
   eager,
+  materializedView,
   query,
   sql,
   self,
@@ -43,5 +44,9 @@ export const revenue_by_store_daily = defineAsset("retail/revenue_by_store_daily
   tags: { domain: "sales" },
   freshness: within("25h"),
   automation: eager(),
-  body: query("retail/revenue_by_store_daily.sql", { transactions }),
+  storage: {
+    postgres: { indexes: [{ columns: ["day"], include: ["revenue"] }] },
+    clickhouse: { orderBy: ["day", "store_id"], partitionBy: sql`toYear(day)` },
+  },
+  body: materializedView(query("retail/revenue_by_store_daily.sql", { transactions })),
 });

@@ -7,6 +7,7 @@ import {
   onCron,
   parquet,
   rowCount,
+  sql,
   timestamp,
   unique,
   warn,
@@ -44,6 +45,20 @@ export const transactions = defineAsset("retail/transactions", {
   tags: { domain: "sales", source: "head_office" },
   freshness: within("25h"),
   automation: onCron("0 5 * * *", { timezone: "America/New_York" }),
+  storage: {
+    postgres: {
+      indexes: [
+        { columns: ["store_id", "sold_at"], include: ["sales_value"] },
+        { columns: ["product_id"], where: sql`quantity > 0` },
+      ],
+    },
+    clickhouse: {
+      orderBy: ["store_id", "sold_at"],
+      partitionBy: sql`toYYYYMM(sold_at)`,
+      indexes: [{ name: "by_basket", expression: sql`basket_id`, type: "bloom_filter(0.01)" }],
+      codecs: { sold_at: "Delta, ZSTD(1)" },
+    },
+  },
   body: copy(parquet("data/completejourney/transactions.parquet"), {
     columns: {
       sold_at: "transaction_timestamp",

@@ -17,6 +17,7 @@ import {
   notNull,
   onCron,
   parquet,
+  postgresTable,
   rowCount,
   self,
   sql,
@@ -40,6 +41,8 @@ const columns = z.strictObject({
 });
 const rows = { async *rows() {} };
 const good = { description: "A test.", columns, body: rows };
+
+const i = (name: string): object => ({ columns: ["id"], name });
 
 /** The faults of a definition, as `code: message`. Its options may be anything, as plain JavaScript allows. */
 function faultsOf(options: object, key = "a/x"): string[] {
@@ -142,6 +145,36 @@ test.each<[string, object, FaultCode, RegExp]>([
   ["NUL in a pattern", { checks: [matches("id", "\0")] }, "bad_option", /NUL/],
   ["check name", { checks: [named("a b", notNull("id"))] }, "bad_option", /letters/],
   ["check name of SQL", { checks: [sqlCheck(`x"; --`, sql`SELECT * FROM ${self}`)] }, "bad_option", /letters/],
+  ["index of nothing", { storage: { postgres: { indexes: [{ columns: [] }] } } }, "bad_option", /at least one column/],
+  ["index", { storage: { postgres: { indexes: [{ columns: ["idd"] }] } } }, "unknown_column", /indexes\[0\].*"idd"/],
+  ["index twice", { storage: { postgres: { indexes: [i("x"), i("x")] } } }, "bad_option", /two indexes are called x/],
+  ["index name", { storage: { postgres: { indexes: [i("a b")] } } }, "bad_option", /"a b" is no name/],
+  [
+    "a value in a condition",
+    { storage: { postgres: { indexes: [{ columns: ["id"], where: sql`n > ${1}` }] } } },
+    "bad_option",
+    /where: expected sql/,
+  ],
+  [
+    "native partitions by null",
+    { storage: { postgres: { partitionBy: { column: "maybe", every: "day" } } } },
+    "bad_option",
+    /never null/,
+  ],
+  ["order", { storage: { clickhouse: { orderBy: ["idd"] } } }, "unknown_column", /"idd"/],
+  ["order by null", { storage: { clickhouse: { orderBy: ["maybe"] } } }, "bad_option", /may be null/],
+  ["primary key", { storage: { clickhouse: { orderBy: ["id"], primaryKey: ["n"] } } }, "bad_option", /first columns/],
+  ["codec", { storage: { clickhouse: { codecs: { n: "ZSTD); DROP" } } } }, "bad_option", /codec of n/],
+  ["ttl", { storage: { clickhouse: { ttl: sql`${new Date()}` } } }, "bad_option", /ttl: expected/],
+  [
+    "type of an index",
+    { storage: { clickhouse: { indexes: [{ name: "x", expression: sql`n`, type: "minmax; --" }] } } },
+    "bad_option",
+    /no type/,
+  ],
+  ["one by one", { storage: { clickhouse: { replacePartitions: "oneByOne" } } }, "bad_option", /partitionBy/],
+  ["a copy of nothing", { body: copy(undefined as never) }, "unknown_reference", /source is undefined/],
+  ["a table without schema", { body: copy(postgresTable("orders")) }, "bad_option", /schema\.table/],
   ["unknown body", { body: { kind: "magic" } }, "bad_option", /body/],
 ])("%s: %s %s", (_name, options, code, message) => {
   const faults = faultsOf({ ...good, ...options });

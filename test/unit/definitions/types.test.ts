@@ -12,9 +12,11 @@ import {
   int64,
   json,
   matches,
+  materializedView,
   notNull,
   parquet,
   type PlainDate,
+  postgresTable,
   query,
   references,
   type Row,
@@ -86,9 +88,21 @@ test("a wrong column in the key, a check, the partitions or a copy is a compile 
     // @ts-expect-error -- a copy fills only the asset's own columns
     defineAsset("a/x", { ...base, body: copy(parquet("x.parquet"), { columns: { idd: "x" } }) }),
     // @ts-expect-error -- no such column
+    defineAsset("a/x", { ...base, storage: { postgres: { indexes: [{ columns: ["idd"] }] } }, body: rows }),
+    defineAsset("a/x", {
+      ...base,
+      // @ts-expect-error -- no such column
+      storage: { postgres: { partitionBy: { column: "att", every: "day" } } },
+      body: rows,
+    }),
+    // @ts-expect-error -- no such column
+    defineAsset("a/x", { ...base, storage: { clickhouse: { orderBy: ["id", "idd"] } }, body: rows }),
+    // @ts-expect-error -- no such column
+    defineAsset("a/x", { ...base, storage: { clickhouse: { codecs: { idd: "ZSTD(3)" } } }, body: rows }),
+    // @ts-expect-error -- no such column
     defineAsset("a/x", { ...base, partitions: daily("att", { start: "2017-01-01" }), body: rows }),
   ];
-  expect(all).toHaveLength(11);
+  expect(all).toHaveLength(15);
 });
 
 test("time partitions take a timestamp or a date that is never null, key partitions a string", () => {
@@ -119,7 +133,25 @@ test("what is right compiles: all checks, all bodies, columns in templates", () 
   });
   defineAsset("a/x", { ...base, body: copy(parquet("x.parquet")) });
   defineAsset("a/x", { ...base, body: copy(parquet("x.parquet"), { columns: { id: "ID" } }) });
+  defineAsset("a/x", { ...base, body: copy(asset, { columns: { id: "ID" } }) });
+  defineAsset("a/x", { ...base, body: copy(postgresTable("public.x", { url: "OTHER_URL" })) });
   defineAsset("a/x", { ...base, body: sql`SELECT * FROM ${asset}` });
+  defineAsset("a/x", {
+    ...base,
+    storage: {
+      postgres: {
+        indexes: [{ columns: ["id"], unique: true, include: ["price"], where: sql`price > 0`, method: "btree" }],
+        partitionBy: { column: "at", every: "month" },
+      },
+      clickhouse: {
+        orderBy: ["id", "at"],
+        primaryKey: ["id"],
+        codecs: { price: "ZSTD(3)" },
+        ttl: sql`at + INTERVAL 1 DAY`,
+      },
+    },
+    body: materializedView(query("a/x.sql", { other }), { refresh: "incremental" }),
+  });
   defineAsset("a/x", { description: "x", body: { task: () => Promise.resolve({ metadata: { rows: 1 } }) } });
   expectTypeOf(asset.c).toHaveProperty("price");
   // @ts-expect-error -- no such column

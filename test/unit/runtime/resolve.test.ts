@@ -1,0 +1,76 @@
+import { describe, expect, test } from "vitest";
+import type { AssetOptions, Shape } from "../../../definitions/asset.ts";
+import {
+  type Asset,
+  copy,
+  daily,
+  defineAsset,
+  materializedView,
+  notNull,
+  sql,
+  timestamp,
+  warn,
+  z,
+} from "../../../definitions/index.ts";
+import { definedAssets } from "../../../definitions/registry.ts";
+import { resolveAsset } from "../../../runtime/resolve.ts";
+
+const columns = z.strictObject({ id: z.string(), at: timestamp() });
+const from = defineAsset("a/from", { description: "x", columns, store: "postgres", body: { async *rows() {} } });
+
+type Store = NonNullable<AssetOptions<Shape>["store"]>;
+
+/** The faults of an asset, its definition's included. */
+function faultsOf(options: object): string[] {
+  defineAsset("a/x", { description: "x", columns, ...options } as unknown as AssetOptions<Shape>);
+  const defined = definedAssets().at(-1);
+  if (defined === undefined) throw new TypeError("nothing was defined");
+  return resolveAsset(defined, process.cwd(), new Set()).faults.map(({ message }) => message);
+}
+
+describe("a materialised view", () => {
+  const partitions = daily("at", { start: "2017-01-01" });
+
+  test.each<[string, Store, object, RegExp | null]>([
+    ["a key and blocking checks", "postgres", { key: ["id"], checks: [notNull("id")] }, null],
+    ["no key", "postgres", {}, /expected key/],
+    ["partitions", "postgres", { key: ["id"], partitions }, /leave out partitions/],
+    ["incremental refresh", "postgres", { key: ["id"], refresh: "incremental" }, /refreshes a view whole/],
+    ["blocking checks", "clickhouse", { key: ["id"], checks: [notNull("id")] }, null],
+    ["partitions", "clickhouse", { key: ["id"], partitions }, /leave out partitions/],
+    ["incremental refresh", "clickhouse", { key: ["id"], refresh: "incremental" }, null],
+    ["incremental refresh without key", "clickhouse", { refresh: "incremental" }, /expected key/],
+    ["a warning on incremental refresh", "clickhouse", { key: ["id"], refresh: "incremental", checks: [warn(notNull("id"))] }, null], // prettier-ignore
+    ["a blocking check on incremental refresh", "clickhouse", { key: ["id"], refresh: "incremental", checks: [notNull("id")] }, /nothing can block them: write warn.* not_null_id/], // prettier-ignore
+    ["full refresh", "duckdb", { partitions }, null],
+    ["incremental refresh of partitions", "duckdb", { partitions, refresh: "incremental" }, null],
+    ["incremental refresh of nothing", "duckdb", { refresh: "incremental" }, /expected partitions/],
+    ["incremental refresh of partitions", "hyper", { partitions, refresh: "incremental" }, null],
+    ["incremental refresh of nothing", "hyper", { refresh: "incremental" }, /expected partitions/],
+  ])("with %s in %s: %o", (_name, store, { refresh, ...options }: { refresh?: "full" | "incremental" }, fault) => {
+    const source = defineAsset(`a/in_${store}`, { description: "x", columns, store, body: { async *rows() {} } });
+    const body = materializedView(sql`SELECT * FROM ${source}`, refresh === undefined ? {} : { refresh });
+    const faults = faultsOf({ store, body, ...options });
+    if (fault === null) expect(faults).toEqual([]);
+    else expect(faults).toEqual([expect.stringMatching(fault)]);
+  });
+});
+
+describe("a copy", () => {
+  test("of an asset in another store depends on it, and knows its table", () => {
+    expect(faultsOf({ store: "duckdb", body: copy(from) })).toEqual([]);
+    const defined = definedAssets().at(-1);
+    const { deps, sqlDeps, body } = resolveAsset(defined as NonNullable<typeof defined>, process.cwd(), new Set());
+    expect(deps).toEqual(["a/from"]);
+    expect(sqlDeps.size).toBe(0);
+    expect(body).toMatchObject({ kind: "copy", source: { format: "asset", target: { table: "from" } } });
+  });
+
+  test("of an asset in the same store is told to be a query", () => {
+    expect(faultsOf({ store: "postgres", body: copy(from) })).toEqual([expect.stringMatching(/write a query/)]);
+  });
+
+  test("of a table without a name is a fault", () => {
+    expect(faultsOf({ body: copy({ kind: "table" } as Asset) })).toEqual([expect.stringMatching(/is no asset/)]);
+  });
+});
