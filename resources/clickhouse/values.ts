@@ -1,5 +1,6 @@
 import type { Column } from "../../definitions/column_type.ts";
 import { ContractError } from "../errors.ts";
+import { isoText } from "../instant_text.ts";
 import type { Parameter } from "../render_sql.ts";
 
 /** Date32 and DateTime64 keep these years; beyond them ClickHouse would silently take the nearest it has. */
@@ -8,28 +9,47 @@ const LAST_YEAR = "2299";
 
 /** An instant as ClickHouse reads it: `2017-01-02 03:04:05.678`. */
 export function instantText(value: Date): string {
-  const iso = value.toISOString();
+  const iso = isoText(value);
   return `${iso.slice(0, 10)} ${iso.slice(11, 23)}`;
 }
 
-/** How a validated value of a column, never `null`, stands in a JSON row: digits never pass through a JSON number. */
-export function toJson(column: Column): (value: never) => string | number | boolean {
+/** NULL in the format TabSeparated. */
+export const TEXT_NULL = "\\N";
+
+/** What the format TabSeparated takes for the end of a value, or of the escape before it. */
+const SPECIAL = /[\\\t\n\r]/;
+const ALL_SPECIAL = /[\\\t\n\r]/g;
+const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r" };
+
+/**
+ * How a validated value of a column, never `null`, is written in the format TabSeparated.
+ *
+ * @see https://clickhouse.com/docs/interfaces/formats/TabSeparated
+ */
+export function toText(column: Column): (value: never) => string {
   switch (column.type.kind) {
     case "string":
+      return (value: string) => escaped(value);
     case "int32":
-    case "float64":
-    case "boolean":
-    case "decimal":
-      return (value: string | number | boolean) => value;
     case "int64":
-      return (value: number | bigint) => String(value);
+    case "float64":
+      // JavaScript's String(-0) is "0".
+      return (value: number | bigint) => (Object.is(value, -0) ? "-0" : String(value));
+    case "boolean":
+      return (value: boolean) => (value ? "true" : "false");
+    case "decimal":
+      return (value: string) => value;
     case "timestamp":
       return (value: Date) => inRange(column, instantText(value));
     case "date":
       return (value: string) => inRange(column, value);
     case "json":
-      return (value: unknown) => JSON.stringify(value);
+      return (value: unknown) => escaped(JSON.stringify(value));
   }
+}
+
+function escaped(text: string): string {
+  return SPECIAL.test(text) ? text.replace(ALL_SPECIAL, (found) => ESCAPES[found] ?? found) : text;
 }
 
 function inRange(column: Column, text: string): string {

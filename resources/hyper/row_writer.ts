@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { QuarantinedRow, RowWriter, Staged } from "../store.ts";
 import { columnNames } from "./contract.ts";
 import type { CopyIn } from "./copy_in.ts";
@@ -44,6 +45,8 @@ export class CopyWriter implements RowWriter {
         chunk += "\n";
       }
       await this.#copy.write(chunk);
+      // A body that never waits would keep it from being sent: the server would stand idle meanwhile.
+      await turn();
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Column } from "../../definitions/column_type.ts";
+import { isoText } from "../instant_text.ts";
 import type { Parameter } from "../render_sql.ts";
 
 /** How a validated value of a column, never `null`, is written in the text format of COPY. */
@@ -40,7 +41,7 @@ function escape(text: string): string {
 
 /** ISO 8601, but for years before 1 and after 9999, which SQL writes in its own way. */
 function instantText(value: Date): string {
-  const text = value.toISOString();
+  const text = isoText(value);
   const sign = text.charAt(0);
   if (sign === "+") return text.slice(1).replace("T", " ");
   if (sign !== "-" && !text.startsWith("0000")) return text;

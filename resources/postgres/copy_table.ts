@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { Attempt, Target } from "../store.ts";
 import type { Connections, Work } from "./connections.ts";
 import { newStagingTable, ownedBy } from "./staging.ts";
@@ -48,8 +49,11 @@ export class CopyTable {
 
   /** Adds lines in the text format of COPY. Wait for it: the server may be behind. */
   async add(lines: string): Promise<void> {
+    const chunks = this.#chunks.length;
     this.collect(lines);
     if (this.#bytes + this.#text.length >= BATCH_BYTES) await this.#send();
+    // A body that never waits would keep what is being sent from going on: the server would stand idle meanwhile.
+    if (this.#chunks.length !== chunks) await turn();
   }
 
   /** Adds lines, and sends none. */

@@ -1,5 +1,6 @@
 import type { Column } from "../../definitions/column_type.ts";
 import { ContractError } from "../errors.ts";
+import { isoText } from "../instant_text.ts";
 import type { Parameter } from "../render_sql.ts";
 
 /** Characters that the text format of COPY escapes, and NUL, which PostgreSQL cannot keep. */
@@ -53,7 +54,7 @@ export function copyText(text: string, column: string): string {
 
 /** PostgreSQL counts no year 0, and writes years before Christ and of five digits otherwise than ISO 8601. */
 function instantText(value: Date): string {
-  const text = value.toISOString();
+  const text = isoText(value);
   const year = value.getUTCFullYear();
   if (year >= 1 && year <= 9999) return text;
   const rest = text.slice(text.indexOf("-", 1));
