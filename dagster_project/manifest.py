@@ -191,6 +191,41 @@ class ManifestAsset:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class ManifestTrigger:
+    """What a sensor and a schedule have in common."""
+
+    key: Key
+    description: str
+    assets: Annotated[tuple[Key, ...], Field(min_length=1)]
+    timeout_seconds: Annotated[int, Field(ge=1, le=59)]
+    default_status: Literal["running", "stopped"]
+    tags: Mapping[str, str]
+    sources: Annotated[tuple[ManifestSource, ...], Field(min_length=1)]
+
+    @property
+    def name(self) -> str:
+        """The key as the TypeScript side writes it, for example ``retail/inbox``."""
+        return "/".join(self.key)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ManifestSensor(ManifestTrigger):
+    """One TypeScript sensor, as its file declares it."""
+
+    interval_seconds: Positive
+    watches: tuple[Key, ...]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ManifestSchedule(ManifestTrigger):
+    """One TypeScript schedule, as its file declares it; without ``partitions`` Node says which runs there are."""
+
+    cron: str
+    timezone: str
+    partitions: Literal["latest", "all"] | None
+
+
+@dataclass(frozen=True, config=_STRICT)
 class ManifestFault:
     """A fault that the TypeScript side found in a declaration."""
 
@@ -212,6 +247,8 @@ class Manifest:
     version: Annotated[int, Field(ge=1, le=1)]
     source_digest: str
     assets: tuple[ManifestAsset, ...]
+    schedules: tuple[ManifestSchedule, ...]
+    sensors: tuple[ManifestSensor, ...]
     faults: tuple[ManifestFault, ...]
 
 

@@ -39,5 +39,21 @@ export { date, type Decimal, decimal, int64, json, type PlainDate, timestamp } f
 export type { Duration } from "./duration.ts";
 export { by, type Freshness, within } from "./freshness.ts";
 export { daily, dynamicKeys, hourly, monthly, type Partitions, staticKeys, weekly } from "./partitions.ts";
+export {
+  defineSchedule,
+  type Schedule,
+  type ScheduleContext,
+  type ScheduleOptions,
+  type ScheduleResult,
+} from "./schedule.ts";
+export {
+  defineSensor,
+  type Sensor,
+  type SensorContext,
+  type SensorLogic,
+  type SensorOptions,
+  type SensorResult,
+} from "./sensor.ts";
 export type { ClickHouseIndex, ClickHouseTable, PostgresIndex, PostgresTable, Storage } from "./storage.ts";
 export { type ColumnRef, self, type Sql, sql, type TableRef, window } from "./sql.ts";
+export type { Materialization, PartitionKeys, PartitionRange, RunRequest, TickContext } from "./tick.ts";

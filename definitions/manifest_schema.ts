@@ -95,6 +95,29 @@ const asset = z.strictObject({
   sources: z.array(source).min(1).describe("The asset's own file first"),
 });
 
+const trigger = {
+  key: assetKey,
+  description: z.string(),
+  assets: z.array(assetKey).min(1).describe("What its runs materialise"),
+  timeout_seconds: z.int().min(1).max(59).describe("Limit of a tick in Node"),
+  default_status: z.enum(["running", "stopped"]),
+  tags: z.record(z.string(), z.string()).describe("Of its runs"),
+  sources: z.array(source).min(1),
+};
+
+const sensor = z.strictObject({
+  ...trigger,
+  interval_seconds: z.int().min(1),
+  watches: z.array(assetKey).describe("Assets whose materializations it is told of"),
+});
+
+const schedule = z.strictObject({
+  ...trigger,
+  cron: z.string(),
+  timezone: z.string(),
+  partitions: z.enum(["latest", "all"]).nullable().describe("null: Node says at each tick which runs there are"),
+});
+
 const fault = z.strictObject({
   code: z.string(),
   asset: assetKey.nullable(),
@@ -108,6 +131,8 @@ export const manifestSchema = z.strictObject({
   version: z.literal(1),
   source_digest: z.string().describe("Of the files under assets/ and sql/; see dagster_project/manifest.py"),
   assets: z.array(asset),
+  schedules: z.array(schedule),
+  sensors: z.array(sensor),
   faults: z.array(fault),
 });
 
@@ -115,6 +140,10 @@ export const manifestSchema = z.strictObject({
 export type Manifest = z.infer<typeof manifestSchema>;
 /** One asset of a {@link Manifest}. */
 export type ManifestAsset = z.infer<typeof asset>;
+/** One schedule of a {@link Manifest}. */
+export type ManifestSchedule = z.infer<typeof schedule>;
+/** One sensor of a {@link Manifest}. */
+export type ManifestSensor = z.infer<typeof sensor>;
 
 /** The JSON Schema that the Dagster side validates a manifest with. */
 export function manifestJsonSchema(): object {

@@ -48,7 +48,8 @@ export function validate(key: string, options: AssetOptions<Shape>, position: So
 /** Records a fault of the asset in hand. */
 export type Add = (code: FaultCode, message: string) => void;
 
-function checkKey(key: string, add: Add): void {
+/** Whether a key can be one of Dagster and of every store. */
+export function checkKey(key: string, add: Add): void {
   const parts = key.split("/");
   if (parts.length !== 2 || !parts.every((part) => KEY_PART.test(part))) {
     add(

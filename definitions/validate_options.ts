@@ -11,7 +11,10 @@ const TAG_KEY = /^([A-Za-z0-9_.-]{1,63}\/)?[A-Za-z0-9_.-]{1,63}$/;
 const TAG_VALUE = /^[A-Za-z0-9_.-]{0,63}$/;
 
 /** Owners, tags, names and times, by the rules of Dagster. */
-export function checkDagsterOptions(options: AssetOptions<Shape>, add: Add): void {
+export function checkDagsterOptions(
+  options: Pick<AssetOptions<Shape>, "description" | "owners" | "tags" | "group" | "pool" | "automation" | "freshness">,
+  add: Add,
+): void {
   const bad = (message: string): void => {
     add("bad_option", message);
   };
@@ -106,10 +109,12 @@ export function checkLimits(options: AssetOptions<Shape>, add: Add): void {
   if (options.freshness?.kind === "cron") duration("freshness lowerBound", options.freshness.lowerBound);
 }
 
-function checkCron(what: string, cron: string, bad: (message: string) => void): void {
+/** Whether Dagster understands a cron schedule. */
+export function checkCron(what: string, cron: string, bad: (message: string) => void): void {
   if (!isCron(cron)) bad(`${what}: ${JSON.stringify(cron)} is no cron schedule of five fields, such as "0 6 * * *"`);
 }
 
-function checkTimezone(what: string, timezone: string, bad: (message: string) => void): void {
+/** Whether there is such a time zone. */
+export function checkTimezone(what: string, timezone: string, bad: (message: string) => void): void {
   if (!isTimezone(timezone)) bad(`${what}: ${JSON.stringify(timezone)} is no time zone, such as "Europe/Berlin"`);
 }

@@ -10,6 +10,7 @@ import { listFiles, projectPath } from "./import_scan.ts";
 import { loadAllAssets } from "./load_assets.ts";
 import { sortByNeeds } from "./order.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
+import { describeSchedule, describeSensor, triggerFaults } from "./resolve_triggers.ts";
 
 /** A step that takes longer than this is stuck, unless its asset says otherwise. */
 const DEFAULT_TIMEOUT_SECONDS = 3_600;
@@ -29,14 +30,19 @@ export interface BuildListener {
  */
 export async function buildManifest(project: string, listener: BuildListener = {}): Promise<Manifest> {
   const projectDir = realpathSync(project);
-  const { assets: defined, faults: fileFaults, files } = await loadAllAssets(projectDir, listener.onImport);
+  const { assets: defined, triggers, faults: fileFaults, files } = await loadAllAssets(projectDir, listener.onImport);
   const assetFiles = new Set(defined.map(({ position }) => position.file).filter((file) => files.has(file)));
   const resolved = defined.map((asset) => resolveAsset(asset, projectDir, assetFiles));
   const faults: Fault[] = [...fileFaults, ...resolved.flatMap((asset) => asset.faults)];
   faults.push(...graphFaults(resolved, faults));
+  const partitionsOf = new Map(resolved.map(({ key, defined: { options } }) => [key, options.partitions]));
+  const known = new Set([...partitionsOf.keys(), ...faults.map(({ asset }) => asset)]);
+  const faultsOfTriggers = triggerFaults(triggers, partitionsOf, (key) => known.has(key));
   faults.push(...(await proofFaults(resolved, faults, projectDir, listener)));
 
+  faults.push(...faultsOfTriggers);
   const faulty = new Set(faults.map(({ asset }) => asset));
+  const sound = triggers.filter(({ key }) => !faulty.has(key)).sort((a, b) => compare(a.key, b.key));
   return {
     version: 1,
     source_digest: sourceDigest(projectDir),
@@ -44,6 +50,8 @@ export async function buildManifest(project: string, listener: BuildListener = {
       .filter(({ key }) => !faulty.has(key))
       .map((asset) => describe(asset, projectDir))
       .sort((a, b) => compare(a.key.join("/"), b.key.join("/"))),
+    schedules: sound.flatMap((one) => (one.kind === "schedule" ? [describeSchedule(one, projectDir)] : [])),
+    sensors: sound.flatMap((one) => (one.kind === "sensor" ? [describeSensor(one, projectDir)] : [])),
     faults: faults
       .map(({ code, asset, position, message }) => ({
         code,

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { join, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { DefinedAsset } from "../definitions/asset.ts";
-import type { Fault } from "../definitions/fault.ts";
-import { definedAssets } from "../definitions/registry.ts";
+import type { Fault, SourcePosition } from "../definitions/fault.ts";
+import { definedAssets, definedTriggers, type DefinedTrigger } from "../definitions/registry.ts";
 import { listFiles, projectPath, scanFile, type ScannedFile } from "./import_scan.ts";
 import { locate } from "./locate.ts";
 import { type Cycle, sortByNeeds } from "./order.ts";
@@ -11,6 +11,7 @@ import { type Cycle, sortByNeeds } from "./order.ts";
 /** All that was found under `assets/`. */
 export interface LoadedAssets {
   readonly assets: readonly DefinedAsset[];
+  readonly triggers: readonly DefinedTrigger[];
   /** Faults of files; those of definitions are on the assets. */
   readonly faults: readonly Fault[];
   readonly files: ReadonlyMap<string, ScannedFile>;
@@ -31,6 +32,7 @@ export async function loadAllAssets(
     const message = "there is no folder assets/: put one TypeScript file per table into it";
     return {
       assets: [],
+      triggers: [],
       faults: [{ code: "no_asset", asset: null, position: { file: "assets", line: 1 }, message }],
       files: new Map(),
     };
@@ -68,7 +70,7 @@ export async function loadAllAssets(
       });
       continue;
     }
-    const before = definedAssets().length;
+    const [assetsBefore, triggersBefore] = [definedAssets().length, definedTriggers().length];
     onImport(path);
     try {
       await import(pathToFileURL(path).href);
@@ -77,22 +79,27 @@ export async function loadAllAssets(
       faults.push(importFault(projectDir, path, error, files.get(path)));
       continue;
     }
-    for (const { key, position } of definedAssets()
-      .slice(before)
-      .map((asset) => locate(asset, projectDir))) {
+    const added = [...definedAssets().slice(assetsBefore), ...definedTriggers().slice(triggersBefore)];
+    for (const { key, position } of added.map((defined) => locate(defined, projectDir))) {
       if (files.has(position.file)) continue;
-      const message = `is defined outside of assets/: call defineAsset, or what calls it, in assets/${key}.ts`;
+      const message = `is defined outside of assets/: call what defines it in assets/${key}.ts`;
       faults.push({ code: "key_unlike_path", asset: key, position, message });
     }
-    if (definedAssets().length === before && !isImported(path, files)) {
-      const message = "defines no asset and no other file imports it: call defineAsset, or remove the file";
+    if (added.length === 0 && !isImported(path, files)) {
+      const message =
+        "defines no asset, sensor or schedule, and no other file imports it: call defineAsset, or remove the file";
       faults.push({ code: "no_asset", asset: null, position: { file: path, line: 1 }, message });
     }
   }
+  const isUsable = ({ position }: { readonly position: SourcePosition }): boolean =>
+    files.has(position.file) && !unusable.has(position.file);
   const assets = definedAssets()
     .map((asset) => locate(asset, projectDir))
-    .filter(({ position }) => files.has(position.file) && !unusable.has(position.file));
-  return { assets, faults: [...faults, ...pathFaults(projectDir, assets)], files };
+    .filter(isUsable);
+  const triggers = definedTriggers()
+    .map((trigger) => locate(trigger, projectDir))
+    .filter(isUsable);
+  return { assets, triggers, faults: [...faults, ...pathFaults(projectDir, [...assets, ...triggers])], files };
 }
 
 /** The asset key that a file's path stands for. */
@@ -110,7 +117,7 @@ function isImported(path: string, files: ReadonlyMap<string, ScannedFile>): bool
 }
 
 /** A file with one asset has its key as its path; a file that builds several declares their keys itself. */
-function pathFaults(projectDir: string, assets: readonly DefinedAsset[]): Fault[] {
+function pathFaults(projectDir: string, assets: readonly (DefinedAsset | DefinedTrigger)[]): Fault[] {
   const faults: Fault[] = [];
   const byFile = Map.groupBy(assets, ({ position }) => position.file);
   for (const [file, [first, ...others]] of byFile) {

@@ -1,12 +1,18 @@
 import { join, sep } from "node:path";
-import type { DefinedAsset } from "../definitions/asset.ts";
+import type { Fault, SourcePosition } from "../definitions/fault.ts";
 
 /**
- * Puts an asset to the file under `assets/` that it belongs to: a function of another file may have defined it for that
- * one, which is the outermost on the stack.
+ * Puts a definition to the file under `assets/` that it belongs to: a function of another file may have defined it for
+ * that one, which is the outermost on the stack.
  */
-export function locate(asset: DefinedAsset, projectDir: string): DefinedAsset {
+export function locate<
+  D extends {
+    readonly position: SourcePosition;
+    readonly callers: readonly SourcePosition[];
+    readonly faults: readonly Fault[];
+  },
+>(defined: D, projectDir: string): D {
   const folder = join(projectDir, "assets") + sep;
-  const position = asset.callers.findLast(({ file }) => file.startsWith(folder)) ?? asset.position;
-  return { ...asset, position, faults: asset.faults.map((fault) => ({ ...fault, position })) };
+  const position = defined.callers.findLast(({ file }) => file.startsWith(folder)) ?? defined.position;
+  return { ...defined, position, faults: defined.faults.map((fault) => ({ ...fault, position })) };
 }

@@ -60,7 +60,14 @@ def project(tmp_path: Path) -> Callable[..., Path]:
     """Write a project's manifest."""
 
     def write(*assets: dict[str, Any], faults: list[dict[str, Any]] | None = None) -> Path:
-        document = {"version": 1, "source_digest": "00", "assets": list(assets), "faults": faults or []}
+        document = {
+            "version": 1,
+            "source_digest": "00",
+            "assets": list(assets),
+            "schedules": [],
+            "sensors": [],
+            "faults": faults or [],
+        }
         (tmp_path / "manifest.json").write_text(json.dumps(document))
         return tmp_path
 

@@ -51,9 +51,37 @@ def asset(**changes: Any) -> dict[str, Any]:
     }
 
 
+def trigger(**changes: Any) -> dict[str, Any]:
+    return {
+        "key": ["retail", "inbox"],
+        "description": "Looks into the inbox.",
+        "assets": [["retail", "cleaned_events"]],
+        "timeout_seconds": 20,
+        "default_status": "running",
+        "tags": {},
+        "sources": [{"file": "assets/retail/inbox.ts", "line": 5}],
+        **changes,
+    }
+
+
+def sensor(**changes: Any) -> dict[str, Any]:
+    return trigger(**{"interval_seconds": 30, "watches": [], **changes})
+
+
+def schedule(**changes: Any) -> dict[str, Any]:
+    return trigger(**{"cron": "@daily", "timezone": "UTC", "partitions": "latest", **changes})
+
+
 def manifest(*assets: dict[str, Any]) -> dict[str, Any]:
     fault = {"code": "cycle", "asset": ["retail", "x"], "file": "assets/retail/x.ts", "line": 3, "message": "A cycle."}
-    return {"version": 1, "source_digest": "00", "assets": list(assets), "faults": [fault, {**fault, "asset": None}]}
+    return {
+        "version": 1,
+        "source_digest": "00",
+        "assets": list(assets),
+        "schedules": [schedule(), schedule(partitions=None, default_status="stopped", tags={"domain": "sales"})],
+        "sensors": [sensor(), sensor(watches=[["retail", "raw_events"]])],
+        "faults": [fault, {**fault, "asset": None}],
+    }
 
 
 VALID = [
