@@ -7,8 +7,17 @@ import { literal, quote } from "./quote.ts";
 import { columnTypeName, fullTypeName } from "./type_names.ts";
 
 /** The columns of a table, as CREATE TABLE takes them. */
-export function columnDefinitions(columns: readonly Column[]): string {
-  return columns.map((column) => `${quote(column.name)} ${fullTypeName(column)}${comment(column)}`).join(", ");
+export function columnDefinitions(
+  columns: readonly Column[],
+  codecs: { readonly [column: string]: string | undefined } = {},
+): string {
+  return columns
+    .map((column) => {
+      const codec = codecs[column.name];
+      const compressed = codec === undefined ? "" : ` CODEC(${codec})`;
+      return `${quote(column.name)} ${fullTypeName(column)}${comment(column)}${compressed}`;
+    })
+    .join(", ");
 }
 
 function comment({ description }: Column): string {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { LedgerEntry, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { UndefinedRelationError } from "./errors.ts";
@@ -53,7 +54,19 @@ export async function createOwnTables(client: Client): Promise<void> {
 
 /** Writes down what the table with this UUID is, before it takes the asset's place. */
 export async function prepareEntry(client: Client, entry: LedgerEntry, tableUuid: string): Promise<void> {
-  const line = {
+  const line = { ...lineOf(entry, tableUuid), prepared_at: instantText(new Date()) };
+  await client.insert(`INSERT INTO ${PREPARED} FORMAT JSONEachRow`, JSON.stringify(line));
+}
+
+/** Writes down what was published into the table that stays in its place. */
+export async function recordEntry(client: Client, entry: LedgerEntry): Promise<void> {
+  // No table has this UUID: one that is in place can have many of these lines.
+  const line = { ...lineOf(entry, randomUUID()), published_at: instantText(new Date()) };
+  await client.insert(`INSERT INTO ${LEDGER} FORMAT JSONEachRow`, JSON.stringify(line));
+}
+
+function lineOf(entry: LedgerEntry, tableUuid: string): object {
+  return {
     asset_key: entry.assetKey,
     run_id: entry.runId,
     root_run_id: entry.rootRunId,
@@ -66,9 +79,7 @@ export async function prepareEntry(client: Client, entry: LedgerEntry, tableUuid
     cursor: entry.cursor,
     report: entry.report,
     table_uuid: tableUuid,
-    prepared_at: instantText(new Date()),
   };
-  await client.insert(`INSERT INTO ${PREPARED} FORMAT JSONEachRow`, JSON.stringify(line));
 }
 
 /**
@@ -97,6 +108,7 @@ const PUBLISHED = `(
   SELECT *, 0 AS unsettled FROM ${LEDGER} WHERE asset_key = {p1:String}
   UNION ALL
   SELECT *, 1 AS unsettled FROM ${PREPARED} WHERE asset_key = {p1:String} AND table_uuid IN (${CURRENT})
+    AND table_uuid NOT IN (SELECT table_uuid FROM ${LEDGER} WHERE asset_key = {p1:String})
 )`;
 
 /** The latest publish of an asset by the runs of one root and by the same code. */

@@ -8,6 +8,7 @@ import type { ClickHouseConfig } from "./config.ts";
 import { columnDefinitions, contractDifferences } from "./contract.ts";
 import { clickhouseDialect } from "./dialect.ts";
 import { StatementError, UndefinedRelationError } from "./errors.ts";
+import { engineSql, indexDefinitions, newClauses } from "./layout.ts";
 import { assetHash, quote } from "./quote.ts";
 
 /** Between the parts of the name of a scratch database. */
@@ -27,15 +28,10 @@ export async function proveSql(claims: readonly Claim[], config: ClickHouseConfi
     await dropDead(client);
     await client.run(`CREATE DATABASE ${quote(database)}`);
     const proof = new Proof(client, database, claims);
-    await Promise.all(
-      [...new Map(claims.map(({ target }) => [target.assetKey, target])).values()].map((target) =>
-        client.run(
-          `CREATE TABLE ${proof.table(target.assetKey)} (${columnDefinitions(target.columns)}) ENGINE = MergeTree ORDER BY tuple()`,
-        ),
-      ),
-    );
+    const targets = [...new Map(claims.map(({ target }) => [target.assetKey, target])).values()];
+    const layouts = await Promise.all(targets.map((target) => proof.makeTable(target)));
     const disproofs = await Promise.all(claims.map((claim) => proof.prove(claim)));
-    return disproofs.flat();
+    return [...layouts, ...disproofs].flat();
   } finally {
     await client.run(`DROP DATABASE IF EXISTS ${quote(database)}`).catch(() => undefined);
     await client.close();
@@ -73,6 +69,27 @@ class Proof {
 
   /** The scratch table of an asset. */
   readonly table = (assetKey: string): string => `${quote(this.#database)}.${quote(assetHash(assetKey))}`;
+
+  /** Makes the scratch table of an asset as the asset declares it; where the engine refuses that, a plain one. */
+  async makeTable(target: Target): Promise<Disproof[]> {
+    const disproofs: Disproof[] = [];
+    const table = this.table(target.assetKey);
+    if (target.storage.clickhouse !== undefined) {
+      const parts = [columnDefinitions(target.columns, target.storage.clickhouse.codecs), ...indexDefinitions(target)];
+      try {
+        await this.#client.run(`CREATE TABLE ${table} (${parts.join(", ")}) ENGINE = ${engineSql(newClauses(target, "MergeTree"))}`); // prettier-ignore
+        return disproofs;
+      } catch (error) {
+        if (error instanceof StatementError && error.retryable) throw error;
+        const message = `storage.clickhouse: ${reason(error).replaceAll(`${this.#database}.`, "")}`;
+        disproofs.push({ target, code: "bad_option", check: null, message, line: undefined });
+      }
+    }
+    await this.#client.run(
+      `CREATE TABLE ${table} (${columnDefinitions(target.columns)}) ENGINE = MergeTree ORDER BY tuple()`,
+    );
+    return disproofs;
+  }
 
   async prove({ target, deps, sql, checks }: Claim): Promise<Disproof[]> {
     const disproofs: Disproof[] = [];

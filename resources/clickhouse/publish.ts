@@ -3,12 +3,13 @@ import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } 
 import { runChecks } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { stagedFacts } from "./inspect.ts";
-import { findLedgerEntry, prepareEntry, settleEntry } from "./ledger.ts";
+import { findLedgerEntry, prepareEntry, recordEntry, settleEntry } from "./ledger.ts";
 import { type IsOpen, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
+import { attachOthers, buildPartitions, hangsTheSame, replaceInPlace } from "./partitions.ts";
 import { OWN_DATABASE, ownTable, quote } from "./quote.ts";
-import { dropOrphans, type Stage } from "./staging.ts";
-import { dropOwn, onCluster, type Table, tryGetTable } from "./tables.ts";
+import { dropOrphans, type Stage, writesPartitions } from "./staging.ts";
+import { bringUpToContract, changesToContract, dropOwn, onCluster, type Table, tryGetTable } from "./tables.ts";
 import { build, putInPlace, requireWritable } from "./write.ts";
 
 /**
@@ -93,10 +94,41 @@ export class ClickHouseStaged implements Staged {
     const present = await tryGetTable(client, target.schema, target.table);
     if (present === undefined)
       await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
+    if (present !== undefined && (await this.#replaceInPlace(present, entry))) return;
     const name = await this.#make(present);
     await prepareEntry(client, entry, await uuidOf(client, name));
     await putInPlace(client, name, target, present !== undefined);
     await settleEntry(client.unending(), target);
+  }
+
+  /**
+   * Replaces partitions of the table that is in place, where that is one step for readers, or the asset wants it so. The
+   * ledger line comes after it: a process that dies in between leaves no line, and its rerun replaces the same partitions
+   * by the same rows again. The others are linked to a table that takes the place at once.
+   *
+   * @returns false when the table as a whole must be replaced
+   */
+  async #replaceInPlace(present: Table, entry: LedgerEntry): Promise<boolean> {
+    const [client, target, { strategy, storage }] = [this.#client, this.#target, this.#target];
+    if (strategy.kind !== "replacePartitions" || !writesPartitions(present, target)) return false;
+    const changes = changesToContract(present, target);
+    const name = ownName("build", target.assetKey, this.#attempt.runId);
+    this.#own.add(name);
+    const { like } = this.#stage;
+    const isTwin = like !== undefined && hangsTheSame(like, present);
+    const touched = await buildPartitions(client, name, target, this.#stage, strategy.partitions, isTwin);
+    const isOneStep = touched.length <= 1 || storage.clickhouse?.replacePartitions === "oneByOne";
+    if (isOneStep && changes.length === 0 && present.comment === target.description) {
+      await replaceInPlace(client, name, target, touched);
+      await recordEntry(client.unending(), entry);
+      return true;
+    }
+    await attachOthers(client, name, target, touched);
+    await bringUpToContract(client, name, present, target);
+    await prepareEntry(client, entry, await uuidOf(client, name));
+    await putInPlace(client, name, target, true);
+    await settleEntry(client.unending(), target);
+    return true;
   }
 
   /** The name of the table that is to take the place. */
@@ -116,12 +148,6 @@ export class ClickHouseStaged implements Staged {
     const found = await findLedgerEntry(this.#client, this.#target, { rootRunId, codeVersion });
     return found !== undefined && JSON.stringify(found.partitionKeys) === JSON.stringify(partitionKeys);
   }
-}
-
-/** Whether nothing was added to the table or taken from it since the other look at it. */
-function hangsTheSame(before: Table, now: Table): boolean {
-  const shape = ({ engine, columns, attachments }: Table): string => JSON.stringify([engine, columns, attachments]);
-  return shape(before) === shape(now);
 }
 
 async function uuidOf(client: Client, name: string): Promise<string> {

@@ -3,7 +3,18 @@ import type { Client } from "./client.ts";
 import { type IsOpen, removeDeadLocks } from "./lock.ts";
 import { isAlive, ownName, tryGetOwner } from "./names.ts";
 import { assetHash } from "./quote.ts";
-import { createFromContract, createLike, dropOwn, listOwn, type Table, tryGetTable } from "./tables.ts";
+import {
+  createFromContract,
+  createLike,
+  createPlain,
+  createTwin,
+  dropOwn,
+  listOwn,
+  sameColumns,
+  sayDifferences,
+  type Table,
+  tryGetTable,
+} from "./tables.ts";
 
 /** An empty table for rows that nobody reads yet. */
 export interface Stage {
@@ -12,14 +23,34 @@ export interface Stage {
   readonly like: Table | undefined;
 }
 
-/** Makes a staging table; where the rows are to be the table, one that can take its place. */
+/** Makes a staging table; where the rows are to be the table or its partitions, one that can take their place. */
 export async function createStage(client: Client, target: Target, attempt: Attempt): Promise<Stage> {
   const name = ownName("stage", target.assetKey, attempt.runId);
-  const present =
-    target.strategy.kind === "replace" ? await tryGetTable(client, target.schema, target.table) : undefined;
-  if (present === undefined) await createFromContract(client, name, target);
-  else await createLike(client, name, present, target, attempt.log);
-  return { name, like: present };
+  const present = await tryGetTable(client, target.schema, target.table);
+  if (present === undefined) {
+    await createFromContract(client, name, target);
+    return { name, like: undefined };
+  }
+  if (target.strategy.kind === "replace") {
+    await createLike(client, name, present, target, attempt.log);
+    return { name, like: present };
+  }
+  await sayDifferences(client, present, target, attempt.log);
+  if (writesPartitions(present, target)) {
+    await createTwin(client, name, target);
+    return { name, like: present };
+  }
+  await createPlain(client, name, target);
+  return { name, like: undefined };
+}
+
+/** Whether whole partitions of the table can be put in the place of the present ones. */
+export function writesPartitions(present: Table, target: Target): boolean {
+  return (
+    target.strategy.kind === "replacePartitions" &&
+    present.layout.clauses.partitionBy !== undefined &&
+    sameColumns(present.columns, target.columns)
+  );
 }
 
 /**

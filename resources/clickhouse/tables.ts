@@ -4,8 +4,19 @@ import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { StatementError } from "./errors.ts";
+import {
+  type EngineClauses,
+  engineSql,
+  indexDefinitions,
+  type Layout,
+  layoutChange,
+  newClauses,
+  parseEngine,
+} from "./layout.ts";
 import { literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
 import { fullTypeName } from "./type_names.ts";
+
+const PARTITIONS_PER_STATEMENT = 100;
 
 /** A column as the server has it. */
 export interface ActualColumn {
@@ -21,9 +32,11 @@ export interface Table {
   readonly uuid: string;
   /** Engine with keys, TTL and settings. */
   readonly engine: string;
+  readonly comment: string;
+  readonly layout: Layout;
   readonly columns: readonly ActualColumn[];
   /** Skipping indexes and projections, as ALTER TABLE adds them. */
-  readonly attachments: readonly string[];
+  readonly attachments: readonly { readonly name: string; readonly sql: string }[];
 }
 
 /**
@@ -35,19 +48,19 @@ export async function tryGetTable(client: Client, database: string, name: string
   const parameters = [database, name];
   const where = "WHERE database = {p1:String} AND table = {p2:String}";
   const { rows } = await client.text({
-    text: "SELECT toString(uuid), engine, engine_full FROM system.tables WHERE database = {p1:String} AND name = {p2:String}",
+    text: "SELECT toString(uuid), engine, engine_full, comment FROM system.tables WHERE database = {p1:String} AND name = {p2:String}",
     parameters,
   });
   const [row] = rows;
   if (row === undefined) return undefined;
-  const [uuid, engine, full] = row;
+  const [uuid, engine, full, tableComment] = row;
   if (engine?.endsWith("MergeTree") !== true) {
     throw new ContractError(
       `${database}.${name} is a ${engine ?? ""}, which no asset replaces: rename or drop it, or call the asset something else`,
     );
   }
   const columns = await client.text({
-    text: `SELECT name, type, comment FROM system.columns ${where} ORDER BY position`,
+    text: `SELECT name, type, comment, compression_codec FROM system.columns ${where} ORDER BY position`,
     parameters,
   });
   const indexes = await client.text({
@@ -63,17 +76,31 @@ export async function tryGetTable(client: Client, database: string, name: string
     name,
     uuid: uuid ?? "",
     engine: full ?? "",
+    comment: tableComment ?? "",
+    layout: {
+      clauses: parseEngine(full ?? ""),
+      indexes: indexes.rows.map(([index, expression, type, granularity]) => ({
+        name: index ?? "",
+        expression: expression ?? "",
+        type: type ?? "",
+        granularity: granularity ?? "1",
+      })),
+      codecs: new Map(columns.rows.map(([column, , , codec]) => [column ?? "", codec ?? ""])),
+    },
     columns: columns.rows.map(([column, type, comment]) => ({
       name: column ?? "",
       type: type ?? "",
       comment: comment ?? "",
     })),
     attachments: [
-      ...indexes.rows.map(
-        ([index, expression, type, granularity]) =>
-          `ADD INDEX ${quote(index ?? "")} ${expression ?? ""} TYPE ${type ?? ""} GRANULARITY ${granularity ?? "1"}`,
-      ),
-      ...projections.rows.map(([projection, query]) => `ADD PROJECTION ${quote(projection ?? "")} (${query ?? ""})`),
+      ...indexes.rows.map(([index, expression, type, granularity]) => ({
+        name: index ?? "",
+        sql: `ADD INDEX ${quote(index ?? "")} ${expression ?? ""} TYPE ${type ?? ""} GRANULARITY ${granularity ?? "1"}`,
+      })),
+      ...projections.rows.map(([projection, query]) => ({
+        name: projection ?? "",
+        sql: `ADD PROJECTION ${quote(projection ?? "")} (${query ?? ""})`,
+      })),
     ],
   };
 }
@@ -83,24 +110,32 @@ export function onCluster({ config }: Pick<Client, "config">): string {
   return config.cluster === null ? "" : ` ON CLUSTER ${quote(config.cluster)}`;
 }
 
-/** Makes a table of the runtime's own from a contract. */
-export async function createFromContract(client: Client, name: string, target: Target, engine?: string): Promise<void> {
-  await client.run(createFromContractSql(client, name, target, engine));
+/** Makes a table of the runtime's own from a contract, laid out as the asset declares. */
+export async function createFromContract(
+  client: Client,
+  name: string,
+  target: Target,
+  clauses: EngineClauses = newClauses(target, client.config.engine),
+): Promise<void> {
+  const parts = [columnDefinitions(target.columns, target.storage.clickhouse?.codecs), ...indexDefinitions(target)];
+  await client.run(
+    `CREATE TABLE ${ownTable(name)}${onCluster(client)} (${parts.join(", ")}) ` +
+      `ENGINE = ${engineSql(clauses)} COMMENT ${literal(target.description)}`,
+  );
 }
 
-/** The statement of {@link createFromContract}. Sorted by the key of a merge, which then finds rows quickly. */
-function createFromContractSql(client: Pick<Client, "config">, name: string, target: Target, engine?: string): string {
-  const key = target.strategy.kind === "merge" ? target.strategy.key.map(quote).join(", ") : "";
-  const own = `${client.config.engine} ORDER BY (${key}) SETTINGS allow_nullable_key = 1`;
-  return (
+/** Makes a table of the runtime's own for rows that are written into another one afterwards: as cheap as can be. */
+export async function createPlain(client: Client, name: string, target: Target): Promise<void> {
+  await client.run(
     `CREATE TABLE ${ownTable(name)}${onCluster(client)} (${columnDefinitions(target.columns)}) ` +
-    `ENGINE = ${engine ?? own} COMMENT ${literal(target.description)}`
+      `ENGINE = ${client.config.engine} ORDER BY tuple()`,
   );
 }
 
 /**
  * Makes an empty table with the contract's columns and all that hangs on the present table: order, partitions, TTL,
- * settings, indexes, projections, comments. What needs a column that is gone is left out, and said.
+ * settings, indexes, projections, comments; what the asset declares takes the place of what it has. What needs a column
+ * that is gone is left out, and said.
  */
 export async function createLike(
   client: Client,
@@ -110,28 +145,54 @@ export async function createLike(
   log: (message: string) => void,
 ): Promise<void> {
   const table = ownTable(name);
+  const { clauses, actions, differences } = await layoutChange(client, present.layout, target);
+  if (differences.length > 0) log(`${target.assetKey} is laid out anew: ${differences.join("; ")}`);
   if (sameColumns(present.columns, target.columns)) {
     await client.run(
-      `CREATE TABLE ${table}${onCluster(client)} AS ${tableName(target.assetKey)} COMMENT ${literal(target.description)}`,
+      `CREATE TABLE ${table}${onCluster(client)} AS ${tableName(target.assetKey)} ` +
+        `${clauses === undefined ? "" : `ENGINE = ${engineSql(clauses)} `}COMMENT ${literal(target.description)}`,
     );
+    if (actions.length > 0) await client.run(`ALTER TABLE ${table}${onCluster(client)} ${actions.join(", ")}`);
   } else {
+    const kept = clauses ?? present.layout.clauses;
     try {
-      await createFromContract(client, name, target, present.engine);
+      await createFromContract(client, name, target, kept);
     } catch (error) {
       if (!(error instanceof StatementError) || error.retryable) throw error;
-      log(`The new columns do not go with ${present.engine}: the table is made anew (${error.message})`);
+      log(`The new columns do not go with ${engineSql(kept)}: the table is made anew (${error.message})`);
       await createFromContract(client, name, target);
     }
-    for (const attachment of present.attachments) {
+    const declared = new Set(target.storage.clickhouse?.indexes?.map((index) => index.name));
+    for (const { name: attached, sql } of present.attachments) {
+      if (declared.has(attached)) continue;
       try {
-        await client.run(`ALTER TABLE ${table}${onCluster(client)} ${attachment}`);
+        await client.run(`ALTER TABLE ${table}${onCluster(client)} ${sql}`);
       } catch (error) {
         if (!(error instanceof StatementError) || error.retryable) throw error;
-        log(`Not kept, since it does not go with the new columns: ${attachment}`);
+        log(`Not kept, since it does not go with the new columns: ${sql}`);
       }
     }
   }
   await commentColumns(client, table, present, target);
+}
+
+/** Makes an empty table exactly like the present one, so that partitions can go from one to the other. */
+export async function createTwin(client: Client, name: string, target: Target): Promise<void> {
+  await client.run(
+    `CREATE TABLE ${ownTable(name)}${onCluster(client)} AS ${tableName(target.assetKey)} COMMENT ${literal(target.description)}`,
+  );
+}
+
+/** Says how the table is laid out otherwise than its asset declares, when a publish keeps it. */
+export async function sayDifferences(
+  client: Client,
+  present: Table,
+  target: Target,
+  log: (message: string) => void,
+): Promise<void> {
+  const { differences } = await layoutChange(client, present.layout, target);
+  if (differences.length === 0) return;
+  log(`${target.assetKey} keeps its layout until a publish replaces the table: ${differences.join("; ")}`);
 }
 
 /** The descriptions, where every client sees them; where there is none, what people wrote. */
@@ -150,19 +211,40 @@ async function commentColumns(client: Client, table: string, present: Table, tar
 
 /** Makes a copy with all rows; its files are links to the present table's. */
 export async function createClone(client: Client, name: string, target: Target): Promise<void> {
-  const table = ownTable(name);
-  const from = tableName(target.assetKey);
-  await client.run(`CREATE TABLE ${table}${onCluster(client)} AS ${from} COMMENT ${literal(target.description)}`);
+  await createTwin(client, name, target);
+  await attach(client, name, tableName(target.assetKey), await partitionsOf(client, target.schema, target.table));
+}
+
+/** The identifiers of a table's partitions. */
+export async function partitionsOf(client: Client, database: string, name: string): Promise<string[]> {
   const { rows } = await client.text({
-    text: "SELECT DISTINCT partition_id FROM system.parts WHERE active AND database = {p1:String} AND table = {p2:String}",
-    parameters: [target.schema, target.table],
+    text: "SELECT DISTINCT partition_id FROM system.parts WHERE active AND database = {p1:String} AND table = {p2:String} ORDER BY 1",
+    parameters: [database, name],
   });
-  for (const [partition] of rows)
-    await client.run(`ALTER TABLE ${table} ATTACH PARTITION ID ${literal(partition ?? "")} FROM ${from}`);
+  return rows.map(([partition]) => partition ?? "");
+}
+
+/** Links partitions of a table into one of the runtime's own that is exactly like it. */
+export async function attach(client: Client, name: string, from: string, partitions: readonly string[]): Promise<void> {
+  for (let start = 0; start < partitions.length; start += PARTITIONS_PER_STATEMENT) {
+    const some = partitions.slice(start, start + PARTITIONS_PER_STATEMENT);
+    const actions = some.map((partition) => `ATTACH PARTITION ID ${literal(partition)} FROM ${from}`);
+    await client.run(`ALTER TABLE ${ownTable(name)} ${actions.join(", ")}`);
+  }
 }
 
 /** Adds the contract's new nullable columns to a copy of the present table, and comments its columns. */
 export async function bringUpToContract(client: Client, name: string, present: Table, target: Target): Promise<void> {
+  const changes = changesToContract(present, target);
+  if (changes.length > 0) await client.run(`ALTER TABLE ${ownTable(name)}${onCluster(client)} ${changes.join(", ")}`);
+}
+
+/**
+ * What ALTER TABLE has to do so that the present table is what the contract says.
+ *
+ * @throws ContractError when it is more than new nullable columns and comments
+ */
+export function changesToContract(present: Table, target: Target): string[] {
   const actual = new Map(present.columns.map((column) => [column.name, column]));
   const changes: string[] = [];
   const differences: string[] = [];
@@ -188,10 +270,11 @@ export async function bringUpToContract(client: Client, name: string, present: T
       `${target.assetKey} keeps its table, which is not what the contract says: ${differences.join("; ")}. Nothing was published`,
     );
   }
-  if (changes.length > 0) await client.run(`ALTER TABLE ${ownTable(name)}${onCluster(client)} ${changes.join(", ")}`);
+  return changes;
 }
 
-function sameColumns(actual: readonly ActualColumn[], wanted: readonly Column[]): boolean {
+/** Whether the columns are those of the contract, in any order. */
+export function sameColumns(actual: readonly ActualColumn[], wanted: readonly Column[]): boolean {
   const types = new Map(actual.map(({ name, type }) => [name, type]));
   return types.size === wanted.length && wanted.every((column) => types.get(column.name) === fullTypeName(column));
 }

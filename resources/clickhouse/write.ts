@@ -56,8 +56,11 @@ export async function putInPlace(client: Client, name: string, target: Target, i
   );
 }
 
-/** A mutation runs later and elsewhere, so its condition holds the values themselves. */
-function constantInside(partitions: PartitionSet, { columns }: Target): string {
+/**
+ * The condition that holds for the rows of the partitions, never NULL. A mutation runs later and elsewhere, so it holds the
+ * values themselves.
+ */
+export function constantInside(partitions: PartitionSet, { columns }: Target): string {
   const literals = inside(partitions, columns, (value) =>
     value instanceof Date
       ? `fromUnixTimestamp64Milli(toInt64(${value.getTime()}), 'UTC')`

@@ -1,0 +1,89 @@
+import type { PartitionSet, Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { columnNames } from "./contract.ts";
+import { literal, OWN_DATABASE, ownTable, tableName } from "./quote.ts";
+import type { Stage } from "./staging.ts";
+import { attach, createTwin, partitionsOf, type Table } from "./tables.ts";
+import { constantInside } from "./write.ts";
+
+/**
+ * Makes a table that holds all rows which the table's own partitions are to have, for each of them that the run touches:
+ * the staged rows, and those of the present table that lie in the same partition but outside of the run's. Nobody reads
+ * it yet.
+ *
+ * @returns the identifiers of the partitions, also of those that are to be empty
+ */
+export async function buildPartitions(
+  client: Client,
+  name: string,
+  target: Target,
+  stage: Stage,
+  set: PartitionSet,
+  isTwin: boolean,
+): Promise<string[]> {
+  const [from, table, columns] = [tableName(target.assetKey), ownTable(name), columnNames(target)];
+  await createTwin(client, name, target);
+  const staged = ownTable(stage.name);
+  if (isTwin) await attach(client, name, staged, await partitionsOf(client, OWN_DATABASE, stage.name));
+  else await client.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${staged}`);
+
+  const inside = constantInside(set, target);
+  const { rows } = await client.text(`SELECT DISTINCT _partition_id FROM ${from} WHERE ${inside}`);
+  const touched = new Set([
+    ...(await partitionsOf(client, OWN_DATABASE, name)),
+    ...rows.map(([partition]) => partition ?? ""),
+  ]);
+  if (touched.size > 0) {
+    const list = [...touched].map(literal).join(", ");
+    await client.run(
+      `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${from} WHERE _partition_id IN (${list}) AND NOT ${inside}`,
+    );
+  }
+  return [...touched];
+}
+
+/** Links all other partitions of the present table, so that the table that was built can take its place. */
+export async function attachOthers(
+  client: Client,
+  name: string,
+  target: Target,
+  touched: readonly string[],
+): Promise<void> {
+  const all = await partitionsOf(client, target.schema, target.table);
+  const others = all.filter((partition) => !touched.includes(partition));
+  await attach(client, name, tableName(target.assetKey), others);
+}
+
+/**
+ * Replaces partitions in the table that people read, one after the other; readers see each of them whole. Every statement
+ * names the table that was built: when it is gone, a late statement of a dead process fails.
+ */
+export async function replaceInPlace(
+  client: Client,
+  name: string,
+  target: Target,
+  touched: readonly string[],
+): Promise<void> {
+  const full = new Set(await partitionsOf(client, OWN_DATABASE, name));
+  const isEmptyAllowed = touched.every((partition) => full.has(partition)) || (await mayBeEmpty(client));
+  for (const partition of touched) {
+    const settings = isEmptyAllowed && !full.has(partition) ? " SETTINGS allow_replace_partition_from_empty_source = 1" : ""; // prettier-ignore
+    await client.run(
+      `ALTER TABLE ${tableName(target.assetKey)} REPLACE PARTITION ID ${literal(partition)} FROM ${ownTable(name)}${settings}`,
+    );
+  }
+}
+
+/** Servers that have the setting refuse to empty a partition without it; older ones just do. */
+async function mayBeEmpty(client: Client): Promise<boolean> {
+  const { rows } = await client.text(
+    "SELECT count() FROM system.settings WHERE name = 'allow_replace_partition_from_empty_source'",
+  );
+  return rows[0]?.[0] !== "0";
+}
+
+/** Whether partitions can go from one table to the other: nothing was added to it or taken from it since it was looked at. */
+export function hangsTheSame(before: Table, now: Table): boolean {
+  const shape = ({ engine, columns, attachments }: Table): string => JSON.stringify([engine, columns, attachments]);
+  return shape(before) === shape(now);
+}

@@ -1,0 +1,160 @@
+import { expect, test } from "vitest";
+import { decimal, sql, timestamp, z } from "../../../definitions/index.ts";
+import type { ClickHouseTable } from "../../../definitions/storage.ts";
+import { clickhouse } from "../../../resources/clickhouse/kind.ts";
+import { engineSql, parseEngine } from "../../../resources/clickhouse/layout.ts";
+import type { Disproof, Target, WriteStrategy } from "../../../resources/store.ts";
+import { Warehouse } from "./warehouse.ts";
+import { targetOf } from "./warehouse_values.ts";
+
+const warehouse = Warehouse.forThisFile();
+const SHAPE = { id: z.int32(), name: z.string().nullable(), at: timestamp(), paid: decimal(12, 2) };
+const at = new Date("2017-01-02T12:00:00Z");
+const row = (id: number): object => ({ id, name: `n${id}`, at, paid: "1.50" });
+const LAYOUT: ClickHouseTable = {
+  orderBy: ["at", "id"],
+  primaryKey: ["at"],
+  partitionBy: sql`toYYYYMM( at )`,
+  ttl: sql`at + INTERVAL 80 YEAR -- long`,
+  indexes: [
+    { name: "by_name", expression: sql`lower( assumeNotNull(name) )`, type: "bloom_filter(0.01)", granularity: 4 },
+    { name: "by_paid", expression: sql`paid`, type: "minmax" },
+  ],
+  codecs: { at: "DoubleDelta, ZSTD(3)", paid: "ZSTD" },
+};
+
+function laidOut(to: Target, layout: ClickHouseTable, strategy: WriteStrategy = to.strategy): Target {
+  return { ...to, strategy, storage: { clickhouse: layout } };
+}
+
+async function layoutOf({ schema }: Target): Promise<unknown> {
+  const where = `WHERE database = '${schema}' AND table = 'x'`;
+  return {
+    table: (
+      await warehouse.sql(
+        `SELECT partition_key, sorting_key, primary_key, extract(engine_full, ' TTL (.*) SETTINGS') FROM system.tables WHERE database = '${schema}' AND name = 'x'`,
+      )
+    )[0],
+    indexes: await warehouse.sql(
+      `SELECT name, expr, type_full, granularity FROM system.data_skipping_indices ${where} ORDER BY name`,
+    ),
+    codecs: await warehouse.sql(
+      `SELECT name, compression_codec FROM system.columns ${where} AND compression_codec <> '' ORDER BY name`,
+    ),
+  };
+}
+
+const DECLARED = {
+  table: ["toYYYYMM(at)", "at, id", "at", "at + toIntervalYear(80)"],
+  indexes: [
+    ["by_name", "lower(assumeNotNull(name))", "bloom_filter(0.01)", "4"],
+    ["by_paid", "paid", "minmax", "1"],
+  ],
+  codecs: [
+    ["at", "CODEC(DoubleDelta, ZSTD(3))"],
+    ["paid", "CODEC(ZSTD(1))"],
+  ],
+};
+
+test("a new table has the order, key, partitions, TTL, indexes and codecs that its asset declares", async () => {
+  const to = laidOut(targetOf(SHAPE), LAYOUT);
+  await warehouse.publishRows(to, [row(1)]);
+  expect(await layoutOf(to)).toEqual(DECLARED);
+});
+
+test("a new table is ordered by the asset's key, as far as it is never null", async () => {
+  const to = { ...targetOf(SHAPE), key: ["at", "name", "id"] };
+  await warehouse.publishRows(to, [row(1)]);
+  expect(await layoutOf(to)).toMatchObject({ table: ["", "at, id", "at, id", ""] });
+});
+
+test("a replace lays the table out as declared, once, and keeps what people added", async () => {
+  const before = targetOf(SHAPE);
+  await warehouse.publishRows(before, [row(1)]);
+  await warehouse.run(
+    `ALTER TABLE ${before.schema}.x ADD INDEX by_hand id TYPE minmax GRANULARITY 2, ADD INDEX by_paid id TYPE minmax GRANULARITY 9`,
+    `ALTER TABLE ${before.schema}.x ADD PROJECTION counted (SELECT name, count() GROUP BY name)`,
+    `ALTER TABLE ${before.schema}.x COMMENT COLUMN name 'people wrote it', MODIFY COLUMN id CODEC(Delta, LZ4)`,
+  );
+  const to = laidOut(before, LAYOUT);
+  const messages: string[] = [];
+  const log = (message: string): void => void messages.push(message);
+  await warehouse.publishRows(to, [row(2)], { log });
+  const kept = {
+    ...DECLARED,
+    indexes: [["by_hand", "id", "minmax", "2"], ...DECLARED.indexes],
+    codecs: [DECLARED.codecs[0], ["id", "CODEC(Delta(4), LZ4)"], DECLARED.codecs[1]],
+  };
+  expect(await layoutOf(to)).toEqual(kept);
+  expect(await warehouse.sql(`SELECT name FROM system.projections WHERE database = '${to.schema}'`)).toEqual([
+    ["counted"],
+  ]);
+  expect(
+    await warehouse.sql(`SELECT comment FROM system.columns WHERE database = '${to.schema}' AND name = 'name'`),
+  ).toEqual([["people wrote it"]]);
+  expect(messages).toEqual([expect.stringMatching(/laid out anew: .*ORDER BY .*by_paid is another one/)]);
+
+  // What is as declared is told as such, however the server writes it.
+  messages.length = 0;
+  await warehouse.publishRows(to, [row(3)], { log });
+  expect(messages).toEqual([]);
+  expect(await layoutOf(to)).toEqual(kept);
+  expect(await warehouse.sql(`SELECT id FROM ${to.schema}.x`)).toEqual([["3"]]);
+});
+
+test.each<WriteStrategy>([
+  { kind: "append" },
+  { kind: "merge", key: ["id"] },
+  { kind: "replacePartitions", partitions: { kind: "keys", column: "name", keys: ["n2"] } },
+])("$kind keeps the table's layout, and says how it differs from the declared one", async (strategy) => {
+  const before = targetOf(SHAPE);
+  await warehouse.publishRows(before, [row(1)]);
+  const messages: string[] = [];
+  await warehouse.publishRows(laidOut(before, LAYOUT, strategy), [row(2)], {
+    log: (message) => messages.push(message),
+  });
+  expect(messages).toEqual([expect.stringMatching(/keeps its layout.*PARTITION BY.*index by_name is not there/)]);
+  expect(await layoutOf(before)).toMatchObject({ table: ["", "", "", ""] });
+  expect(await warehouse.sql(`SELECT id FROM ${before.schema}.x ORDER BY id`)).toEqual([["1"], ["2"]]);
+});
+
+test("a layout and new columns come together", async () => {
+  const before = targetOf({ id: z.int32() });
+  await warehouse.publishRows(before, [{ id: 1 }]);
+  const to = laidOut(targetOf(SHAPE, { kind: "replace" }, before.assetKey), LAYOUT);
+  await warehouse.publishRows(to, [row(2)]);
+  expect(await layoutOf(to)).toEqual(DECLARED);
+});
+
+test.each<[string, ClickHouseTable]>([
+  ["a partition by a column that is not there", { partitionBy: sql`toYYYYMM(lost)` }],
+  ["a TTL that is no time", { ttl: sql`id + 1` }],
+  ["an index of a type that is not there", { indexes: [{ name: "i", expression: sql`id`, type: "magic" }] }],
+  ["a codec that is not there", { codecs: { id: "Magic(3)" } }],
+  ["an expression that is none", { partitionBy: sql`toYYYYMM(at` }],
+])("%s is found before anything runs", async (_name, layout) => {
+  const to = laidOut(targetOf(SHAPE), layout);
+  const claims = [{ target: to, deps: [], sql: null, checks: [], view: null }];
+  const disproofs: Disproof[] = await clickhouse.prove(claims, warehouse.dir, { CLICKHOUSE_URL: warehouse.url });
+  expect(disproofs).toMatchObject([{ code: "bad_option", check: null }]);
+  expect(disproofs[0]?.message).toMatch(/^storage\.clickhouse: /);
+});
+
+test("a layout that the engine takes is proven", async () => {
+  const claims = [{ target: laidOut(targetOf(SHAPE), LAYOUT), deps: [], sql: null, checks: [], view: null }];
+  expect(await clickhouse.prove(claims, warehouse.dir, { CLICKHOUSE_URL: warehouse.url })).toEqual([]);
+});
+
+test("an engine's clauses are told apart, also where texts and names look like clauses", () => {
+  const text =
+    "ReplacingMergeTree(at) PARTITION BY (toYYYYMM(at), ' ORDER BY ') PRIMARY KEY `a TTL ` ORDER BY (`a TTL `, id) TTL at + toIntervalYear(1) SETTINGS index_granularity = 8192";
+  expect(parseEngine(text)).toEqual({
+    engine: "ReplacingMergeTree(at)",
+    partitionBy: "(toYYYYMM(at), ' ORDER BY ')",
+    primaryKey: "`a TTL `",
+    orderBy: "(`a TTL `, id)",
+    ttl: "at + toIntervalYear(1)",
+    settings: "index_granularity = 8192",
+  });
+  expect(parseEngine(engineSql(parseEngine(text)))).toEqual(parseEngine(text));
+});
