@@ -1,4 +1,5 @@
 import pg from "pg";
+import { CopyOut } from "../copy_out.ts";
 import type { Statement } from "../render_sql.ts";
 import type { Sample } from "../store.ts";
 import { requestCancel } from "./cancel.ts";
@@ -34,7 +35,7 @@ export class Client {
   }
 
   /** @throws PostgresUnreachableError, PostgresLoginError, PostgresTlsError */
-  static async connect({ connection, place }: PostgresConfig): Promise<Client> {
+  static async connect({ connection, place, variable }: PostgresConfig): Promise<Client> {
     const client = new pg.Client(connection);
     const opened = new Client(client);
     try {
@@ -42,7 +43,7 @@ export class Client {
       return opened;
     } catch (error) {
       await client.end().catch(() => undefined);
-      throw connectError(error, place);
+      throw connectError(error, place, variable);
     }
   }
 
@@ -89,6 +90,15 @@ export class Client {
   /** Sends bytes to COPY … FROM STDIN; returns the number of rows. @throws StatementError, or what the source throws */
   async copyIn(text: string, source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<number> {
     return await this.#guard(text, () => this.#client.query<CopyIn>(new CopyIn(text, source)).done);
+  }
+
+  /** The rows of COPY … TO STDOUT, as the server sends them. To be read to its end. @throws StatementError */
+  async *copyOut(text: string): AsyncGenerator<Uint8Array> {
+    try {
+      yield* this.#client.query<CopyOut>(new CopyOut(text)).rows();
+    } catch (error) {
+      throw statementError(error, text);
+    }
   }
 
   /** Asks for the end of the running statement; one that is about to start does not hear it. */

@@ -6,18 +6,28 @@ import { PostgresConfigError } from "./errors.ts";
 
 /** Where the server is, and how long to wait for it. */
 export interface PostgresConfig {
+  /** The environment variable that names the server, for people. */
+  readonly variable: string;
   /** For the driver; holds the password. */
   readonly connection: ClientConfig;
+  /** As it was given, for engines that connect by libpq; `sslmode` is always there. Holds the password. */
+  readonly url: string;
   /** Host, port and database, for people: without user and password. */
   readonly place: string;
   /** After which the server ends a statement; 0: never. */
   readonly statementTimeoutMs: number;
   /** How long to wait for a lock on a table. */
   readonly lockTimeoutMs: number;
+  /** The server that tables are read from in bulk, where it is another one. */
+  readonly replica: PostgresConfig | null;
+  /** How long to wait until the replica has what was committed. */
+  readonly replicaTimeoutMs: number;
 }
 
+const REPLICA = "DATABASE_REPLICA_URL";
 const DEFAULT_CONNECT_TIMEOUT_SECONDS = "10";
 const DEFAULT_TIMEOUT_SECONDS = "300";
+const DEFAULT_REPLICA_TIMEOUT_SECONDS = "60";
 
 /**
  * Reads the configuration off the environment.
@@ -28,24 +38,31 @@ const DEFAULT_TIMEOUT_SECONDS = "300";
  *   `verify-ca` (verified against `sslrootcert`), `verify-full` (and the host's name too).
  * - `DATABASE_STATEMENT_TIMEOUT_SECONDS`: after which the server ends a statement. Default: 300; 0: never.
  * - `DATABASE_LOCK_TIMEOUT_SECONDS`: how long to wait for a lock. Default: 300.
+ * - `DATABASE_REPLICA_URL`: a streaming replica of that server, with the same options. Tables are copied from it, once it
+ *   has replayed all that was committed.
+ * - `DATABASE_REPLICA_TIMEOUT_SECONDS`: how long to wait for that. Default: 60.
  *
+ * @param variable Another variable that holds such a URL. Default: `DATABASE_URL`.
  * @throws PostgresConfigError
  * @see https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
  */
-export function postgresConfig(env: Environment): PostgresConfig {
-  const url = tryParse(env["DATABASE_URL"] ?? "");
+export function postgresConfig(env: Environment, variable = "DATABASE_URL"): PostgresConfig {
+  const url = tryParse(env[variable] ?? "");
   if (url === undefined) {
     throw new PostgresConfigError(
-      "DATABASE_URL: expected postgres://user:password@host:port/database, with special characters in the password " +
-        `percent-encoded; got ${env["DATABASE_URL"] === undefined ? "none" : "something else, not shown here as it may hold a password"}`,
+      `${variable}: expected postgres://user:password@host:port/database, with special characters in the password ` +
+        `percent-encoded; got ${env[variable] === undefined ? "none" : "something else, not shown here as it may hold a password"}`,
     );
   }
+  const given = new URL(url);
+  if (!given.searchParams.has("sslmode")) given.searchParams.set("sslmode", "disable");
   const connectTimeout = seconds(
-    "connect_timeout in DATABASE_URL",
+    `connect_timeout in ${variable}`,
     take(url, "connect_timeout"),
     DEFAULT_CONNECT_TIMEOUT_SECONDS,
   );
   const ssl = tlsOptions({
+    variable,
     mode: take(url, "sslmode"),
     rootCert: take(url, "sslrootcert"),
     cert: take(url, "sslcert"),
@@ -53,15 +70,20 @@ export function postgresConfig(env: Environment): PostgresConfig {
   });
   const host = url.hostname === "" ? (url.searchParams.get("host") ?? "localhost") : url.hostname;
   return {
+    variable,
     connection: {
       connectionString: url.href,
       ssl,
       connectionTimeoutMillis: connectTimeout * 1000,
       keepAlive: true,
     },
+    url: given.href,
     place: `${host}:${url.port === "" ? "5432" : url.port}${url.pathname}`,
     statementTimeoutMs: timeoutMs(env, "DATABASE_STATEMENT_TIMEOUT_SECONDS"),
     lockTimeoutMs: timeoutMs(env, "DATABASE_LOCK_TIMEOUT_SECONDS"),
+    replica:
+      variable !== "DATABASE_URL" || (env[REPLICA] ?? "") === "" ? null : postgresConfig(env, REPLICA),
+    replicaTimeoutMs: timeoutMs(env, "DATABASE_REPLICA_TIMEOUT_SECONDS", DEFAULT_REPLICA_TIMEOUT_SECONDS),
   };
 }
 
@@ -77,8 +99,8 @@ function take(url: URL, name: string): string | undefined {
   return value;
 }
 
-function timeoutMs(env: Environment, name: string): number {
-  return seconds(name, env[name], DEFAULT_TIMEOUT_SECONDS) * 1000;
+function timeoutMs(env: Environment, name: string, byDefault = DEFAULT_TIMEOUT_SECONDS): number {
+  return seconds(name, env[name], byDefault) * 1000;
 }
 
 function seconds(name: string, text: string | undefined, byDefault: string): number {
@@ -89,17 +111,19 @@ function seconds(name: string, text: string | undefined, byDefault: string): num
 }
 
 interface Tls {
+  readonly variable: string;
   readonly mode: string | undefined;
   readonly rootCert: string | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
 }
 
-function tlsOptions({ mode = "disable", rootCert, cert, key }: Tls): ConnectionOptions | false {
-  const trusted = rootCert === undefined || rootCert === "system" ? {} : { ca: readPem("sslrootcert", rootCert) };
+function tlsOptions({ variable, mode = "disable", rootCert, cert, key }: Tls): ConnectionOptions | false {
+  const trusted =
+    rootCert === undefined || rootCert === "system" ? {} : { ca: readPem(`sslrootcert in ${variable}`, rootCert) };
   const own = {
-    ...(cert === undefined ? {} : { cert: readPem("sslcert", cert) }),
-    ...(key === undefined ? {} : { key: readPem("sslkey", key) }),
+    ...(cert === undefined ? {} : { cert: readPem(`sslcert in ${variable}`, cert) }),
+    ...(key === undefined ? {} : { key: readPem(`sslkey in ${variable}`, key) }),
   };
   switch (mode) {
     case "disable":
@@ -114,7 +138,7 @@ function tlsOptions({ mode = "disable", rootCert, cert, key }: Tls): ConnectionO
       return { ...trusted, ...own };
     default:
       throw new PostgresConfigError(
-        `sslmode in DATABASE_URL: expected disable, require, verify-ca or verify-full, got ${JSON.stringify(mode)}. ` +
+        `sslmode in ${variable}: expected disable, require, verify-ca or verify-full, got ${JSON.stringify(mode)}. ` +
           "Write verify-full, with sslrootcert=/path/to/ca.pem for a certificate authority of your own",
       );
   }
@@ -124,6 +148,6 @@ function readPem(option: string, path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new PostgresConfigError(`${option} in DATABASE_URL: ${path} cannot be read`, { cause: error });
+    throw new PostgresConfigError(`${option}: ${path} cannot be read`, { cause: error });
   }
 }

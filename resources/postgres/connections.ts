@@ -11,6 +11,8 @@ export interface Work {
   readonly signal?: AbortSignal;
   /** Whether a commit waits for the server's disk. Without, a crash of the server may undo it. @default true */
   readonly isDurable?: boolean;
+  /** Whether it only reads, as it must on a replica. @default false */
+  readonly isReadOnly?: boolean;
 }
 
 /** Of the name of an application the server keeps so many bytes. */
@@ -33,7 +35,7 @@ export class Connections {
       const reused = this.#idle.pop();
       const client = reused ?? (await Client.connect(this.config));
       try {
-        await client.script(["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", this.#settings(work)]);
+        await client.script([begin(work), this.#settings(work)]);
         return new Transaction(client, work.signal, () => this.#release(client));
       } catch (error) {
         await client.end();
@@ -102,12 +104,7 @@ export class Transaction {
   async run<T>(act: (client: Client) => Promise<T>): Promise<T> {
     const signal = this.#signal;
     signal?.throwIfAborted();
-    let timer: NodeJS.Timeout | undefined;
-    const cancel = (): void => {
-      this.#client.cancel();
-      timer = setTimeout(cancel, CANCEL_EVERY_MS);
-    };
-    signal?.addEventListener("abort", cancel, { once: true });
+    const end = this.#cancelOnAbort();
     try {
       return await act(this.#client);
     } catch (error) {
@@ -115,8 +112,22 @@ export class Transaction {
       signal?.throwIfAborted();
       throw error;
     } finally {
-      signal?.removeEventListener("abort", cancel);
-      clearTimeout(timer);
+      end();
+    }
+  }
+
+  /** The rows of COPY … TO STDOUT; the server stops when the run is terminated. To be read to its end. */
+  async *copyOut(text: string): AsyncGenerator<Uint8Array> {
+    const signal = this.#signal;
+    signal?.throwIfAborted();
+    const end = this.#cancelOnAbort();
+    try {
+      yield* this.#client.copyOut(text);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      end();
     }
   }
 
@@ -135,6 +146,19 @@ export class Transaction {
     await this.#end();
   }
 
+  #cancelOnAbort(): () => void {
+    let timer: NodeJS.Timeout | undefined;
+    const cancel = (): void => {
+      this.#client.cancel();
+      timer = setTimeout(cancel, CANCEL_EVERY_MS);
+    };
+    this.#signal?.addEventListener("abort", cancel, { once: true });
+    return () => {
+      this.#signal?.removeEventListener("abort", cancel);
+      clearTimeout(timer);
+    };
+  }
+
   async #end(): Promise<void> {
     const release = this.#release;
     this.#release = undefined;
@@ -142,8 +166,12 @@ export class Transaction {
   }
 }
 
+function begin({ isReadOnly = false }: Work): string {
+  return `BEGIN ISOLATION LEVEL READ COMMITTED READ ${isReadOnly ? "ONLY" : "WRITE"}`;
+}
+
 /** Asset and run, in so many bytes: the run is kept whole, since it says which log to open. */
-function applicationName(assetKey: string, runId: string): string {
+export function applicationName(assetKey: string, runId: string): string {
   const run = runId.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, MAX_APPLICATION_NAME);
   const asset = assetKey.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, Math.max(0, MAX_APPLICATION_NAME - run.length - 1));
   return `${asset} ${run}`.trim();

@@ -34,6 +34,14 @@ export async function requireContract(
     throw new ContractError(`the SQL of ${target.assetKey} does not yield its contract: ${differences.join("; ")}`);
 }
 
+/** A query's columns in the contract's order; texts with the collation of the database, whatever the query says. */
+export function contractQuery(text: string, { columns }: Pick<Target, "columns">): string {
+  const list = columns.map(({ name, type }) =>
+    type.kind === "string" ? `${quote(name)} COLLATE pg_catalog."default" AS ${quote(name)}` : quote(name),
+  );
+  return `SELECT ${list.join(", ")} FROM (${text}\n) AS query`;
+}
+
 /** A column of a relation, with the name of its type. */
 export interface TypedColumn {
   readonly name: string;

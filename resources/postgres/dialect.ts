@@ -7,6 +7,11 @@ export function postgresDialect(context: Pick<Dialect, "self" | "window">): Dial
   return { table: tableName, column: quote, parameter, ...context };
 }
 
+/** For statements that take no parameters, such as a view's: values are written out. */
+export function definitionDialect(context: Pick<Dialect, "self" | "window">): Dialect {
+  return { ...postgresDialect(context), parameter: (_index, value) => asLiteral(value) };
+}
+
 /** Texts stay bare, so that they can be days, instants and decimals too, as what stands next to them says. */
 function parameter(index: number, value: Parameter): string {
   const { type } = toParameter(value);

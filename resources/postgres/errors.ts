@@ -65,6 +65,11 @@ export class OutOfRangeError extends StatementError {
   override readonly code = "value_out_of_range";
 }
 
+/** Two rows have the same key, which an index lets only one have. */
+export class DuplicateKeyError extends StatementError {
+  override readonly code = "duplicate_key";
+}
+
 /** A text that PostgreSQL cannot hold. */
 export class UnstorableTextError extends StatementError {
   override readonly code = "unstorable_text";
@@ -116,6 +121,10 @@ const BY_STATE: Readonly<Record<string, readonly [error: StatementErrorClass, ad
   ],
   "53": [ServerOverloadedError, "the server is short of memory or connections"],
   "22003": [OutOfRangeError, "a number does not fit into its column"],
+  "23505": [
+    DuplicateKeyError,
+    "two rows have a key that a unique index allows once: correct the rows, or drop the index",
+  ],
   "22021": [UnstorableTextError, "PostgreSQL keeps UTF-8 without NUL characters: remove them from the text"],
   "22P05": [UnstorableTextError, "the database's encoding lacks a character: make the database with ENCODING 'UTF8'"],
   "42501": [PermissionDeniedError, "let the table's owner grant it, or give DATABASE_URL another user"],
@@ -157,24 +166,24 @@ const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|HOST
 const LOGIN_STATE = /^(28|3D000|42501)/;
 
 /** Why there is no connection. */
-export function connectError(error: unknown, place: string): ProjectError {
+export function connectError(error: unknown, place: string, variable = "DATABASE_URL"): ProjectError {
   const { code, message } = error as { readonly code?: string; readonly message?: string };
   const said = [code, message].filter((text) => text !== undefined && text !== "").join(": ");
   if (TLS_CODE.test(code ?? "") || /\bSSL\b|\bTLS\b/.test(message ?? "")) {
     return new PostgresTlsError(
-      `${place}: no trusted encrypted connection: ${said}. Look at sslmode and sslrootcert in DATABASE_URL, and at the ` +
+      `${place}: no trusted encrypted connection: ${said}. Look at sslmode and sslrootcert in ${variable}, and at the ` +
         "names in the server's certificate",
       { cause: error },
     );
   }
   if (error instanceof pg.DatabaseError ? LOGIN_STATE.test(code ?? "") : /SASL|password/i.test(message ?? "")) {
     return new PostgresLoginError(
-      `${place}: PostgreSQL lets the user not in: ${said}. Look at user, password and database in DATABASE_URL`,
+      `${place}: PostgreSQL lets the user not in: ${said}. Look at user, password and database in ${variable}`,
       { cause: error },
     );
   }
   return new PostgresUnreachableError(
-    `${place}: PostgreSQL does not answer: ${said}. Is the server of DATABASE_URL running, and open to this machine?`,
+    `${place}: PostgreSQL does not answer: ${said}. Is the server of ${variable} running, and open to this machine?`,
     { cause: error },
   );
 }

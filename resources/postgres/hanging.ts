@@ -1,14 +1,22 @@
 import { literal, quote } from "../quote.ts";
 import type { Client } from "./client.ts";
+import type { Relation } from "./table.ts";
 
 /**
- * What keeps a table from being swapped for another one of its name: all that hangs on it, or is set on it, and that
- * {@link hangingStatements} does not make again. Views, foreign keys, triggers, constraints and so on.
+ * What keeps a table or materialised view from being swapped for another one of its name: all that hangs on it, or is
+ * set on it, and that {@link hangingStatements} does not make again. Views, foreign keys, triggers, constraints and so on.
+ *
+ * @param options.except What is no obstacle: `"views"` where they are pointed to the new one.
  */
-export async function swapObstacles(client: Client, oid: string): Promise<string[]> {
+export async function swapObstacles(
+  client: Client,
+  oid: string,
+  options: { readonly except?: "views" } = {},
+): Promise<string[]> {
+  const view = options.except === "views" ? "v.relkind = 'v' OR" : "";
   const { rows } = await client.text(`
     WITH t AS (SELECT * FROM pg_catalog.pg_class WHERE oid = ${oid})
-    SELECT 'it is partitioned' FROM t WHERE relkind <> 'r'
+    SELECT 'it is partitioned' FROM t WHERE relkind = 'p'
     UNION ALL SELECT 'it is a partition or inherits' FROM t WHERE relispartition
       OR EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = t.oid OR inhparent = t.oid)
     UNION ALL SELECT 'it is not permanent' FROM t WHERE relpersistence <> 'p'
@@ -33,6 +41,9 @@ export async function swapObstacles(client: Client, oid: string): Promise<string
       FROM pg_catalog.pg_depend AS d
       WHERE refclassid = 'pg_catalog.pg_class'::regclass AND refobjid = ${oid} AND NOT (
         classid = 'pg_catalog.pg_policy'::regclass
+        OR (classid = 'pg_catalog.pg_rewrite'::regclass
+          AND EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class
+            WHERE r.oid = d.objid AND r.rulename = '_RETURN' AND (${view} v.oid = ${oid})))
         OR (classid = 'pg_catalog.pg_type'::regclass AND deptype = 'i')
         OR (classid = 'pg_catalog.pg_class'::regclass
           AND EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = d.objid AND c.relkind IN ('i', 't')))
@@ -81,9 +92,14 @@ const GRANTEE = "CASE WHEN p.grantee = 0 THEN 'PUBLIC' ELSE p.grantee::regrole::
  * The statements that make what hangs on a table hang on another one of the same name, which is there by the time that
  * they run: owner, privileges, policies, comments. Indexes are made earlier, out of the way of readers.
  *
- * @param staged OID of the table that will have the name; its own privileges are taken away.
+ * @param staged What will have the name; its own privileges are taken away.
  */
-export async function hangingStatements(client: Client, oid: string, staged: string, name: string): Promise<string[]> {
+export async function hangingStatements(
+  client: Client,
+  oid: string,
+  { oid: staged, kind }: Relation,
+  name: string,
+): Promise<string[]> {
   const on = literal(name);
   const { rows } = await client.text(`
     WITH t AS (SELECT * FROM pg_catalog.pg_class WHERE oid = ${oid}),
@@ -113,7 +129,7 @@ export async function hangingStatements(client: Client, oid: string, staged: str
       UNION ALL SELECT 7, pg_catalog.format('COMMENT ON POLICY %I ON %s IS %L', polname, ${on}, description)
         FROM pg_catalog.pg_policy JOIN pg_catalog.pg_description ON objoid = pg_policy.oid
           AND classoid = 'pg_catalog.pg_policy'::regclass WHERE polrelid = ${oid}
-      UNION ALL SELECT 7, 'COMMENT ON TABLE ' || ${on} || ' IS '
+      UNION ALL SELECT 7, 'COMMENT ON ${kind} ' || ${on} || ' IS '
         || COALESCE(pg_catalog.quote_literal(pg_catalog.obj_description(${oid}, 'pg_class')), 'NULL')
       UNION ALL SELECT 7, pg_catalog.format('COMMENT ON COLUMN %s.%I IS %L', ${on}, attname, description)
         FROM a JOIN pg_catalog.pg_description ON objoid = ${oid} AND classoid = 'pg_catalog.pg_class'::regclass
@@ -127,8 +143,18 @@ export async function hangingStatements(client: Client, oid: string, staged: str
   return rows.map(([statement]) => statement ?? "");
 }
 
-/** All that hangs on a table and survives a swap, as one text to compare. */
-export async function hangingText(client: Client, oid: string, columnsOf: string): Promise<string> {
+/**
+ * All that hangs on a table and survives a swap, as one text to compare.
+ *
+ * @param common.columnsOf OID of the relation whose columns count.
+ * @param common.indexes Names of the indexes that count.
+ */
+export async function hangingText(
+  client: Client,
+  oid: string,
+  { columnsOf, indexes }: { readonly columnsOf: string; readonly indexes: readonly string[] },
+): Promise<string> {
+  const counted = ["NULL", ...indexes.map(literal)].join(", ");
   const { rows } = await client.text(`
     WITH t AS (SELECT * FROM pg_catalog.pg_class WHERE oid = ${oid}),
     a AS (SELECT * FROM pg_catalog.pg_attribute WHERE attrelid = ${oid} AND attnum > 0 AND NOT attisdropped
@@ -151,6 +177,7 @@ export async function hangingText(client: Client, oid: string, columnsOf: string
           AND objsubid = attnum),
       (SELECT jsonb_agg(jsonb_build_array(pg_catalog.pg_get_indexdef(indexrelid),
           pg_catalog.obj_description(indexrelid, 'pg_class')) ORDER BY pg_catalog.pg_get_indexdef(indexrelid))
-        FROM pg_catalog.pg_index WHERE indrelid = ${oid}))`);
+        FROM pg_catalog.pg_index JOIN pg_catalog.pg_class AS i ON i.oid = indexrelid
+        WHERE indrelid = ${oid} AND i.relname IN (${counted})))`);
   return rows[0]?.[0] ?? "";
 }

@@ -1,4 +1,5 @@
 import type { StoreKind } from "../store.ts";
+import { postgresSource } from "./source.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /** PostgreSQL, as the rest of the project finds it. */
@@ -12,8 +13,8 @@ export const postgres: StoreKind = {
     if (isPartitioned) return "PostgreSQL refreshes a view whole: leave out partitions, or write query(…)";
     return key.length === 0 ? "expected key: its columns become the unique index of the concurrent refresh" : undefined;
   },
-  bulkFormats: new Set(["parquet"]),
-  bulkSource: () => undefined,
+  bulkFormats: new Set(["parquet", "postgres"]),
+  bulkSource: ({ schema, table }, env) => postgresSource({ schema, table, variable: "DATABASE_URL" }, env),
   open: async (projectDir, env) => {
     const { postgresConfig } = await import("./config.ts");
     const { PostgresStore } = await import("./postgres_store.ts");

@@ -7,12 +7,14 @@ import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, 
 import type { Client } from "./client.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Connections, type Work } from "./connections.ts";
-import { columnDefinitions, columnList, requireContract } from "./contract.ts";
-import { postgresDialect } from "./dialect.ts";
+import { columnDefinitions, columnList, contractQuery, requireContract } from "./contract.ts";
+import { definitionDialect, postgresDialect } from "./dialect.ts";
+import { exportTable, readRequest } from "./export.ts";
 import { createOwnTables, findLedgerEntry, lastCursor, lockAsset } from "./ledger.ts";
+import { stageMaterializedView } from "./materialized_view.ts";
 import { CSV_OPTIONS, csvOf, parquetQuery } from "./parquet.ts";
 import { PostgresRowWriter } from "./row_writer.ts";
-import { StagedInTable, StagedInTransaction } from "./staged.ts";
+import { StagedInTable, StagedInTransaction, StagedMaterializedView } from "./staged.ts";
 import { dropOrphan, findOrphans, newStagingTable, ownedBy } from "./staging.ts";
 import { expectsSwap } from "./write.ts";
 
@@ -61,13 +63,7 @@ export class PostgresStore implements Store {
         await requireContract(client, text, target);
         const lasting = (await expectsSwap(client, target)) ? "" : "UNLOGGED ";
         // Not INSERT: the engine reads with several processes only where it makes the table in the same statement.
-        const list = target.columns.map(({ name, type }) =>
-          type.kind === "string" ? `${quote(name)} COLLATE pg_catalog."default" AS ${quote(name)}` : quote(name),
-        );
-        await client.run({
-          text: `CREATE ${lasting}TABLE ${stage} AS SELECT ${list.join(", ")} FROM (${text}\n) AS query`,
-          parameters,
-        });
+        await client.run({ text: `CREATE ${lasting}TABLE ${stage} AS ${contractQuery(text, target)}`, parameters });
         const notNull = target.columns.filter(({ nullable }) => !nullable);
         if (notNull.length > 0) {
           const changes = notNull.map(({ name }) => `ALTER COLUMN ${quote(name)} SET NOT NULL`);
@@ -81,14 +77,27 @@ export class PostgresStore implements Store {
     }
   }
 
-  stageView(
+  async stageView(
     target: Target,
-    _sql: Sql,
+    sql: Sql,
     _refresh: MaterializedView["refresh"],
-    _window: QueryWindow | null,
-    _attempt: Attempt,
+    window: QueryWindow | null,
+    attempt: Attempt,
   ): Promise<Staged> {
-    return Promise.reject(new TypeError(`${target.assetKey}: not yet`));
+    await this.#createOwnTables(target, attempt);
+    const { text } = renderSql(sql, definitionDialect({ self: null, window }));
+    const transaction = await this.#connections.begin(workOf(target, attempt));
+    try {
+      const view = await transaction.run(async (client) => {
+        await lockAsset(client, target.assetKey);
+        await requireContract(client, text, target);
+        return await stageMaterializedView(client, target, contractQuery(text, target), attempt);
+      });
+      return new StagedMaterializedView(view, transaction, this.#connections, target, attempt, text);
+    } catch (error) {
+      await transaction.rollback();
+      throw error;
+    }
   }
 
   async stageCopy(
@@ -97,10 +106,8 @@ export class PostgresStore implements Store {
     columns: ReadonlyMap<string, string>,
     attempt: Attempt,
   ): Promise<Staged> {
-    if (source.format !== "parquet") throw new TypeError(`postgres reads no ${source.format}`);
     await this.#createOwnTables(target, attempt);
-    const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
-    const statement = parquetQuery(path, target, columns);
+    const { statement, rows, options } = await this.#bulk(target, source, columns, attempt);
     const stage = newStagingTable(target.assetKey, attempt.runId);
     // Made and filled in one transaction: an attempt that ends before has left nothing.
     const rowCount = await this.#connections.transaction(workOf(target, attempt), async (client) => {
@@ -109,8 +116,7 @@ export class PostgresStore implements Store {
         `CREATE ${lasting}TABLE ${stage} (${columnDefinitions(target)})`,
         ownedBy(stage, attempt.runId),
       ]);
-      const copy = `COPY ${stage} (${columnList(target)}) FROM STDIN (${CSV_OPTIONS})`;
-      return BigInt(await client.copyIn(copy, csvOf(statement, target, attempt.signal)));
+      return BigInt(await client.copyIn(`COPY ${stage} (${columnList(target)}) FROM STDIN (${options})`, rows));
     });
     return new StagedInTable({ rowCount, quarantine: null }, this.#connections, target, attempt, stage, statement);
   }
@@ -120,8 +126,8 @@ export class PostgresStore implements Store {
     return await PostgresRowWriter.create(this.#connections, target, attempt);
   }
 
-  exportParquet({ assetKey }: Target): Promise<void> {
-    return Promise.reject(new TypeError(`${assetKey}: not yet`));
+  async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {
+    await exportTable(this.#config, target, path, attempt);
   }
 
   async removeOrphans(isOpen: (runId: string) => boolean): Promise<void> {
@@ -132,6 +138,26 @@ export class PostgresStore implements Store {
 
   async close(): Promise<void> {
     await this.#connections.close();
+  }
+
+  /** The rows of a source, as COPY … FROM STDIN takes them. */
+  async #bulk(
+    target: Target,
+    source: BulkSource,
+    columns: ReadonlyMap<string, string>,
+    attempt: Attempt,
+  ): Promise<{ readonly statement: string; readonly rows: AsyncIterable<Uint8Array>; readonly options: string }> {
+    if (source.format === "postgres") {
+      const reader = await source.open(readRequest(target, columns, attempt));
+      return {
+        statement: `-- in ${reader.place}\n${reader.query}`,
+        rows: reader.rows("text"),
+        options: "FORMAT text, NULL '\\N'",
+      };
+    }
+    const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
+    const statement = parquetQuery(path, target, columns);
+    return { statement, rows: csvOf(statement, target, attempt.signal), options: CSV_OPTIONS };
   }
 
   async #drop(work: Work, table: string): Promise<void> {

@@ -6,7 +6,9 @@ import type { Client } from "./client.ts";
 import type { Connections, Transaction } from "./connections.ts";
 import { stagedFacts } from "./inspect.ts";
 import { createOwnTables, insertLedgerEntry, lockAsset, replaceQuarantine } from "./ledger.ts";
+import { placeView, type StagedView } from "./materialized_view.ts";
 import { requireRows } from "./staging.ts";
+import type { LockWait } from "./swap.ts";
 import { writeStaged } from "./write.ts";
 
 /** Rows in a staging table, and where their statements run. */
@@ -40,6 +42,11 @@ abstract class StagingTable implements Staged {
     return await this.run((client) => stagedFacts(client, this.target, this.stage));
   }
 
+  /** Makes the rows the table's. */
+  protected async place(client: Client, rowCount: bigint, locks: LockWait): Promise<void> {
+    await writeStaged(client, this.target, { name: this.stage, rowCount }, locks);
+  }
+
   abstract publish(entry: LedgerEntry): Promise<void>;
   abstract discard(): Promise<void>;
   protected abstract run<T>(act: (client: Client) => Promise<T>): Promise<T>;
@@ -49,8 +56,7 @@ abstract class StagingTable implements Staged {
     await createOwnTables(client);
     await lockAsset(client, this.target.assetKey);
     const { lockTimeoutMs: timeoutMs } = this.connections.config;
-    const { rowCount } = entry;
-    await writeStaged(client, this.target, { name: this.stage, rowCount }, { timeoutMs, log: this.attempt.log });
+    await this.place(client, entry.rowCount, { timeoutMs, log: this.attempt.log });
     await insertLedgerEntry(client, entry);
   }
 }
@@ -133,5 +139,23 @@ export class StagedInTable extends StagingTable {
   async #keepQuarantine(client: Client): Promise<void> {
     await replaceQuarantine(client, this.target.assetKey, this.attempt.runId, this.#quarantine);
     if (this.#quarantine !== null) await client.run(`DROP TABLE IF EXISTS ${this.#quarantine}`);
+  }
+}
+
+/** A materialised view, refreshed or made in the transaction that publishes it. */
+export class StagedMaterializedView extends StagedInTransaction {
+  readonly #view: StagedView;
+
+  constructor(
+    view: StagedView,
+    ...table: [transaction: Transaction, connections: Connections, target: Target, attempt: Attempt, statement: string]
+  ) {
+    const [transaction, connections, target, attempt, statement] = table;
+    super(transaction, connections, target, attempt, view.name, statement);
+    this.#view = view;
+  }
+
+  protected override async place(client: Client, _rowCount: bigint, locks: LockWait): Promise<void> {
+    await placeView(client, this.target, this.#view, locks);
   }
 }

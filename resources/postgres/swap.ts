@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
-import { OWN_SCHEMA, quote, tableName } from "../quote.ts";
+import { literal, OWN_SCHEMA, quote, tableName } from "../quote.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
-import { LockTimeoutError } from "./errors.ts";
+import { DuplicateKeyError, LockTimeoutError } from "./errors.ts";
 import { hangingStatements, hangingText, tableIndexes } from "./hanging.ts";
+import { createIndex, declaredIndexes, duplicateKey, planIndexes } from "./indexes.ts";
 import { requireRows, type StagingTable } from "./staging.ts";
+import type { Relation } from "./table.ts";
+import { viewsOn } from "./views.ts";
 
 /**
  * Readers queue behind whoever waits for the table: so long at most, then they go first. Longer than the server's
@@ -21,53 +24,110 @@ export interface LockWait {
 }
 
 /**
- * Gives the staging table the name of the asset's table, with all that hangs on it, inside a transaction. Readers wait
- * only from the moment at which nobody reads the old table any more, and until the commit.
+ * Gives a staged table or materialised view the name of the asset's, with all that hangs on it, inside a transaction;
+ * views that read it read the new one. Readers wait only from the moment at which nobody reads the old one any more, and
+ * until the commit.
  *
+ * @param old What has the name, without obstacles to a swap.
  * @returns Why what hangs on the table did not come along; then all must be rolled back. `undefined`: it did.
  */
 export async function swap(
   client: Client,
   target: Target,
-  oid: string,
+  old: Relation,
   { name: stage, rowCount }: StagingTable,
   locks: LockWait,
 ): Promise<string | undefined> {
   const name = tableName(target.assetKey);
-  const { oid: staged, isLasting } = await find(client, stage);
+  const { isLasting, ...staged } = await find(client, stage);
   if (!isLasting) {
     await client.run(`ALTER TABLE ${stage} SET LOGGED`);
     const { rows } = await client.text(`SELECT count(*) FROM ${stage}`);
     requireRows(target, rowCount, BigInt(rows[0]?.[0] ?? 0));
   }
-  await lockWaiting(client, name, "SHARE ROW EXCLUSIVE", locks);
-  const before = await hangingText(client, oid, staged);
-  const renames: string[] = [];
-  for (const { name: index, on } of await tableIndexes(client, oid)) {
-    const own = `_stage_${createHash("sha256").update(`${stage}\0${index}`).digest("hex").slice(0, 24)}`;
-    const statement = on(own, stage);
-    if (statement === undefined) return `the definition of index ${index} could not be read`;
-    await client.run(statement);
-    renames.push(`ALTER INDEX ${quote(target.schema)}.${quote(own)} RENAME TO ${quote(index)}`);
-  }
-  const hanging = await hangingStatements(client, oid, staged, name);
-  await lockWaiting(client, name, "ACCESS EXCLUSIVE", locks);
+  await keepAsItIs(client, name, old, locks);
+  const indexes = await stageIndexes(client, target, old, { ...staged, name: stage }, locks.log);
+  if (typeof indexes === "string") return indexes;
+  const common = { columnsOf: staged.oid, indexes: indexes.kept };
+  const before = await hangingText(client, old.oid, common);
+  const hanging = await hangingStatements(client, old.oid, staged, name);
+  const views = await viewsOn(client, old.oid);
+  const schema = quote(target.schema);
+  const aside = quote(ownName(stage, name));
+  await lockWaiting(client, name, [...views.map(({ lock }) => lock), `ALTER TABLE ${name} RENAME TO ${aside}`], locks);
   await client.script([
-    `DROP TABLE ${name}`,
-    `ALTER TABLE ${stage} SET SCHEMA ${quote(target.schema)}`,
-    `ALTER TABLE ${quote(target.schema)}.${stage.slice(quote(OWN_SCHEMA).length + 1)} RENAME TO ${quote(target.table)}`,
-    ...renames,
+    `ALTER TABLE ${stage} SET SCHEMA ${schema}`,
+    `ALTER TABLE ${schema}.${stage.slice(quote(OWN_SCHEMA).length + 1)} RENAME TO ${quote(target.table)}`,
+    ...views.map(({ replace }) => replace),
+    `DROP ${old.kind} ${schema}.${aside}`,
+    ...indexes.renames,
     ...hanging,
   ]);
-  const after = await hangingText(client, staged, staged);
+  const after = await hangingText(client, staged.oid, common);
   return before === after ? undefined : "what hangs on the table would not be the same";
 }
 
-/** Takes a lock in short tries, so that nobody queues for long behind a wait for a slow reader. */
+/** Keeps others from adding indexes while those that are there are made again; readers go on. */
+async function keepAsItIs(client: Client, name: string, { oid, kind }: Relation, locks: LockWait): Promise<void> {
+  if (kind === "TABLE") {
+    await lockWaiting(client, name, [`LOCK TABLE ${name} IN SHARE ROW EXCLUSIVE MODE`], locks);
+    return;
+  }
+  // LOCK takes no materialised view.
+  const { rows } = await client.text(`SELECT pg_catalog.obj_description(${oid}, 'pg_class')`);
+  const comment = rows[0]?.[0];
+  const same = `COMMENT ON ${kind} ${name} IS ${typeof comment === "string" ? literal(comment) : "NULL"}`;
+  await lockWaiting(client, name, [same], locks);
+}
+
+/**
+ * Makes on a staged relation the indexes that the old one has, and those that the asset declares, under names for now.
+ *
+ * @returns The names of those that are the same, and the statements that give all their names; or why not.
+ */
+async function stageIndexes(
+  client: Client,
+  target: Target,
+  old: Relation,
+  { name: stage, kind }: Pick<Relation, "kind"> & { readonly name: string },
+  log: (message: string) => void,
+): Promise<{ readonly kept: readonly string[]; readonly renames: readonly string[] } | string> {
+  const plan = await planIndexes(client, target, declaredIndexes(target, kind), old.oid);
+  const kept: string[] = [];
+  const renames: string[] = [];
+  const rename = (index: string): string => {
+    const own = ownName(stage, index);
+    renames.push(`ALTER INDEX ${quote(target.schema)}.${quote(own)} RENAME TO ${quote(index)}`);
+    return own;
+  };
+  for (const { name: index, on } of await tableIndexes(client, old.oid)) {
+    if (plan.replacements.some(({ name }) => name === index)) continue;
+    const own = rename(index);
+    const statement = on(own, stage);
+    if (statement === undefined) return `the definition of index ${index} could not be read`;
+    try {
+      await client.run(statement);
+    } catch (error) {
+      throw error instanceof DuplicateKeyError ? duplicateKey(target, error, { [own]: index }) : error;
+    }
+    kept.push(index);
+  }
+  for (const index of [...plan.missing, ...plan.replacements])
+    await createIndex(client, target, index, { name: rename(index.name), schema: OWN_SCHEMA, relation: stage });
+  for (const note of plan.notes) log(note);
+  return { kept, renames };
+}
+
+/** A name that nobody else has, for something until it gets its own. */
+function ownName(stage: string, name: string): string {
+  return `_stage_${createHash("sha256").update(`${stage}\0${name}`).digest("hex").slice(0, 24)}`;
+}
+
+/** Takes locks, all or none, in short tries, so that nobody queues for long behind a wait for a slow reader. */
 export async function lockWaiting(
   client: Client,
   name: string,
-  mode: "SHARE ROW EXCLUSIVE" | "ACCESS EXCLUSIVE",
+  statements: readonly string[],
   { timeoutMs, log }: LockWait,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
@@ -75,7 +135,7 @@ export async function lockWaiting(
     const tryMs = Math.max(1, Math.min(LOCK_TRY_MS, deadline - performance.now()));
     await client.script(["SAVEPOINT locking", `SET LOCAL lock_timeout = ${Math.ceil(tryMs)}`]);
     try {
-      await client.run(`LOCK TABLE ${name} IN ${mode} MODE`);
+      for (const statement of statements) await client.run(statement);
       // Back to the setting of the transaction.
       await client.script([`SET LOCAL lock_timeout = ${Math.ceil(timeoutMs)}`, "RELEASE SAVEPOINT locking"]);
       return;
@@ -90,10 +150,11 @@ export async function lockWaiting(
   }
 }
 
-async function find(client: Client, name: string): Promise<{ readonly oid: string; readonly isLasting: boolean }> {
+async function find(client: Client, name: string): Promise<Relation & { readonly isLasting: boolean }> {
   const { rows } = await client.text({
-    text: "SELECT oid, relpersistence = 'p' FROM pg_catalog.pg_class WHERE oid = $1::regclass",
+    text: "SELECT oid, relpersistence = 'p', relkind FROM pg_catalog.pg_class WHERE oid = $1::regclass",
     parameters: [name],
   });
-  return { oid: rows[0]?.[0] ?? "", isLasting: rows[0]?.[1] === "true" };
+  const [oid, isLasting, kind] = rows[0] ?? [];
+  return { oid: oid ?? "", isLasting: isLasting === "true", kind: kind === "m" ? "MATERIALIZED VIEW" : "TABLE" };
 }

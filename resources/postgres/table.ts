@@ -6,11 +6,18 @@ import { NotATableError } from "./errors.ts";
 import { lockWaiting, type LockWait } from "./swap.ts";
 import { columnTypeName } from "./type_names.ts";
 
-/** The OID of the asset's table; `undefined` before its first publish. @throws NotATableError */
-export async function tryGetTable(
+/** What has the name of an asset's table. */
+export interface Relation {
+  readonly oid: string;
+  /** As DROP and COMMENT ON call it. */
+  readonly kind: "TABLE" | "MATERIALIZED VIEW";
+}
+
+/** What has the name of the asset's table; `undefined` before its first publish. @throws NotATableError */
+export async function tryGetRelation(
   client: Client,
   { assetKey, schema, table }: Pick<Target, "assetKey" | "schema" | "table">,
-): Promise<string | undefined> {
+): Promise<Relation | undefined> {
   const { rows } = await client.text({
     text: `SELECT c.oid, c.relkind FROM pg_catalog.pg_class AS c
       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
@@ -18,7 +25,8 @@ export async function tryGetTable(
   });
   const [oid, kind] = rows[0] ?? [];
   if (typeof oid !== "string") return undefined;
-  if (kind === "r" || kind === "p") return oid;
+  if (kind === "r" || kind === "p") return { oid, kind: "TABLE" };
+  if (kind === "m") return { oid, kind: "MATERIALIZED VIEW" };
   throw new NotATableError(
     `${tableName(assetKey)} is no table (relkind ${kind ?? ""} in pg_class), so its rows cannot be replaced; nothing ` +
       "was published. Rename or drop it, or give the asset another name",
@@ -69,6 +77,6 @@ export async function addColumns(client: Client, target: Target, { oid, why, loc
     );
   }
   if (changes.length === 0) return;
-  await lockWaiting(client, name, "ACCESS EXCLUSIVE", locks);
+  await lockWaiting(client, name, [`LOCK TABLE ${name} IN ACCESS EXCLUSIVE MODE`], locks);
   await client.run(`ALTER TABLE ${name} ${changes.join(", ")}`);
 }

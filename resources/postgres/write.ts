@@ -3,18 +3,20 @@ import { literal, quote, tableName } from "../quote.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
+import { DuplicateKeyError } from "./errors.ts";
 import { swapObstacles } from "./hanging.ts";
+import { addIndexes, duplicateKey } from "./indexes.ts";
 import { inside, requireUnique, writeInPlace } from "./in_place.ts";
 import { createSchema } from "./ledger.ts";
 import type { StagingTable } from "./staging.ts";
 import { type LockWait, swap } from "./swap.ts";
-import { addColumns, tryGetTable } from "./table.ts";
+import { addColumns, type Relation, tryGetRelation } from "./table.ts";
 
 /** Whether a publish may take the staging table itself as the table, so that it should be a lasting one. */
 export async function expectsSwap(client: Client, target: Target): Promise<boolean> {
-  const oid = await tryGetTable(client, target);
-  if (oid === undefined) return true;
-  return target.strategy.kind === "replace" && (await swapObstacles(client, oid)).length === 0;
+  const found = await tryGetRelation(client, target);
+  if (found === undefined || found.kind !== "TABLE") return true;
+  return target.strategy.kind === "replace" && (await swapObstacles(client, found.oid)).length === 0;
 }
 
 /** Makes the staged rows the table's, as the target's strategy says; inside a transaction. The staging table is gone. */
@@ -24,38 +26,53 @@ export async function writeStaged(client: Client, target: Target, stage: Staging
   if (strategy.kind === "merge") await requireUnique(client, target, stage.name, strategy.key);
   // Names that the server writes are whole then; and no policy hides a row that is to be replaced.
   await client.script(["SET LOCAL search_path = pg_catalog", "SET LOCAL row_security = off"]);
-  const found = await tryGetTable(client, target);
-  const oid = found ?? (await createTable(client, target));
+  const found = await tryGetRelation(client, target);
+  const table = found ?? (await createTable(client, target));
   let why = `written by ${strategy.kind}`;
-  if (found === undefined || strategy.kind === "replace") {
-    const obstacle = await trySwap(client, target, oid, stage, locks);
+  if (found === undefined || strategy.kind === "replace" || found.kind !== "TABLE") {
+    const obstacle = await trySwap(client, target, table, stage, locks);
     if (obstacle === undefined) {
-      await describe(client, target);
+      await describe(client, target, "TABLE");
       return;
     }
     why = `it cannot be swapped: ${obstacle}`;
   }
+  if (table.kind !== "TABLE") throw new ContractError(notReplaceable(target, table, why));
   // Without a lock of its own on the table: its vacuum, which deleted rows need, would give way each time.
-  await addColumns(client, target, { oid, why, locks });
-  await writeInPlace(client, target, oid, stage);
+  await addColumns(client, target, { oid: table.oid, why, locks });
+  try {
+    await writeInPlace(client, target, table.oid, stage);
+  } catch (error) {
+    throw error instanceof DuplicateKeyError ? duplicateKey(target, error) : error;
+  }
   await client.run(`DROP TABLE ${stage.name}`);
-  await describe(client, target);
+  await addIndexes(client, target, table, locks.log);
+  await describe(client, target, "TABLE");
+}
+
+/** Why a materialised view cannot become a table or another view, for people. */
+export function notReplaceable({ assetKey }: Target, { kind }: Relation, why: string): string {
+  const name = tableName(assetKey);
+  return (
+    `${name} is a ${kind.toLowerCase()} that cannot give its name to what ${assetKey} is now: ${why}. Nothing was ` +
+    `published. Drop what hangs on it and run again, or drop it: DROP ${kind} ${name}`
+  );
 }
 
 /** @returns Why it cannot be; then nothing has happened. */
 async function trySwap(
   client: Client,
   target: Target,
-  oid: string,
+  old: Relation,
   stage: StagingTable,
   locks: LockWait,
 ): Promise<string | undefined> {
-  const obstacles = await swapObstacles(client, oid);
+  const obstacles = await swapObstacles(client, old.oid, old.kind === "TABLE" ? {} : { except: "views" });
   if (obstacles.length > 0) return obstacles.join(", ");
   await client.run("SAVEPOINT swapping");
   let obstacle: string | undefined;
   try {
-    obstacle = await swap(client, target, oid, stage, locks);
+    obstacle = await swap(client, target, old, stage, locks);
   } catch (error) {
     // Whatever else hangs on the table, and what this user may not do: the rows can still be replaced in place.
     if (!(error instanceof StatementError) || !canStay(error)) throw error;
@@ -72,14 +89,16 @@ function canStay({ code, message }: StatementError): boolean {
 }
 
 /** An empty table, made where it belongs: with the privileges that the schema's owner has set for new tables. */
-async function createTable(client: Client, target: Target): Promise<string> {
+async function createTable(client: Client, target: Target): Promise<Relation> {
   await createSchema(client, target.schema);
   await client.run(`CREATE TABLE ${tableName(target.assetKey)} (${columnDefinitions(target)})`);
-  return (await tryGetTable(client, target)) ?? "";
+  const made = await tryGetRelation(client, target);
+  if (made === undefined) throw new TypeError(`${tableName(target.assetKey)} was made and is not there`);
+  return made;
 }
 
 /** The descriptions, where every other client sees them; where there is none, what people wrote stays. */
-async function describe(client: Client, target: Target): Promise<void> {
+export async function describe(client: Client, target: Target, kind: Relation["kind"]): Promise<void> {
   const name = tableName(target.assetKey);
   const { rows } = await client.text({
     text: `SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = $1::regclass`,
@@ -90,7 +109,7 @@ async function describe(client: Client, target: Target): Promise<void> {
   const columns = target.columns.flatMap(({ name: column, description }) =>
     description === null ? [] : [`COMMENT ON COLUMN ${name}.${quote(column)} IS ${literal(description)}`],
   );
-  await client.script([`COMMENT ON TABLE ${name} IS ${literal(target.description)}`, ...columns]);
+  await client.script([`COMMENT ON ${kind} ${name} IS ${literal(target.description)}`, ...columns]);
 }
 
 async function requireInside(client: Client, target: Target, stage: string): Promise<void> {

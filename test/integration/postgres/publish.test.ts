@@ -81,7 +81,7 @@ test("a refused publish leaves table, indexes and ledger as they were, and no st
     given,
   );
   const facts = await twice.facts();
-  await expect(twice.publish(entryOf(target, given, facts))).rejects.toMatchObject({ code: "statement_failed" });
+  await expect(twice.publish(entryOf(target, given, facts))).rejects.toMatchObject({ code: "contract_broken" });
   await twice.discard();
   expect(await state()).toEqual(before);
 });

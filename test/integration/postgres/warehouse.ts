@@ -72,6 +72,17 @@ export class Warehouse {
     }
   }
 
+  async publishView(target: Target, sql: Sql, change: Partial<Attempt> = {}): Promise<StagedFacts> {
+    const given = attempt(change);
+    const staged = await this.store.stageView(target, sql, "full", null, given);
+    try {
+      return await publish(staged, target, given);
+    } catch (error) {
+      await staged.discard();
+      throw error;
+    }
+  }
+
   async publishCopy(
     target: Target,
     path: string,

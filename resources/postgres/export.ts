@@ -1,0 +1,32 @@
+import type { ReadLimits, ReadRequest } from "../bulk_source.ts";
+import { writeParquet } from "../parquet_file.ts";
+import type { Attempt, Target } from "../store.ts";
+import type { PostgresConfig } from "./config.ts";
+import { openReader } from "./reader.ts";
+
+/** PostgreSQL holds whatever PostgreSQL sends. */
+const NO_LIMITS: ReadLimits = { first: "-infinity", end: "infinity", allowsInfinity: true };
+/** DuckDB, which writes the file, reads no years before Christ. */
+const PARQUET_LIMITS: ReadLimits = { first: "0001-01-01", end: "290000-01-01", allowsInfinity: true };
+
+/** What a copy of a table into this store reads. */
+export function readRequest(
+  { assetKey, columns }: Target,
+  names: ReadonlyMap<string, string>,
+  { runId, signal, log }: Attempt,
+): ReadRequest {
+  const wanted = columns.map(({ name, type }) => ({ name, type, source: names.get(name) ?? name }));
+  return { assetKey, runId, columns: wanted, limits: NO_LIMITS, signal, log };
+}
+
+/** Writes all rows of an asset's table to a new Parquet file, from the replica where there is one. */
+export async function exportTable(
+  server: PostgresConfig,
+  target: Target,
+  path: string,
+  attempt: Attempt,
+): Promise<void> {
+  const request = { ...readRequest(target, new Map(), attempt), limits: PARQUET_LIMITS };
+  const reader = await openReader(target, server, request);
+  await writeParquet(path, reader.rows("csv"), target.columns, attempt.signal);
+}

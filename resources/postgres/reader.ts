@@ -1,0 +1,131 @@
+import type { PostgresReader, PostgresServer, ReadColumn, ReadLimits, ReadRequest } from "../bulk_source.ts";
+import { ContractError } from "../errors.ts";
+import { quote } from "../quote.ts";
+import type { PostgresConfig } from "./config.ts";
+import { applicationName, Connections, type Work } from "./connections.ts";
+import { UndefinedRelationError } from "./errors.ts";
+import { waitForReplica } from "./replica.ts";
+import type { SourceTable } from "./source.ts";
+import { columnTypeName } from "./type_names.ts";
+
+/** Makes a table ready to read. @see PostgresTableSource.open */
+export async function openReader(
+  table: Pick<SourceTable, "schema" | "table">,
+  server: PostgresConfig,
+  request: ReadRequest,
+): Promise<PostgresReader> {
+  const config = server.replica ?? server;
+  const { assetKey, runId, signal } = request;
+  const work = { assetKey, runId, signal, isReadOnly: true };
+  const connections = new Connections(config);
+  try {
+    if (server.replica !== null) await waitForReplica(connections, server, { ...work, log: request.log });
+    const types = await typesOf(connections, work, table);
+    requireColumns(table, request, types);
+    const expressions = request.columns.map(
+      (column) => `${read(column, types.get(column.source) ?? "", request.limits)} AS ${quote(column.name)}`,
+    );
+    const query = `SELECT ${expressions.join(", ")}\nFROM ${quote(table.schema)}.${quote(table.table)}`;
+    return {
+      place: `PostgreSQL at ${config.place}`,
+      query,
+      server: serverOf(config, applicationName(assetKey, runId)),
+      rows: (format) => rowsOf(config, work, query, format),
+    };
+  } finally {
+    await connections.close();
+  }
+}
+
+/** The columns of the table with the names of their types. @throws UndefinedRelationError */
+async function typesOf(
+  connections: Connections,
+  work: Work,
+  { schema, table }: Pick<SourceTable, "schema" | "table">,
+): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await connections.transaction(work, (client) =>
+    client.text({
+      text: `SELECT a.attname, t.typname FROM pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        LEFT JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+        WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`,
+      parameters: [schema, table],
+    }),
+  );
+  if (rows.length === 0) {
+    throw new UndefinedRelationError(
+      `${schema}.${table} cannot be copied: materialize the asset that it belongs to first, or mend its name`,
+      "",
+      new Error(`${connections.config.place} has no such table`),
+    );
+  }
+  return new Map(rows.map(([name, type]) => [name ?? "", type ?? ""]));
+}
+
+function requireColumns(
+  { schema, table }: Pick<SourceTable, "schema" | "table">,
+  { assetKey, columns }: ReadRequest,
+  types: ReadonlyMap<string, string>,
+): void {
+  const missing = columns.filter(({ source }) => !types.has(source)).map(({ source }) => JSON.stringify(source));
+  if (missing.length === 0) return;
+  throw new ContractError(
+    `${assetKey}: ${schema}.${table} has no column ${missing.join(", ")}; ` +
+      `it has ${[...types.keys()].map((name) => JSON.stringify(name)).join(", ")}`,
+  );
+}
+
+/**
+ * A column, cast to its type. A value that the reader cannot hold stops PostgreSQL: a cast of a text that says so fails
+ * before anything wrong is sent. Engines would make something else of NaN or infinity, without a word.
+ */
+function read({ source, type }: ReadColumn, typeName: string, limits: ReadLimits): string {
+  const column = quote(source);
+  // Arrays and composite types become documents; no cast does that.
+  if (type.kind === "json" && !/^(json|jsonb|text|varchar|bpchar)$/.test(typeName)) return `to_json(${column})`;
+  const name = columnTypeName(type);
+  const value = `CAST(${column} AS ${name})`;
+  if (type.kind === "decimal")
+    return `CASE WHEN ${value} = 'NaN' THEN CAST('no number: ' || ${value} AS ${name}) ELSE ${value} END`;
+  if (type.kind !== "timestamp" && type.kind !== "date") return value;
+  const { first, end, allowsInfinity } = limits;
+  const inside = `${value} >= ${name} '${first}' AND ${value} < ${name} '${end}'`;
+  const endless = allowsInfinity ? ` OR NOT isfinite(${value})` : "";
+  const refused = `CAST('out of range: ' || ${value} AS ${name})`;
+  return `CASE WHEN ${inside}${endless} OR ${value} IS NULL THEN ${value} ELSE ${refused} END`;
+}
+
+/** The rows of one statement on a connection of its own. */
+async function* rowsOf(
+  config: PostgresConfig,
+  work: Work,
+  query: string,
+  format: "text" | "csv",
+): AsyncGenerator<Uint8Array> {
+  const connections = new Connections(config);
+  const transaction = await connections.begin(work);
+  try {
+    yield* transaction.copyOut(`COPY (${query}) TO STDOUT (FORMAT ${format}, NULL '\\N')`);
+    await transaction.commit();
+  } finally {
+    await transaction.rollback();
+    await connections.close();
+  }
+}
+
+function serverOf(config: PostgresConfig, name: string): PostgresServer {
+  const url = new URL(config.url);
+  url.searchParams.set("application_name", name);
+  return {
+    url: url.href,
+    host: url.hostname === "" ? (url.searchParams.get("host") ?? "localhost") : url.hostname,
+    port: Number(url.port === "" ? "5432" : url.port),
+    database: decodeURIComponent(url.pathname.slice(1)),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    sslmode: url.searchParams.get("sslmode") ?? "disable",
+    statementTimeoutMs: config.statementTimeoutMs,
+    lockTimeoutMs: config.lockTimeoutMs,
+  };
+}
