@@ -24,9 +24,15 @@ export interface DeclaredIndex {
 
 /** The indexes of an asset's table or materialised view; the view's key is one of them. */
 export function declaredIndexes(target: Target, kind: Relation["kind"]): DeclaredIndex[] {
-  const key: PostgresIndex[] = kind === "TABLE" ? [] : [{ columns: target.key, unique: true }];
-  const declared = [...(target.storage.postgres?.indexes ?? []), ...key].map((index) => declare(target, index));
-  return declared.filter(({ mark }, place) => declared.findIndex((other) => other.mark === mark) === place);
+  const declared = (target.storage.postgres?.indexes ?? []).map((index) => declare(target, index));
+  if (kind === "TABLE") return declared;
+  const isThere = declared.some((index) => isKeyIndex(target, index));
+  return isThere ? declared : [...declared, declare(target, { columns: target.key, unique: true })];
+}
+
+/** Whether an index is what a concurrent refresh asks for: unique, on the key, of all rows. */
+export function isKeyIndex(target: Target, { unique, definition }: DeclaredIndex): boolean {
+  return unique && definition === declare(target, { columns: target.key }).definition;
 }
 
 function declare(target: Target, index: PostgresIndex): DeclaredIndex {
@@ -38,7 +44,10 @@ function declare(target: Target, index: PostgresIndex): DeclaredIndex {
     // On lines of its own: it may end with a comment.
     ...(condition === undefined ? [] : [`WHERE (${condition.text}\n)`]),
   ].join(" ");
-  const digest = createHash("sha256").update(`${unique} ${definition}`).digest("hex").slice(0, 12);
+  const digest = createHash("sha256")
+    .update(JSON.stringify([name, unique, definition]))
+    .digest("hex")
+    .slice(0, 12);
   const mark = `${MARK}${target.assetKey} (${digest})`;
   return { name, columns: [...columns, ...include], unique, definition, mark };
 }

@@ -4,7 +4,7 @@ import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { DuplicateKeyError } from "./errors.ts";
 import { swapObstacles } from "./hanging.ts";
-import { addIndexes, declaredIndexes, duplicateKey, planIndexes } from "./indexes.ts";
+import { addIndexes, declaredIndexes, duplicateKey, isKeyIndex, planIndexes } from "./indexes.ts";
 import { createSchema } from "./ledger.ts";
 import { newStagingTable } from "./staging.ts";
 import { type LockWait, swap } from "./swap.ts";
@@ -85,8 +85,8 @@ async function trySwap(
 /** Whether a view is populated, has its key, and is made by this query: both as the server writes them. */
 async function isCurrent(client: Client, target: Target, { oid, kind }: Relation, query: string): Promise<boolean> {
   if (kind === "TABLE") return false;
-  const { missing } = await planIndexes(client, target, declaredIndexes({ ...target, storage: {} }, kind), oid);
-  if (missing.length > 0) return false;
+  const { missing } = await planIndexes(client, target, declaredIndexes(target, kind), oid);
+  if (missing.some(({ index }) => isKeyIndex(target, index))) return false;
   const probe = newStagingTable(target.assetKey, "probe");
   await client.script(["SAVEPOINT probing", `CREATE VIEW ${probe} AS ${query}`]);
   const columns = (relation: string): string => `SELECT jsonb_agg(jsonb_build_array(attname,

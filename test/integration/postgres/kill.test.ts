@@ -19,7 +19,7 @@ afterAll(() => server.stop());
 
 const ROWS = 50_000;
 const SHAPE = { id: z.int(), run: z.string() };
-type Body = "query" | "rows" | "copy";
+type Body = "query" | "rows" | "copy" | "view" | "refresh";
 
 /** Kills by `npm test`; `npm run soak` asks for more. */
 const KILLS = Number(process.env["KILLS_PER_CASE"] ?? 4);
@@ -39,6 +39,7 @@ async function run(
   const script = join(import.meta.dirname, "publish_until_killed.ts");
   const file = join(server.folder, `${rootRunId}.parquet`);
   if (body === "copy") await writeParquet(file, rootRunId, first);
+  if (body === "refresh") await server.sql(`UPDATE "${target.schema}".root SET root = ${literal(rootRunId)}`);
   const args = [script, body, JSON.stringify(target), rootRunId, String(first), String(ROWS), file];
   const child = spawn(process.execPath, args, {
     env: { ...process.env, DATABASE_URL: server.url },
@@ -72,6 +73,8 @@ test.each<[Body, WriteStrategy["kind"], boolean]>([
   ["query", "replace", true],
   ["query", "merge", false],
   ["copy", "replace", false],
+  ["view", "replace", true],
+  ["refresh", "replace", true],
 ])(
   "%s, %s (with a view: %s): whenever its process is killed, a rerun makes the table exact and readers see whole publishes",
   { timeout: 600_000 },
@@ -79,7 +82,9 @@ test.each<[Body, WriteStrategy["kind"], boolean]>([
     const warehouse = new Warehouse(server);
     const strategy: WriteStrategy =
       kind === "merge" ? { kind, key: ["id"] } : kind === "append" ? { kind } : { kind: "replace" };
-    const target = warehouse.target(SHAPE, strategy);
+    const target = { ...warehouse.target(SHAPE, strategy), key: ["id"] };
+    if (body === "refresh")
+      await warehouse.sql(`CREATE SCHEMA ${warehouse.schema}; CREATE TABLE {root} AS SELECT 'none'::text AS root`);
     const { said, ms } = await run(body, target, "root-0", 0);
     expect(said).toContain("published");
     if (hasView) await warehouse.sql("CREATE VIEW {v} AS SELECT * FROM {x}");

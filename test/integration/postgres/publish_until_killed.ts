@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { parquet } from "../../../definitions/index.ts";
 import { postgres } from "../../../resources/postgres/kind.ts";
 import type { Staged, Target } from "../../../resources/store.ts";
-import { sql } from "../../../definitions/sql.ts";
+import { sql, type TableRef } from "../../../definitions/sql.ts";
 
 const [body = "", target = "", rootRunId = "", first = "", count = "", file = ""] = process.argv.slice(2);
 const to = JSON.parse(target) as Target;
@@ -41,12 +41,28 @@ if ((await store.findPublished(to, attempt)) === undefined) {
 process.stdout.write("published\n");
 await store.close();
 
+function table(assetKey: string): TableRef {
+  return { kind: "table", assetKey };
+}
+
 async function stage(): Promise<Staged> {
   if (body === "query") {
     const numbers = sql`generate_series(${Number(first)}, ${Number(first) + Number(count) - 1})`;
     return await store.stageQuery(
       to,
       sql`SELECT n::bigint AS id, ${rootRunId}::text AS run FROM ${numbers} AS n`,
+      null,
+      attempt,
+    );
+  }
+  // Defined anew by each run, or the same view of rows that change.
+  if (body === "view" || body === "refresh") {
+    const root = body === "view" ? sql`${rootRunId}::text` : sql`(SELECT root FROM ${table(`${to.schema}/root`)})`;
+    const numbers = sql`generate_series(${Number(first)}, ${Number(first) + Number(count) - 1})`;
+    return await store.stageView(
+      to,
+      sql`SELECT n::bigint AS id, ${root} AS run FROM ${numbers} AS n`,
+      "full",
       null,
       attempt,
     );

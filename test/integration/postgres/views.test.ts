@@ -1,9 +1,11 @@
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decimal, rowCount, sql, z } from "../../../definitions/index.ts";
 import type { Sql } from "../../../definitions/sql.ts";
 import type { Storage } from "../../../definitions/storage.ts";
 import type { Target } from "../../../resources/store.ts";
 import { attempt, entryOf, publish } from "../duckdb/warehouse.ts";
+import { startEngine } from "../../../ops/engines/start_engine.ts";
 import { connect, Server, textOf } from "./server.ts";
 import { Warehouse } from "./warehouse.ts";
 
@@ -94,6 +96,19 @@ test("a refresh is seen when it is published, checked before, and stays the same
   // A rerun of the same run finds what was published.
   expect(await warehouse.store.findPublished(target, given)).toMatchObject({ rowCount: 3n });
   await nothingStaged(warehouse);
+});
+
+test("the key's index may be declared, with a name; then there is no other", async () => {
+  const warehouse = new Warehouse(server);
+  await sales(warehouse);
+  const target = viewOf(warehouse, { postgres: { indexes: [{ columns: ["shop"], unique: true, name: "the_key" }] } });
+  await warehouse.publishView(target, sums(warehouse));
+  const before = await oid(warehouse);
+  await warehouse.publishView(target, sums(warehouse));
+  expect(await oid(warehouse)).toEqual(before);
+  expect(await warehouse.sql(`SELECT indexname FROM pg_indexes WHERE schemaname = '${warehouse.schema}'`)).toEqual([
+    ["the_key"],
+  ]);
 });
 
 test("a view that is described otherwise but defined the same is refreshed, not made anew", async () => {
@@ -430,5 +445,27 @@ test("the ledger's line is made with the view: refused, neither is there", async
     ).toHaveLength(expected.length === 0 ? 0 : 1);
     await warehouse.publishView(target, sums(warehouse));
     expect(await rows(warehouse)).toHaveLength(2);
+  }
+});
+
+test("views are made, refreshed and defined anew behind PgBouncer in transaction mode", async () => {
+  const bouncer = await startEngine("pgbouncer", {
+    dataDir: join(server.folder, "pgbouncer"),
+    target: server.url,
+    poolSize: 2,
+  });
+  try {
+    const warehouse = new Warehouse(server, { DATABASE_URL: bouncer.url });
+    await sales(warehouse);
+    const target = viewOf(warehouse);
+    await warehouse.publishView(target, sums(warehouse));
+    await warehouse.sql("CREATE VIEW {v} AS SELECT * FROM {x}; INSERT INTO {sales} VALUES ('c', 7)");
+    await warehouse.publishView(target, sums(warehouse));
+    expect(await rows(warehouse)).toHaveLength(3);
+    await warehouse.publishView(target, sums(warehouse, "6"));
+    expect(await warehouse.sql("SELECT shop FROM {v}")).toEqual([["c"]]);
+    await warehouse.store.close();
+  } finally {
+    await bouncer.stop();
   }
 });
