@@ -1,19 +1,44 @@
-// `npm run soak`: the tests that are too long for `npm test` (`test/**/*.soak.ts`).
+// `npm run soak`: what is too long for `npm test`.
 import path from "node:path";
 import { checkout, npmBin, onStop, run } from "./process.ts";
 
-const USAGE = `npm run soak -- [PART…] [vitest options]
+const SOAKS: Readonly<Record<string, { readonly what: string; readonly command: readonly [string, ...string[]] }>> = {
+  kill: {
+    what: "kill -9 in the middle of publishes, 100 times on each store; about 15 min",
+    command: [process.execPath, path.join(import.meta.dirname, "soak/kill.ts")],
+  },
+  promotions: {
+    what: "20.9 million rows into each store with flat memory; about 15 min",
+    command: [process.execPath, path.join(import.meta.dirname, "soak/promotions.ts")],
+  },
+  tests: {
+    what: "test/**/*.soak.ts, with options for vitest; about 5 min",
+    command: [npmBin("vitest"), "run", "--config", path.join(checkout, "ops/soak/vitest.config.ts")],
+  },
+};
 
-Runs the tests under test/ whose names end in .soak.ts, which take minutes to hours.
+const USAGE = `npm run soak -- [NAME [options of that soak]]
 
-  PART      a piece of a path
-  --help    this text`;
+Runs what takes too long for npm test: all of it, or
 
-const args = process.argv.slice(2);
-if (args.includes("--help")) {
+${Object.entries(SOAKS)
+  .map(([name, { what }]) => `  ${name.padEnd(11)} ${what}`)
+  .join("\n")}
+
+  --help      this text; after a name, that of the soak`;
+
+const [name, ...args] = process.argv.slice(2);
+if (name === "--help" || name === "-h") {
   console.log(USAGE);
+} else if (name !== undefined && SOAKS[name] === undefined) {
+  console.error(`No soak "${name}".\n\n${USAGE}`);
+  process.exitCode = 2;
 } else {
   onStop();
-  const config = path.join(checkout, "ops/soak/vitest.config.ts");
-  process.exitCode = (await run(npmBin("vitest"), ["run", "--config", config, ...args], { show: true })).code;
+  for (const [each, { command }] of Object.entries(SOAKS)) {
+    if (name !== undefined && name !== each) continue;
+    const [program, ...own] = command;
+    const { code } = await run(program, [...own, ...args], { show: true });
+    if (code !== 0) process.exitCode = code;
+  }
 }

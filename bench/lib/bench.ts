@@ -52,7 +52,7 @@ function readOptions(
   parts: readonly string[],
 ): Omit<BenchOptions, "say"> | undefined {
   try {
-    const { values, positionals } = parseArgs({
+    const { values, positionals }: { values: { rounds: string; help: boolean }; positionals: string[] } = parseArgs({
       allowPositionals: parts.length > 0,
       options: {
         rounds: { type: "string", default: String(defaultRounds) },

@@ -1,0 +1,14 @@
+import { STORE_NAMES, type StoreName } from "../../test/integration/stores/open_store.ts";
+
+/** The stores that were asked for, all of them when none was; a message when there is none of a name. */
+export function readStores(names: readonly string[] | undefined): readonly StoreName[] | string {
+  const unknown = names?.find((name) => !STORE_NAMES.some((known) => known === name));
+  if (unknown !== undefined) return `no store "${unknown}"; there are ${STORE_NAMES.join(", ")}`;
+  return STORE_NAMES.filter((name) => names === undefined || names.includes(name));
+}
+
+/** Says what went wrong with a store; the soak goes on with the others, and fails in the end. */
+export function soakFailed(store: StoreName, error: unknown): void {
+  console.error(`${store}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,68 @@
+// kill -9 in the middle of publishes, and a rerun after each
+import { parseArgs } from "node:util";
+import { killAndRerun, killCaseName, killCases } from "../../test/integration/stores/kill.ts";
+import { openStore, type StoreName } from "../../test/integration/stores/open_store.ts";
+import { onStop } from "../process.ts";
+import { readStores, soakFailed } from "./arguments.ts";
+
+const USAGE = `npm run soak -- kill [options]
+
+Kills the process of a publish at random moments with kill -9, then runs it again, on real engines and with every write
+strategy. After each rerun no row is lost, doubled or partial; in the end no staging is left behind; and who looked at the
+table meanwhile saw whole publishes only.
+
+  --times N     kills of each store (default 100)
+  --store NAME  this store only; can be repeated
+  --help        this text
+
+Exit code 1 when one of these promises is broken.`;
+
+onStop();
+const { values } = parseArgs({
+  options: {
+    times: { type: "string", default: "100" },
+    store: { type: "string", multiple: true },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+const times = Number(values.times);
+const stores = readStores(values.store);
+if (values.help) console.log(USAGE);
+else if (!Number.isInteger(times) || times < 1 || typeof stores === "string") {
+  console.error(`${typeof stores === "string" ? stores : "--times takes a whole number"}\n\n${USAGE}`);
+  process.exitCode = 2;
+} else {
+  for (const name of stores) {
+    try {
+      await killStore(name);
+    } catch (error) {
+      soakFailed(name, error);
+    }
+  }
+}
+
+async function killStore(name: StoreName): Promise<void> {
+  const open = await openStore(name);
+  try {
+    const cases = killCases(open);
+    const sum = { staging: 0, publishing: 0, finished: 0, reads: 0 };
+    let killed = 0;
+    for (const [index, one] of cases.entries()) {
+      const share = Math.floor((times * (index + 1)) / cases.length) - killed;
+      if (share === 0) continue;
+      killed += share;
+      const report = await killAndRerun(open, one, share);
+      sum.staging += report.staging;
+      sum.publishing += report.publishing;
+      sum.finished += report.finished;
+      sum.reads += report.reads;
+      console.log(`${name}: ${killCaseName(one)}: ${share} kills, nothing wrong`);
+    }
+    console.log(
+      `${name}: ${killed} kills (${sum.staging} while staging, ${sum.publishing} while publishing, ${sum.finished} too late), ` +
+        `${sum.reads} looks at the tables: nothing lost, doubled, partial or left behind`,
+    );
+  } finally {
+    await open.close();
+  }
+}

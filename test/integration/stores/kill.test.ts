@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { killAndRerun, killCases } from "./kill.ts";
+import { openStore, STORE_NAMES } from "./open_store.ts";
+
+/** Kills of each store; `npm run soak -- kill` has more. */
+const KILLS = 10;
+
+test.each(STORE_NAMES)(
+  "%s: whenever its process is killed, a rerun makes the table exact, and readers see whole publishes",
+  { timeout: 900_000 },
+  async (name) => {
+    const open = await openStore(name);
+    try {
+      const cases = killCases(open);
+      for (const [index, one] of cases.entries()) {
+        const times = Math.floor((KILLS * (index + 1)) / cases.length) - Math.floor((KILLS * index) / cases.length);
+        const { reads } = await killAndRerun(open, one, times);
+        if (open.hasReaders) expect(reads).toBeGreaterThan(0);
+      }
+    } finally {
+      await open.close();
+    }
+  },
+);
