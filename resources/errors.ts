@@ -6,6 +6,16 @@ export class ContractError extends ProjectError {
   readonly retryable = false;
 }
 
+/** A copy reads the table of an asset that has none yet. */
+export class MissingTableError extends ProjectError {
+  readonly code = "undefined_relation";
+  readonly retryable = false;
+
+  constructor(assetKey: string, options?: ErrorOptions) {
+    super(`${assetKey} cannot be copied, as it has no table yet: materialize it first`, options);
+  }
+}
+
 /** The environment does not say where the warehouse is or how to use it, or says it wrongly. */
 export class ConfigError extends ProjectError {
   readonly code = "bad_configuration";

@@ -1,8 +1,11 @@
 import type { Check } from "../definitions/check.ts";
 import type { Column, ColumnType } from "../definitions/column_type.ts";
-import type { MaterializedView, ParquetSource } from "../definitions/body.ts";
+import type { MaterializedView } from "../definitions/body.ts";
 import type { Sql } from "../definitions/sql.ts";
 import type { Storage } from "../definitions/storage.ts";
+import type { BulkSource } from "./bulk_source.ts";
+
+export type { BulkSource } from "./bulk_source.ts";
 
 /** The partitions that a run covers, as a condition on the rows. */
 export type PartitionSet =
@@ -41,18 +44,6 @@ export interface Target {
   readonly storage: Storage;
   readonly strategy: WriteStrategy;
 }
-
-/** A table of a PostgreSQL server, for a store that reads it by itself. */
-export interface PostgresTableSource {
-  readonly format: "postgres";
-  /** Holds the password: never to be logged, nor to become a part of an error's message. */
-  readonly url: string;
-  readonly schema: string;
-  readonly table: string;
-}
-
-/** What a store copies in bulk, by itself: no row becomes a JavaScript object. */
-export type BulkSource = ParquetSource | PostgresTableSource;
 
 /** What a materialised view is to be, for the store to say whether it can. */
 export interface ViewShape {

@@ -1,7 +1,12 @@
+import { rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { clickhouse } from "./clickhouse/kind.ts";
 import { duckdb } from "./duckdb/kind.ts";
 import { hyper } from "./hyper/kind.ts";
+import type { BulkSource } from "./bulk_source.ts";
+import { createOwnedFolder, removeOrphanFolders } from "./owned_folders.ts";
 import { postgres } from "./postgres/kind.ts";
+import { postgresSource, type SourceTable } from "./postgres/source.ts";
 import type { Environment, Store, StoreKind } from "./store.ts";
 
 /** Where tables are when nobody says otherwise. */
@@ -29,6 +34,11 @@ export function chooseStore(own: string | undefined, schema: string, env: Enviro
   );
 }
 
+/** A table that no asset makes, as stores read it in bulk. */
+export function tableOfPostgres(table: SourceTable, env: Environment): BulkSource {
+  return postgresSource(table, env);
+}
+
 /** The stores of one process, each opened on first use: an asset without a table never loads a driver. */
 export class OpenStores {
   readonly #projectDir: string;
@@ -42,6 +52,31 @@ export class OpenStores {
     const opened = this.#opened.get(kind) ?? kind.open(this.#projectDir, process.env);
     this.#opened.set(kind, opened);
     return opened;
+  }
+
+  /**
+   * Lends a folder to what is on its way from one store to another; it is gone afterwards.
+   *
+   * `TRANSFER_DIR` names the place, for example on a larger disk. Default: `data/transfers` in the project. A Hyper server
+   * on this machine must be able to read and write there.
+   */
+  async withTransferFolder<T>(assetKey: string, runId: string, act: (folder: string) => Promise<T>): Promise<T> {
+    const folder = createOwnedFolder(this.#transfers, assetKey, runId);
+    try {
+      return await act(folder);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Removes what killed processes left in the folder of transfers. */
+  removeOrphanTransfers(isOpen: (runId: string) => boolean): void {
+    removeOrphanFolders(this.#transfers, isOpen);
+  }
+
+  get #transfers(): string {
+    const named = process.env["TRANSFER_DIR"] ?? "";
+    return resolve(this.#projectDir, named === "" ? join("data", "transfers") : named);
   }
 
   /** Gives up connections and locks; a store that is used again opens them again. */

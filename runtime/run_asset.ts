@@ -62,6 +62,7 @@ export async function runAsset(
   };
   // First, because an attempt that has nothing left to do cleans up all the same.
   await store.removeOrphans(request.isOpen);
+  stores.removeOrphanTransfers(request.isOpen);
   if (request.resume) {
     const published = await store.findPublished(target, attempt);
     if (published !== undefined) {

@@ -1,9 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ProjectError } from "../definitions/project_error.ts";
 import type { BulkSource, Staged } from "../resources/store.ts";
-import type { CopiedSource, ResolvedAsset } from "./resolve.ts";
+import { tableOfPostgres } from "../resources/stores.ts";
+import type { AssetSource, CopiedSource, ResolvedAsset } from "./resolve.ts";
 import type { Staging } from "./stage.ts";
 
 /** A copy from a database whose URL nobody gave. */
@@ -20,23 +19,33 @@ export class MissingUrlError extends ProjectError {
  */
 export async function stageCopy(
   { source, columns }: Extract<ResolvedAsset["body"], { kind: "copy" }>,
-  { asset, target, stores, attempt }: Staging,
+  staging: Staging,
 ): Promise<Staged> {
+  const { asset, target, stores, attempt } = staging;
   const store = await stores.get(asset.store);
   const names = new Map<string, string>(columns.map(({ target: name, source: from }) => [name, from]));
   const direct = bulkSource(source);
   if (direct !== undefined && asset.store.bulkFormats.has(direct.format))
     return await store.stageCopy(target, direct, names, attempt);
   if (source.format !== "asset") throw new TypeError(`${asset.store.name} copies no ${source.format}`);
-  const folder = mkdtempSync(join(tmpdir(), "dagster-typescript-copy-"));
-  try {
+  return await stageByFile(source, names, staging);
+}
+
+/** The columns that the copy reads go through a Parquet file, with the types of the other asset's contract. */
+async function stageByFile(
+  { target: from, store: kind }: AssetSource,
+  names: ReadonlyMap<string, string>,
+  { asset, target, stores, attempt }: Staging,
+): Promise<Staged> {
+  const store = await stores.get(asset.store);
+  const wanted = new Set(target.columns.map(({ name }) => names.get(name) ?? name));
+  const columns = from.columns.filter(({ name }) => wanted.has(name));
+  return await stores.withTransferFolder(target.assetKey, attempt.runId, async (folder) => {
     const path = join(folder, "rows.parquet");
-    const from = await stores.get(source.store);
-    await from.exportParquet(source.target, path, attempt);
+    const other = await stores.get(kind);
+    await other.exportParquet({ ...from, columns }, path, attempt);
     return await store.stageCopy(target, { format: "parquet", path }, names, attempt);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 /** The source as a store may read it by itself; `undefined`: it has to be brought. */
@@ -47,12 +56,10 @@ function bulkSource(source: CopiedSource): BulkSource | undefined {
     case "asset":
       return source.store.bulkSource(source.target, process.env);
     case "postgres": {
-      const url = process.env[source.url];
-      if (url === undefined || url === "")
-        throw new MissingUrlError(
-          `${source.url} is not set: expected the URL of the database with ${source.schema}.${source.table}`,
-        );
-      return { format: "postgres", url, schema: source.schema, table: source.table };
+      const { schema, table, url: variable } = source;
+      if ((process.env[variable] ?? "") === "")
+        throw new MissingUrlError(`${variable} is not set: expected the URL of the database with ${schema}.${table}`);
+      return tableOfPostgres({ schema, table, variable }, process.env);
     }
   }
 }

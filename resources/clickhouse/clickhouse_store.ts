@@ -7,6 +7,8 @@ import { Client } from "./client.ts";
 import type { ClickHouseConfig } from "./config.ts";
 import { columnNames, requireContract, requireValues } from "./contract.ts";
 import { clickhouseDialect } from "./dialect.ts";
+import { exportTable } from "./export.ts";
+import { copyFromPostgres } from "./from_postgres.ts";
 import { createOwnTables, findLedgerEntry, lastCursor } from "./ledger.ts";
 import type { IsOpen } from "./lock.ts";
 import { planCopy } from "./parquet.ts";
@@ -71,11 +73,12 @@ export class ClickHouseStore implements Store {
     columns: ReadonlyMap<string, string>,
     attempt: Attempt,
   ): Promise<Staged> {
-    if (source.format !== "parquet") throw new TypeError(`clickhouse reads no ${source.format}`);
     const client = this.#for(target, attempt);
-    const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
     const stage = await this.#createStage(client, target, attempt);
     return await this.#fill(client, target, attempt, stage, async (table) => {
+      if (source.format === "postgres")
+        return await copyFromPostgres(client, table, source, columns, { target, attempt });
+      const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
       const copy = await planCopy(client, path, columns, target, table);
       await copy.run();
       return copy.statement;
@@ -88,8 +91,8 @@ export class ClickHouseStore implements Store {
     return new ClickHouseRowWriter(client, target, attempt, stage, this.#isOpen);
   }
 
-  exportParquet({ assetKey }: Target): Promise<void> {
-    return Promise.reject(new TypeError(`${assetKey}: not yet`));
+  async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {
+    await exportTable(this.#for(target, attempt), target, path);
   }
 
   async removeOrphans(isOpen: IsOpen): Promise<void> {

@@ -1,13 +1,27 @@
 import { randomUUID } from "node:crypto";
 import { type ClickHouseClient, ClickHouseLogLevel, type ClickHouseSettings, createClient } from "@clickhouse/client";
+import { createWriteStream } from "node:fs";
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { Statement } from "../render_sql.ts";
 import type { ClickHouseConfig } from "./config.ts";
 import { parameterValues } from "./dialect.ts";
-import { toStatementError } from "./errors.ts";
+import { SourceError, toStatementError } from "./errors.ts";
 
 /** Beyond the statement's own limit, which the server keeps: only a server that hangs reaches it. */
 const ANSWER_GRACE_SECONDS = 30;
+
+/** @see https://man7.org/linux/man-pages/man3/errno.3.html */
+const FILE_FAULTS: ReadonlySet<string> = new Set([
+  "ENOSPC",
+  "EDQUOT",
+  "EFBIG",
+  "EACCES",
+  "EROFS",
+  "ENOENT",
+  "EEXIST",
+  "EIO",
+]);
 
 const SETTINGS: ClickHouseSettings = {
   // An error has a status of its own only when the answer waits for the end.
@@ -137,6 +151,31 @@ export class Client {
       const { stream } = await this.#driver.exec({ ...common, query: statement, values });
       await stream.toArray();
     });
+  }
+
+  /**
+   * Runs a query and writes its answer, in the format that it names, to a new file; nothing of it is held.
+   *
+   * @throws StatementError, SourceError
+   */
+  async download(text: string, path: string, options: StatementOptions = {}): Promise<void> {
+    const file = createWriteStream(path, { flags: "wx" });
+    let fault: Error | undefined;
+    file.on("error", (error) => {
+      fault ??= error;
+    });
+    try {
+      await this.#guard(text, options, async (common, query) => {
+        const { stream } = await this.#driver.exec({ ...common, query });
+        await pipeline(stream, file);
+      });
+    } catch (error) {
+      // A pipeline ends its file also with the fault of the server's answer.
+      if (fault === undefined || !("code" in fault) || !FILE_FAULTS.has(String(fault.code))) throw error;
+      throw new SourceError(`${path} cannot be written: ${fault.message}`, { cause: fault });
+    } finally {
+      file.destroy();
+    }
   }
 
   async close(): Promise<void> {

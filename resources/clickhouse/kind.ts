@@ -18,7 +18,7 @@ export const clickhouse: StoreKind = {
       `warn(…) around ${blockingChecks.join(", ")}, or leave out refresh`
     );
   },
-  bulkFormats: new Set(["parquet"]),
+  bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: () => undefined,
   open: async (projectDir, env) => {
     const { ClickHouseStore } = await import("./clickhouse_store.ts");

@@ -1,5 +1,5 @@
 import { isAbsolute, join } from "node:path";
-import type { MaterializedView } from "../../definitions/body.ts";
+import type { MaterializedView, ParquetSource } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import { renderSql } from "../render_sql.ts";
 import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
@@ -7,6 +7,8 @@ import { type Client, openWaiting } from "./client.ts";
 import { catalogName, type DuckDBConfig } from "./config.ts";
 import { duckdbDialect } from "./dialect.ts";
 import { AmbiguousSchemaError } from "./errors.ts";
+import { exportTable } from "./export.ts";
+import { copyFromPostgres } from "./from_postgres.ts";
 import { findLedgerEntry, lastCursor } from "./ledger.ts";
 import { requireContract } from "./contract.ts";
 import { WarehouseStaged } from "./publish.ts";
@@ -14,7 +16,7 @@ import { literal, quote } from "../quote.ts";
 import { SideFileWriter } from "./row_writer.ts";
 import { ROWS, SideFile } from "./side_file.ts";
 import { SideFileStaged } from "./side_file_staged.ts";
-import { removeOrphanSideFiles } from "./staging.ts";
+import { removeOrphanFolders } from "../owned_folders.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /**
@@ -89,18 +91,20 @@ export class DuckDBStore implements Store {
     columns: ReadonlyMap<string, string>,
     attempt: Attempt,
   ): Promise<Staged> {
-    if (source.format !== "parquet") throw new TypeError(`duckdb reads no ${source.format}`);
     this.#closeWarehouse();
     this.#requireOtherName(target);
-    const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
-    const casts = target.columns.map(
-      ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)})`,
-    );
-    const statement = `SELECT ${casts.join(", ")}\nFROM read_parquet(${literal(path)})`;
     const file = await SideFile.create(this.#config.stagingDir, target, attempt, (waiting) => this.#open(waiting));
     const end = interruptOnAbort(file.client, attempt.signal);
     try {
-      await file.client.run(`INSERT INTO ${ROWS} ${statement}`);
+      const statement =
+        source.format === "postgres"
+          ? await copyFromPostgres(file.client, ROWS, source, columns, {
+              target,
+              attempt,
+              projectDir: this.#projectDir,
+            })
+          : await this.#copyParquet(file, source, columns);
+      return new SideFileStaged(file, statement);
     } catch (error) {
       await file.remove();
       attempt.signal.throwIfAborted();
@@ -108,7 +112,6 @@ export class DuckDBStore implements Store {
     } finally {
       end();
     }
-    return new SideFileStaged(file, statement);
   }
 
   async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {
@@ -119,18 +122,43 @@ export class DuckDBStore implements Store {
     );
   }
 
-  exportParquet({ assetKey }: Target): Promise<void> {
-    return Promise.reject(new TypeError(`${assetKey}: not yet`));
+  async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {
+    const warehouse = await this.#open(attempt);
+    const end = interruptOnAbort(warehouse, attempt.signal);
+    try {
+      await exportTable(warehouse, target, path);
+    } catch (error) {
+      attempt.signal.throwIfAborted();
+      throw error;
+    } finally {
+      end();
+      // Others may write while the rows go on to their store.
+      this.#closeWarehouse();
+    }
   }
 
   removeOrphans(isOpen: (runId: string) => boolean): Promise<void> {
-    removeOrphanSideFiles(this.#config.stagingDir, isOpen);
+    removeOrphanFolders(this.#config.stagingDir, isOpen);
     return Promise.resolve();
   }
 
   close(): Promise<void> {
     this.#closeWarehouse();
     return Promise.resolve();
+  }
+
+  async #copyParquet(
+    { client, target }: SideFile,
+    source: ParquetSource,
+    columns: ReadonlyMap<string, string>,
+  ): Promise<string> {
+    const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
+    const casts = target.columns.map(
+      ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)})`,
+    );
+    const statement = `SELECT ${casts.join(", ")}\nFROM read_parquet(${literal(path)})`;
+    await client.run(`INSERT INTO ${ROWS} ${statement}`);
+    return statement;
   }
 
   /** DuckDB cannot tell a schema from the file's catalog where both have the same name. */

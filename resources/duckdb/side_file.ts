@@ -1,9 +1,11 @@
+import { rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { Attempt, Target } from "../store.ts";
 import { Client } from "./client.ts";
 import { createOwnTables, replaceQuarantine } from "./ledger.ts";
 import { columnDefinitions } from "./contract.ts";
 import { literal, quote } from "../quote.ts";
-import { createSideFile, removeSideFile } from "./staging.ts";
+import { createOwnedFolder } from "../owned_folders.ts";
 
 /** The tables of a side file; with their schema, so that no WITH in a check hides them. */
 export const ROWS = `"main"."rows"`;
@@ -41,7 +43,7 @@ export class SideFile {
     attempt: Attempt,
     openWarehouse: OpenWarehouse,
   ): Promise<SideFile> {
-    const path = createSideFile(stagingDir, target.assetKey, attempt.runId);
+    const path = join(createOwnedFolder(stagingDir, target.assetKey, attempt.runId), "rows.duckdb");
     const client = await Client.open(path);
     await client.run(`CREATE TABLE ${ROWS} (${columnDefinitions(target)})`);
     await client.run(`CREATE TABLE ${QUARANTINE} (row_number BIGINT, reason VARCHAR, value VARCHAR)`);
@@ -88,7 +90,7 @@ export class SideFile {
     } finally {
       this.#client = undefined;
       this.#warehouse = undefined;
-      removeSideFile(this.#path);
+      rmSync(dirname(this.#path), { recursive: true, force: true });
     }
   }
 

@@ -1,11 +1,9 @@
 import type { Check } from "../../definitions/check.ts";
 import { readsOtherTables, runChecks } from "../checks.ts";
-import { literal } from "../quote.ts";
 import type { CheckOutcome, LedgerEntry, Staged, StagedFacts } from "../store.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
-import type { Client } from "./client.ts";
-import { isOutOfMemory } from "./errors.ts";
 import { stagedFacts } from "./inspect.ts";
+import { withLimitedMemory } from "./memory.ts";
 import { WarehouseStaged } from "./publish.ts";
 import { ROWS, type SideFile } from "./side_file.ts";
 
@@ -64,27 +62,8 @@ export class SideFileStaged implements Staged {
       const options = { runId: this.#file.runId, statement: this.statement };
       const begin = (): Promise<WarehouseStaged> =>
         WarehouseStaged.begin(warehouse, this.#file.target, options, (stage) => this.#file.copyInto(warehouse, stage));
-      // Copying is a stream. Without a limit the engine keeps what it has read and written, up to most of the memory.
-      const lift = await limitMemory(warehouse, COPY_MEMORY);
-      try {
-        this.#moved = await begin();
-      } catch (error) {
-        if (!isOutOfMemory(error)) throw error;
-        // A few thousand of very wide rows are more than the limit.
-        await lift();
-        this.#moved = await begin();
-      } finally {
-        await lift();
-      }
+      this.#moved = await withLimitedMemory(warehouse, COPY_MEMORY, begin);
     }
     return this.#moved;
   }
-}
-
-/** Limits the memory of an open file until the returned function is called. */
-async function limitMemory(client: Client, limit: string): Promise<() => Promise<void>> {
-  const { rows } = await client.text("SELECT current_setting('memory_limit')");
-  await client.run(`SET memory_limit = ${literal(limit)}`);
-  // DuckDB 1.5.5 shows the default after a RESET, but keeps to the limit.
-  return () => client.run(`SET memory_limit = ${literal(rows[0]?.[0] ?? "80%")}`);
 }

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { Client as PgClient, type Connection, type QueryArrayConfig, type Submittable } from "pg";
+import { CopyOut } from "../copy_out.ts";
 import type { Statement } from "../render_sql.ts";
 import { cancel } from "./cancel.ts";
 import type { HyperConfig } from "./config.ts";
@@ -64,6 +65,11 @@ export class Client {
       await pg.end().catch(() => undefined);
       throw connectError(error, `Hyper at ${pg.host}:${pg.port}`);
     }
+  }
+
+  /** The machine of the server. */
+  get host(): string {
+    return this.#pg.host;
   }
 
   /** `false` when the server or the network has ended the connection. */
@@ -132,6 +138,15 @@ export class Client {
     return copy;
   }
 
+  /** Reads the rows of a `COPY … TO STDOUT`, as the server sends them, to their end. */
+  async copyOut<T>(text: string, read: (rows: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T> {
+    const copy = new CopyOut(text);
+    return await this.#guard(text, () => {
+      this.#submit(copy);
+      return read(copy.rows());
+    });
+  }
+
   /** Waits for the end of a COPY, under the limits of a statement. */
   async endCopy(copy: CopyIn): Promise<void> {
     await this.#guard("COPY", () => copy.end());
@@ -157,7 +172,7 @@ export class Client {
     await this.#pg.end().catch(() => undefined);
   }
 
-  #submit(submittable: CopyIn | Describe): void {
+  #submit(submittable: CopyIn | CopyOut | Describe): void {
     // pg's types ask for less than its code calls.
     this.#pg.query(submittable as unknown as Submittable);
   }

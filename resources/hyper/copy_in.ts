@@ -7,7 +7,7 @@ const HIGH_WATER_BYTES = 4 * 1024 * 1024;
 /** What `pg` has and its types leave out. */
 interface CopyConnection extends Connection {
   query(text: string): void;
-  sendCopyFromChunk(chunk: Buffer): void;
+  sendCopyFromChunk(chunk: Uint8Array): void;
   endCopyFrom(): void;
   sendCopyFail(message: string): void;
 }
@@ -34,12 +34,12 @@ export class CopyIn {
   }
 
   /** Sends rows; resolves when the server has taken enough of them for more. */
-  async write(chunk: string): Promise<void> {
+  async write(chunk: string | Uint8Array): Promise<void> {
     if (this.#error !== undefined) throw statementError(this.#error, this.#text);
     const connection = this.#connection;
     if (connection === undefined || !this.#open)
       throw new TypeError("COPY takes no rows: it has not begun, or has ended");
-    connection.sendCopyFromChunk(Buffer.from(chunk));
+    connection.sendCopyFromChunk(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
     const { stream } = connection;
     if (stream.writableLength < HIGH_WATER_BYTES) return;
     await Promise.race([

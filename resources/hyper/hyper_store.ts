@@ -8,6 +8,8 @@ import { databaseOf, type HyperConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { columnNames, requireContract } from "./contract.ts";
 import { hyperDialect } from "./dialect.ts";
+import { exportTable } from "./export.ts";
+import { stageFromPostgres } from "./from_postgres.ts";
 import { findLedgerEntry, lastCursor } from "./ledger.ts";
 import { HyperStaged } from "./publish.ts";
 import { literal, quote } from "../quote.ts";
@@ -69,7 +71,9 @@ export class HyperStore implements Store {
     columns: ReadonlyMap<string, string>,
     attempt: Attempt,
   ): Promise<Staged> {
-    if (source.format !== "parquet") throw new TypeError(`hyper reads no ${source.format}`);
+    if (source.format === "postgres") {
+      return await stageFromPostgres(this.#connections, source, columns, target, attempt);
+    }
     const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
     const casts = target.columns.map(
       ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)})`,
@@ -83,8 +87,8 @@ export class HyperStore implements Store {
     return await CopyWriter.create(await HyperStaged.begin(this.#connections, target, attempt));
   }
 
-  exportParquet({ assetKey }: Target): Promise<void> {
-    return Promise.reject(new TypeError(`${assetKey}: not yet`));
+  async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {
+    await this.#with(target, attempt, (client) => exportTable(client, target, path, attempt));
   }
 
   removeOrphans(): Promise<void> {

@@ -12,7 +12,7 @@ export const hyper: StoreKind = {
     refresh === "incremental" && !isPartitioned
       ? "an incremental refresh computes the partitions of the run: expected partitions, or leave out refresh"
       : undefined,
-  bulkFormats: new Set(["parquet"]),
+  bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: () => undefined,
   open: async (projectDir, env) => {
     const { HyperStore } = await import("./hyper_store.ts");

@@ -81,8 +81,7 @@ export function postgresConfig(env: Environment, variable = "DATABASE_URL"): Pos
     place: `${host}:${url.port === "" ? "5432" : url.port}${url.pathname}`,
     statementTimeoutMs: timeoutMs(env, "DATABASE_STATEMENT_TIMEOUT_SECONDS"),
     lockTimeoutMs: timeoutMs(env, "DATABASE_LOCK_TIMEOUT_SECONDS"),
-    replica:
-      variable !== "DATABASE_URL" || (env[REPLICA] ?? "") === "" ? null : postgresConfig(env, REPLICA),
+    replica: variable !== "DATABASE_URL" || (env[REPLICA] ?? "") === "" ? null : postgresConfig(env, REPLICA),
     replicaTimeoutMs: timeoutMs(env, "DATABASE_REPLICA_TIMEOUT_SECONDS", DEFAULT_REPLICA_TIMEOUT_SECONDS),
   };
 }

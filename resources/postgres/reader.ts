@@ -1,4 +1,4 @@
-import type { PostgresReader, PostgresServer, ReadColumn, ReadLimits, ReadRequest } from "../bulk_source.ts";
+import type { PostgresReader, PostgresServer, ReadColumn, ReadRequest } from "../bulk_source.ts";
 import { ContractError } from "../errors.ts";
 import { quote } from "../quote.ts";
 import type { PostgresConfig } from "./config.ts";
@@ -23,7 +23,7 @@ export async function openReader(
     const types = await typesOf(connections, work, table);
     requireColumns(table, request, types);
     const expressions = request.columns.map(
-      (column) => `${read(column, types.get(column.source) ?? "", request.limits)} AS ${quote(column.name)}`,
+      (column) => `${read(column, types.get(column.source) ?? "", request)} AS ${quote(column.name)}`,
     );
     const query = `SELECT ${expressions.join(", ")}\nFROM ${quote(table.schema)}.${quote(table.table)}`;
     return {
@@ -80,7 +80,7 @@ function requireColumns(
  * A column, cast to its type. A value that the reader cannot hold stops PostgreSQL: a cast of a text that says so fails
  * before anything wrong is sent. Engines would make something else of NaN or infinity, without a word.
  */
-function read({ source, type }: ReadColumn, typeName: string, limits: ReadLimits): string {
+function read({ source, type }: ReadColumn, typeName: string, request: ReadRequest): string {
   const column = quote(source);
   // Arrays and composite types become documents; no cast does that.
   if (type.kind === "json" && !/^(json|jsonb|text|varchar|bpchar)$/.test(typeName)) return `to_json(${column})`;
@@ -89,11 +89,13 @@ function read({ source, type }: ReadColumn, typeName: string, limits: ReadLimits
   if (type.kind === "decimal")
     return `CASE WHEN ${value} = 'NaN' THEN CAST('no number: ' || ${value} AS ${name}) ELSE ${value} END`;
   if (type.kind !== "timestamp" && type.kind !== "date") return value;
+  const { limits, hasInstantsWithoutZone = false } = request;
   const { first, end, allowsInfinity } = limits;
   const inside = `${value} >= ${name} '${first}' AND ${value} < ${name} '${end}'`;
   const endless = allowsInfinity ? ` OR NOT isfinite(${value})` : "";
   const refused = `CAST('out of range: ' || ${value} AS ${name})`;
-  return `CASE WHEN ${inside}${endless} OR ${value} IS NULL THEN ${value} ELSE ${refused} END`;
+  const found = `CASE WHEN ${inside}${endless} OR ${value} IS NULL THEN ${value} ELSE ${refused} END`;
+  return type.kind === "timestamp" && hasInstantsWithoutZone ? `${found} AT TIME ZONE 'UTC'` : found;
 }
 
 /** The rows of one statement on a connection of its own. */

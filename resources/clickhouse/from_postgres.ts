@@ -1,0 +1,128 @@
+import { Readable } from "node:stream";
+import type { PostgresReader, PostgresServer, PostgresTableSource, ReadLimits } from "../bulk_source.ts";
+import type { Attempt, Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { columnNames } from "./contract.ts";
+import { StatementError } from "./errors.ts";
+import { literal, quote } from "./quote.ts";
+import { columnTypeName, fullTypeName } from "./type_names.ts";
+
+/** What Date32 and DateTime64 keep; ClickHouse would take another instant for what is beyond. */
+const LIMITS: ReadLimits = { first: "1900-01-01", end: "2300-01-01", allowsInfinity: false };
+/** Names that mean another machine to every machine. */
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/;
+
+/**
+ * Errors of a server that cannot read PostgreSQL by itself: no way to it, no grant, too old for `query(…)`.
+ *
+ * @see https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
+ */
+const CANNOT_READ: ReadonlySet<number | null> = new Set([
+  36, // BAD_ARGUMENTS
+  42, // NUMBER_OF_ARGUMENTS_DOESNT_MATCH
+  46, // UNKNOWN_FUNCTION
+  47, // UNKNOWN_IDENTIFIER
+  344, // SUPPORT_IS_DISABLED
+  497, // ACCESS_DENIED
+  614, // POSTGRESQL_CONNECTION_FAILURE
+]);
+
+/**
+ * Copies a PostgreSQL table into a table of the contract's columns: ClickHouse reads it by its function `postgresql()`
+ * where it can, else PostgreSQL's COPY goes through this process, as it is. Both run the same statement on PostgreSQL.
+ *
+ * @returns the statement, for people
+ */
+export async function copyFromPostgres(
+  client: Client,
+  table: string,
+  source: PostgresTableSource,
+  names: ReadonlyMap<string, string>,
+  { target, attempt }: { readonly target: Target; readonly attempt: Attempt },
+): Promise<string> {
+  const { runId, signal, log } = attempt;
+  const columns = target.columns.map(({ name, type }) => ({ name, type, source: names.get(name) ?? name }));
+  const { assetKey } = target;
+  const reader = await source.open({
+    ...{ assetKey, runId, columns, signal, log },
+    limits: LIMITS,
+    hasInstantsWithoutZone: true,
+  });
+  const { query, place, server } = reader;
+  const statement = `-- in ${place}\n${query}`;
+  if (reaches(client, server)) {
+    try {
+      await readByServer(client, table, reader, target);
+      return statement;
+    } catch (error) {
+      if (!(error instanceof StatementError) || !CANNOT_READ.has(error.exceptionCode)) throw error;
+      log(`ClickHouse cannot read ${place} by itself, so the rows go through this process: ${error.message}`);
+      await client.run(`TRUNCATE TABLE ${table}`);
+    }
+  }
+  await readByCopy(client, table, reader, target);
+  return statement;
+}
+
+/**
+ * Whether ClickHouse may be asked to connect: never where it would leave out what the URL says of encryption, nor where
+ * the name means another machine to it.
+ */
+function reaches({ config }: Client, { host, sslmode }: PostgresServer): boolean {
+  if (sslmode !== "disable" || host.startsWith("/")) return false;
+  return !LOOPBACK.test(host) || LOOPBACK.test(config.url.hostname);
+}
+
+async function readByServer(
+  client: Client,
+  table: string,
+  { query, server }: PostgresReader,
+  target: Target,
+): Promise<void> {
+  const address = `${server.host}:${server.port}`;
+  const relation = `postgresql(${[address, server.database].map(literal).join(", ")}, query(${literal(query)}), ${[
+    server.user,
+    server.password,
+  ]
+    .map(literal)
+    .join(", ")})`;
+  const casts = target.columns.map((column) => `accurateCast(${quote(column.name)}, ${literal(fullTypeName(column))})`);
+  try {
+    await client.run(`INSERT INTO ${table} (${columnNames(target)}) SELECT ${casts.join(", ")} FROM ${relation}`);
+  } catch (error) {
+    throw withoutSecrets(error, query, server.password);
+  }
+}
+
+async function readByCopy(client: Client, table: string, reader: PostgresReader, target: Target): Promise<void> {
+  const structure = target.columns
+    .map(({ name, type }) => `${quote(name)} Nullable(${columnTypeName(type)})`)
+    .join(", ");
+  const names = columnNames(target);
+  const insert = `INSERT INTO ${table} (${names}) SELECT ${names} FROM input(${literal(structure)}) FORMAT TabSeparated`;
+  const rows = reader.rows("text");
+  let fault: { readonly error: unknown } | undefined;
+  const watched = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* rows;
+    } catch (error) {
+      fault = { error };
+      throw error;
+    }
+  };
+  try {
+    await client.insertStream(insert, Readable.from(watched(), { objectMode: false }));
+  } catch (error) {
+    // A request that ends in the middle looks like a server that went away.
+    throw fault === undefined ? error : fault.error;
+  }
+}
+
+/** The server's messages quote the statement at times, and the statement holds the password. */
+function withoutSecrets(error: unknown, query: string, password: string): unknown {
+  if (!(error instanceof StatementError)) return error;
+  const spellings = [password, literal(password).slice(1, -1)].filter((text) => text !== "");
+  const told = spellings.reduce((text, secret) => text.replaceAll(secret, "[redacted]"), error.message);
+  const Child = error.constructor as typeof StatementError;
+  return new Child(told, query, error.exceptionCode, undefined);
+}

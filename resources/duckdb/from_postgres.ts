@@ -1,0 +1,114 @@
+import { existsSync, globSync } from "node:fs";
+import { join } from "node:path";
+import type { PostgresReader, PostgresTableSource, ReadColumn, ReadLimits } from "../bulk_source.ts";
+import { readCsv } from "../csv.ts";
+import { ConfigError, StatementError } from "../errors.ts";
+import { throughPipe } from "../pipe.ts";
+import { literal, quote } from "../quote.ts";
+import type { Attempt, Target } from "../store.ts";
+import type { Client } from "./client.ts";
+
+/** CSV brings no years before Christ; later ones overflow on their way through the extension. */
+const LIMITS: ReadLimits = { first: "0001-01-01", end: "290000-01-01", allowsInfinity: true };
+const EXTENSION_VARIABLE = "DUCKDB_POSTGRES_EXTENSION";
+/** Where the Python package `duckdb-extension-postgres-scanner` puts it. */
+const PYTHON_PACKAGE =
+  ".venv/lib/python*/site-packages/duckdb_extension_postgres_scanner/extensions/*/postgres_scanner.duckdb_extension";
+/** The name under which the server is attached while it is read. */
+const ATTACHED = quote("_postgres");
+
+/**
+ * Copies a PostgreSQL table into a table of the contract's columns: by DuckDB's extension `postgres_scanner` where it is
+ * installed, else by COPY through a pipe. Both run the same statement on the server.
+ *
+ * The extension is the file that `DUCKDB_POSTGRES_EXTENSION` names, else the one that DuckDB has installed, else that of
+ * the Python package `duckdb-extension-postgres-scanner` in the project's `.venv`; nothing is downloaded.
+ *
+ * @returns the statement, for people
+ */
+export async function copyFromPostgres(
+  client: Client,
+  into: string,
+  source: PostgresTableSource,
+  columns: ReadonlyMap<string, string>,
+  { target, attempt, projectDir }: { readonly target: Target; readonly attempt: Attempt; readonly projectDir: string },
+): Promise<string> {
+  const { runId, signal, log } = attempt;
+  const wanted: ReadColumn[] = target.columns.map(({ name, type }) => ({
+    name,
+    type,
+    source: columns.get(name) ?? name,
+  }));
+  const { assetKey } = target;
+  const reader = await source.open({ assetKey, runId, columns: wanted, limits: LIMITS, signal, log });
+  if (await loadExtension(client, projectDir)) await scan(client, into, reader);
+  else await pipe(client, into, reader, wanted);
+  return `-- in ${reader.place}\n${reader.query}`;
+}
+
+async function pipe(
+  client: Client,
+  into: string,
+  reader: PostgresReader,
+  columns: readonly ReadColumn[],
+): Promise<void> {
+  await throughPipe(reader.rows("csv"), (path) => client.run(`INSERT INTO ${into} FROM ${readCsv(path, columns)}`));
+}
+
+async function scan(client: Client, into: string, { query, server }: PostgresReader): Promise<void> {
+  const run = async (text: string): Promise<void> => {
+    try {
+      await client.run(text);
+    } catch (error) {
+      throw withoutSecrets(error, query, server.password);
+    }
+  };
+  const inServer = (text: string): string => `CALL postgres_execute(${literal("_postgres")}, ${literal(text)})`;
+  await run(`ATTACH ${literal(server.url)} AS ${ATTACHED} (TYPE postgres, READ_ONLY)`);
+  try {
+    await client.transaction(async () => {
+      // They hold for the transaction: PgBouncer may stand between.
+      await run(inServer(`SET LOCAL statement_timeout = ${server.statementTimeoutMs}`));
+      await run(inServer(`SET LOCAL lock_timeout = ${server.lockTimeoutMs}`));
+      await run(inServer("SET LOCAL timezone = 'UTC'"));
+      await run(`INSERT INTO ${into} FROM postgres_query(${literal("_postgres")}, ${literal(query)})`);
+    });
+  } finally {
+    await client.run(`DETACH ${ATTACHED}`);
+  }
+}
+
+/** The engine's messages and statements name the server with its password. */
+function withoutSecrets(error: unknown, statement: string, password: string): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  const spellings = [password, encodeURIComponent(password)].filter((text) => text !== "");
+  const told = spellings.reduce((text, secret) => text.replaceAll(secret, "[redacted]"), message);
+  return new StatementError("a copy from PostgreSQL failed", statement, new Error(told));
+}
+
+/** Loads the extension; `false` where there is none. @throws ConfigError */
+async function loadExtension(client: Client, projectDir: string): Promise<boolean> {
+  const named = process.env[EXTENSION_VARIABLE] ?? "";
+  if (named !== "") {
+    try {
+      await client.run(`LOAD ${literal(named)}`);
+      return true;
+    } catch (error) {
+      throw new ConfigError(
+        `${EXTENSION_VARIABLE}: ${named} cannot be loaded. Expected the absolute path of postgres_scanner.duckdb_extension ` +
+          `of the same version as the engine: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
+    }
+  }
+  const packaged = globSync(PYTHON_PACKAGE, { cwd: projectDir }).map((path) => join(projectDir, path));
+  for (const extension of ["postgres_scanner", ...packaged.filter(existsSync).map(literal)]) {
+    try {
+      await client.run(`LOAD ${extension}`);
+      return true;
+    } catch {
+      // Not installed, or of another version.
+    }
+  }
+  return false;
+}

@@ -1,0 +1,40 @@
+import type { PostgresTableSource, ReadLimits } from "../bulk_source.ts";
+import type { Attempt, Target } from "../store.ts";
+import type { Connections } from "./connections.ts";
+import { columnNames } from "./contract.ts";
+import { HyperStaged } from "./publish.ts";
+
+/** Hyper takes infinity for the last instant that it has. */
+const LIMITS: ReadLimits = { first: "4713-01-01 BC", end: "290000-01-01", allowsInfinity: false };
+
+/** Stages a PostgreSQL table: one server's COPY goes into the other's, which writes the same text. */
+export async function stageFromPostgres(
+  connections: Connections,
+  source: PostgresTableSource,
+  names: ReadonlyMap<string, string>,
+  target: Target,
+  attempt: Attempt,
+): Promise<HyperStaged> {
+  const { runId, signal, log } = attempt;
+  const { assetKey } = target;
+  const columns = target.columns.map(({ name, type }) => ({ name, type, source: names.get(name) ?? name }));
+  const reader = await source.open({ assetKey, runId, columns, limits: LIMITS, signal, log });
+  const staged = await HyperStaged.begin(connections, target, attempt);
+  try {
+    const copy = await staged.client.copyIn(
+      `COPY ${staged.stage} (${columnNames(target)}) FROM STDIN WITH (FORMAT text)`,
+    );
+    try {
+      for await (const chunk of reader.rows("text")) await copy.write(chunk);
+    } catch (error) {
+      await copy.fail();
+      throw error;
+    }
+    await staged.client.endCopy(copy);
+    staged.statement = `-- in ${reader.place}\n${reader.query}`;
+    return staged;
+  } catch (error) {
+    await staged.release();
+    throw error;
+  }
+}

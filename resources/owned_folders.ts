@@ -1,0 +1,39 @@
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { thisProcess, tryGetAlive } from "./process_identity.ts";
+import { stagingName } from "./quote.ts";
+
+/** Stands between the parts of a folder's name: table, run and process. */
+const SEPARATOR = "~";
+
+/**
+ * Makes an empty folder for what an asset and a run keep on the disk for a while. Its name says whose it is, so that no
+ * moment exists at which it has no owner.
+ */
+export function createOwnedFolder(parent: string, assetKey: string, runId: string): string {
+  const name = [
+    stagingName(assetKey, runId),
+    encodeURIComponent(runId).replaceAll(SEPARATOR, "%7E"),
+    thisProcess(),
+  ].join(SEPARATOR);
+  const folder = join(parent, name);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+/**
+ * Removes the folders of processes that are gone: by their PID and start time where they ran on this machine, else by
+ * the state of their run. Never by age.
+ *
+ * @param isOpen Whether the orchestrator may still be running a run.
+ */
+export function removeOrphanFolders(parent: string, isOpen: (runId: string) => boolean): void {
+  if (!existsSync(parent)) return;
+  for (const name of readdirSync(parent)) {
+    const [, runId, identity] = name.split(SEPARATOR);
+    if (runId === undefined || identity === undefined) continue;
+    const alive = tryGetAlive(identity) ?? isOpen(decodeURIComponent(runId));
+    if (!alive) rmSync(join(parent, name), { recursive: true, force: true });
+  }
+}
