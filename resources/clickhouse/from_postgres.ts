@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import type { PostgresReader, PostgresServer, PostgresTableSource, ReadLimits } from "../bulk_source.ts";
+import type { PostgresReader, PostgresServer, PostgresTableSource, ReadColumn, ReadLimits } from "../bulk_source.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
@@ -9,6 +9,7 @@ import { columnTypeName, fullTypeName } from "./type_names.ts";
 
 /** What Date32 and DateTime64 keep; ClickHouse would take another instant for what is beyond. */
 const LIMITS: ReadLimits = { first: "1900-01-01", end: "2300-01-01", allowsInfinity: false };
+const PLAIN_NAME = /^[a-z_][a-z0-9_]*$/i;
 /** Names that mean another machine to every machine. */
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/;
 
@@ -41,7 +42,11 @@ export async function copyFromPostgres(
   { target, attempt }: { readonly target: Target; readonly attempt: Attempt },
 ): Promise<string> {
   const { runId, signal, log } = attempt;
-  const columns = target.columns.map(({ name, type }) => ({ name, type, source: names.get(name) ?? name }));
+  // ClickHouse 26.7 quotes names for PostgreSQL as for itself, with backslashes.
+  const columns = target.columns.map(({ name, type }, index) => ({
+    ...{ type, source: names.get(name) ?? name },
+    name: PLAIN_NAME.test(name) ? name : `column ${index + 1}`,
+  }));
   const { assetKey } = target;
   const reader = await source.open({
     ...{ assetKey, runId, columns, signal, log },
@@ -52,7 +57,7 @@ export async function copyFromPostgres(
   const statement = `-- in ${place}\n${query}`;
   if (reaches(client, server)) {
     try {
-      await readByServer(client, table, reader, target);
+      await readByServer(client, table, reader, { target, columns });
       return statement;
     } catch (error) {
       if (!(error instanceof StatementError) || !CANNOT_READ.has(error.exceptionCode)) throw error;
@@ -77,7 +82,7 @@ async function readByServer(
   client: Client,
   table: string,
   { query, server }: PostgresReader,
-  target: Target,
+  { target, columns }: { readonly target: Target; readonly columns: readonly ReadColumn[] },
 ): Promise<void> {
   const address = `${server.host}:${server.port}`;
   const relation = `postgresql(${[address, server.database].map(literal).join(", ")}, query(${literal(query)}), ${[
@@ -86,7 +91,9 @@ async function readByServer(
   ]
     .map(literal)
     .join(", ")})`;
-  const casts = target.columns.map((column) => `accurateCast(${quote(column.name)}, ${literal(fullTypeName(column))})`);
+  const casts = target.columns.map(
+    (column, index) => `accurateCast(${quote(columns[index]?.name ?? "")}, ${literal(fullTypeName(column))})`,
+  );
   try {
     await client.run(`INSERT INTO ${table} (${columnNames(target)}) SELECT ${casts.join(", ")} FROM ${relation}`);
   } catch (error) {

@@ -102,7 +102,18 @@ function cast(source: string, sourceType: string, column: Column): string {
     return `accurateCast(${rounded(source, column.type.scale)}, ${literal(type)})`;
   if (column.type.kind === "decimal" && /^(Nullable\()?Decimal/.test(sourceType))
     return `accurateCast(round(${source}, ${column.type.scale}), ${literal(type)})`;
-  return `accurateCast(${source}, ${literal(type)})`;
+  const exact = `accurateCast(${source}, ${literal(type)})`;
+  return column.type.kind === "timestamp" ? kept(exact, column.name) : exact;
+}
+
+/** DateTime64 promises these instants and takes others. */
+const FIRST_INSTANT = "toDateTime64('1900-01-01 00:00:00', 6, 'UTC')";
+const LAST_INSTANT = "toDateTime64('2299-12-31 23:59:59.999999', 6, 'UTC')";
+
+function kept(instant: string, name: string): string {
+  const beyond = `ifNull(${instant} < ${FIRST_INSTANT} OR ${instant} > ${LAST_INSTANT}, false)`;
+  const message = `column ${JSON.stringify(name)} holds instants outside of 1900 to 2299, which is all that ClickHouse keeps`;
+  return `if(throwIf(${beyond}, ${literal(message)}) = 0, ${instant}, ${instant})`;
 }
 
 /** Half away from zero; the engine's own cast cuts off. */

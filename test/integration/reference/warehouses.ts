@@ -61,6 +61,7 @@ export const WAREHOUSES: Readonly<Record<string, (folder: string) => Promise<War
             output_format_decimal_trailing_zeros: 1,
             output_format_json_quote_64bit_integers: 1,
             output_format_json_quote_decimals: 1,
+            output_format_json_quote_denormals: 1,
           },
         });
         const rows = await answer.json<(string | number | null)[]>();
