@@ -22,7 +22,9 @@ from dagster_project.faults import OpNames, placeholders, refusals, report
 from dagster_project.launcher import NodeLauncher, StepResult
 from dagster_project.manifest import Key, Manifest, ManifestAsset
 from dagster_project.refresh import load_manifest
+from dagster_project.tick import NodeEvaluator
 from dagster_project.translator import TypeScriptAssetsTranslator, rename_deps
+from dagster_project.triggers import build_triggers
 
 AUTOMATION_INTERVAL_SECONDS = 10
 
@@ -87,6 +89,10 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
         """Return the launcher of the steps."""
         return NodeLauncher(project_dir)
 
+    def get_evaluator(self, project_dir: Path) -> NodeEvaluator:
+        """Return what evaluates the ticks of sensors and schedules."""
+        return NodeEvaluator(project_dir)
+
     def get_manifest(self, project_dir: Path) -> Manifest:
         """Return the manifest, built anew in development when a source has changed."""
         return load_manifest(project_dir)
@@ -121,11 +127,23 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
                 if asset.key in specs:
                     spec = rename_deps(specs[asset.key], renamed)
                     assets.append(self._asset(asset, spec, translator, launcher, op_names.of(asset.name)))
+        triggers = build_triggers(
+            manifest,
+            assets,
+            {asset.key: specs[asset.key].key for asset in manifest.assets if asset.key in specs},
+            translator,
+            self.get_evaluator(project_dir),
+            faults,
+        )
         report(faults)
         built = {asset.key for asset in assets}
         assets.extend(placeholders(faults, translator, built, op_names.of))
         automated = [spec.key for spec in specs.values() if spec.automation_condition is not None and spec.key in built]
-        return dg.Definitions(assets=assets, sensors=_sensors(name, automated))
+        return dg.Definitions(
+            assets=assets,
+            schedules=triggers.schedules,
+            sensors=[*triggers.sensors, *_sensors(name, automated)],
+        )
 
     def _asset(
         self,

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import dagster as dg
 from dagster_shared.check import CheckError
 
-from dagster_project.manifest import Key, ManifestAsset, ManifestFault
+from dagster_project.manifest import Key, ManifestAsset, ManifestFault, ManifestTrigger
 from dagster_project.translator import TypeScriptAssetsTranslator
 
 logger = logging.getLogger("dagster_project")
@@ -28,7 +28,7 @@ class FaultyDeclarationsError(Exception):
 
 
 @contextmanager
-def refusals(asset: ManifestAsset, faults: list[ManifestFault]) -> Generator[None]:
+def refusals(asset: ManifestAsset | ManifestTrigger, faults: list[ManifestFault]) -> Generator[None]:
     """Turn what Dagster refuses in a declaration, such as an owner that is no address, into a fault of that asset."""
     try:
         yield

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { asText } from "./as_text.ts";
 import type { Automation } from "./automation.ts";
 import type { Body } from "./body.ts";
 import type { Check } from "./check.ts";
@@ -126,9 +127,4 @@ export function defineAsset<S extends Shape>(key: string, options: AssetOptions<
   );
   const columns = read.options.columns as Asset<S>["columns"];
   return { kind: "table", assetKey: name, columns, c: c as Asset<S>["c"] };
-}
-
-/** From plain JavaScript, a key may be anything. */
-function asText(value: unknown): string {
-  return typeof value === "string" ? value : String(value);
 }

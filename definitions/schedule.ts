@@ -1,3 +1,4 @@
+import { asText } from "./as_text.ts";
 import type { Duration } from "./duration.ts";
 import type { Fault, SourcePosition } from "./fault.ts";
 import { registerTrigger } from "./registry.ts";
@@ -79,7 +80,7 @@ export interface DefinedSchedule extends Schedule {
 export function defineSchedule(key: string, options: ScheduleOptions): Schedule {
   const callers = callerPositions();
   const [position = UNKNOWN_POSITION] = callers;
-  const name = String(key);
+  const name = asText(key);
   const read = validateSchedule(name, options, position);
   registerTrigger({ kind: "schedule", key: name, options: read.options, position, callers, faults: read.faults });
   return { kind: "schedule", key: name, options };

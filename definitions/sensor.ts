@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { asText } from "./as_text.ts";
 import type { Duration } from "./duration.ts";
 import type { Fault, SourcePosition } from "./fault.ts";
 import { registerTrigger } from "./registry.ts";
@@ -104,9 +105,8 @@ export interface DefinedSensor {
 export function defineSensor<C extends z.ZodType = z.ZodNull>(key: string, options: SensorOptions<C>): Sensor<C> {
   const callers = callerPositions();
   const [position = UNKNOWN_POSITION] = callers;
-  const name = String(key);
-  // A sensor with one cursor is not a sensor with any cursor to the compiler.
-  const read = validateSensor(name, options as unknown as SensorOptions<z.ZodType>, position);
+  const name = asText(key);
+  const read = validateSensor(name, options, position);
   registerTrigger({ kind: "sensor", key: name, options: read.options, position, callers, faults: read.faults });
   return { kind: "sensor", key: name, options };
 }

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { asText } from "./as_text.ts";
 import { tryGetSeconds } from "./duration.ts";
 import type { Fault, FaultCode, SourcePosition } from "./fault.ts";
 import type { ScheduleOptions } from "./schedule.ts";
@@ -47,7 +48,7 @@ export function validateSchedule(
     const bad = (message: string): void => {
       add("bad_option", message);
     };
-    checkCron("cron", String(options.cron), bad);
+    checkCron("cron", asText(options.cron), bad);
     checkTimezone("timezone", options.timezone ?? "UTC", bad);
     const { partitions, evaluate } = options as { partitions?: unknown; evaluate?: unknown };
     if (partitions !== undefined && partitions !== "latest" && partitions !== "all")
@@ -108,7 +109,7 @@ function checkAssets(where: string, assets: readonly (TableRef | undefined)[], a
 
 function checkDuration(what: string, value: string | undefined, longest: number, add: Add): void {
   if (value === undefined) return;
-  const seconds = tryGetSeconds(String(value));
+  const seconds = tryGetSeconds(asText(value));
   if (seconds === undefined)
     add("bad_option", `${what}: expected a duration such as "30s" or "5m", got ${JSON.stringify(value)}`);
   else if (seconds > longest) add("bad_option", `${what}: expected at most ${longest} s, got ${JSON.stringify(value)}`);
