@@ -15,38 +15,50 @@ export async function swapObstacles(
 ): Promise<string[]> {
   const view = options.except === "views" ? "v.relkind = 'v' OR" : "";
   const { rows } = await client.text(`
-    WITH t AS (SELECT * FROM pg_catalog.pg_class WHERE oid = ${oid})
-    SELECT 'it is partitioned' FROM t WHERE relkind = 'p'
-    UNION ALL SELECT 'it is a partition or inherits' FROM t WHERE relispartition
-      OR EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = t.oid OR inhparent = t.oid)
+    WITH t AS (SELECT * FROM pg_catalog.pg_class WHERE oid = ${oid} OR oid IN (SELECT inhrelid
+      FROM pg_catalog.pg_inherits JOIN pg_catalog.pg_partitioned_table ON partrelid = inhparent WHERE inhparent = ${oid}))
+    SELECT 'it is partitioned otherwise than we do' FROM pg_catalog.pg_partitioned_table WHERE partrelid = ${oid}
+      AND (partstrat <> 'r' OR partnatts > 1 OR EXISTS (SELECT FROM t WHERE t.oid <> ${oid}
+        AND (relkind <> 'r' OR COALESCE(pg_catalog.obj_description(t.oid, 'pg_class'), '') !~ '^One (day|week|month|year) of ')))
+    UNION ALL SELECT 'it is a partition or inherits' FROM pg_catalog.pg_inherits
+      WHERE inhrelid = ${oid} OR (inhparent = ${oid} AND NOT EXISTS (SELECT FROM t WHERE t.oid = inhparent AND relkind = 'p'))
+    UNION ALL SELECT 'partition ' || relname || ' has privileges or row policies of its own' FROM t
+      WHERE oid <> ${oid} AND (relrowsecurity
+        OR EXISTS (SELECT FROM pg_catalog.aclexplode(relacl) AS p WHERE p.grantee <> relowner)
+        OR EXISTS (SELECT FROM pg_catalog.pg_policy WHERE polrelid = t.oid))
+    UNION ALL SELECT 'partition ' || t.relname || ' has index ' || i.relname || ' of its own'
+      FROM t JOIN pg_catalog.pg_index ON indrelid = t.oid JOIN pg_catalog.pg_class AS i ON i.oid = indexrelid
+      WHERE t.oid <> ${oid} AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = i.oid)
     UNION ALL SELECT 'it is not permanent' FROM t WHERE relpersistence <> 'p'
     UNION ALL SELECT 'it has a replica identity' FROM t WHERE relreplident <> 'd'
     UNION ALL SELECT 'it lies in a tablespace' FROM t WHERE reltablespace <> 0
     UNION ALL SELECT 'it has storage parameters' FROM t WHERE reloptions IS NOT NULL
     UNION ALL SELECT 'it is of a composite type' FROM t WHERE reloftype <> 0
     UNION ALL SELECT 'it has another access method' FROM t
-      WHERE relam <> (SELECT a.oid FROM pg_catalog.pg_am AS a WHERE amname = current_setting('default_table_access_method'))
+      WHERE relam <> 0 AND relam <> (SELECT a.oid FROM pg_catalog.pg_am AS a
+        WHERE amname = current_setting('default_table_access_method'))
     UNION ALL SELECT 'it has security labels' FROM t
       WHERE EXISTS (SELECT FROM pg_catalog.pg_seclabel AS s WHERE s.objoid = t.oid)
     UNION ALL SELECT 'column ' || attname || ' has settings of its own'
-      FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
-      WHERE attrelid = ${oid} AND attnum > 0 AND NOT attisdropped
+      FROM t JOIN pg_catalog.pg_attribute AS a ON attrelid = t.oid JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
+      WHERE attnum > 0 AND NOT attisdropped
         AND (attoptions IS NOT NULL OR attcompression <> '' OR attidentity <> '' OR attgenerated <> '' OR atthasdef
           OR COALESCE(attstattarget, -1) >= 0 OR attstorage <> typstorage OR attcollation <> typcollation)
     UNION ALL SELECT 'index ' || i.relname || ' has settings of its own'
-      FROM pg_catalog.pg_index JOIN pg_catalog.pg_class AS i ON i.oid = indexrelid
-      WHERE indrelid = ${oid} AND (indisclustered OR indisreplident OR NOT indisvalid OR i.reltablespace <> 0
-        OR EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = i.oid AND COALESCE(attstattarget, -1) >= 0))
+      FROM t JOIN pg_catalog.pg_index ON indrelid = t.oid JOIN pg_catalog.pg_class AS i ON i.oid = indexrelid
+      WHERE indisclustered OR indisreplident OR NOT indisvalid OR i.reltablespace <> 0
+        OR EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = i.oid AND COALESCE(attstattarget, -1) >= 0)
     UNION ALL SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
-      FROM pg_catalog.pg_depend AS d
-      WHERE refclassid = 'pg_catalog.pg_class'::regclass AND refobjid = ${oid} AND NOT (
+      FROM t JOIN pg_catalog.pg_depend AS d ON refclassid = 'pg_catalog.pg_class'::regclass AND refobjid = t.oid
+      WHERE NOT (
         classid = 'pg_catalog.pg_policy'::regclass
         OR (classid = 'pg_catalog.pg_rewrite'::regclass
           AND EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class
-            WHERE r.oid = d.objid AND r.rulename = '_RETURN' AND (${view} v.oid = ${oid})))
+            WHERE r.oid = d.objid AND r.rulename = '_RETURN' AND t.oid = ${oid} AND (${view} v.oid = ${oid})))
         OR (classid = 'pg_catalog.pg_type'::regclass AND deptype = 'i')
         OR (classid = 'pg_catalog.pg_class'::regclass
-          AND EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = d.objid AND c.relkind IN ('i', 't')))
+          AND EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = d.objid
+            AND (c.relkind IN ('i', 'I', 't') OR c.oid IN (SELECT t.oid FROM t))))
         OR (classid = 'pg_catalog.pg_constraint'::regclass
           AND EXISTS (SELECT FROM pg_catalog.pg_constraint AS c WHERE c.oid = d.objid AND c.contype = 'n')))
     UNION ALL SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
@@ -66,8 +78,9 @@ export interface TableIndex {
 /** The indexes of a table, by name. */
 export async function tableIndexes(client: Client, oid: string): Promise<TableIndex[]> {
   const { rows } = await client.text(`
-    SELECT i.relname, pg_catalog.pg_get_indexdef(i.oid), pg_catalog.format('CREATE %sINDEX %I ON %I.%I USING ',
-      CASE WHEN indisunique THEN 'UNIQUE ' ELSE '' END, i.relname, n.nspname, t.relname)
+    SELECT i.relname, pg_catalog.pg_get_indexdef(i.oid), pg_catalog.format('CREATE %sINDEX %I ON %s%I.%I USING ',
+      CASE WHEN indisunique THEN 'UNIQUE ' ELSE '' END, i.relname, CASE WHEN i.relkind = 'I' THEN 'ONLY ' ELSE '' END,
+      n.nspname, t.relname)
     FROM pg_catalog.pg_index AS x
     JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
     JOIN pg_catalog.pg_class AS t ON t.oid = x.indrelid
@@ -93,12 +106,14 @@ const GRANTEE = "CASE WHEN p.grantee = 0 THEN 'PUBLIC' ELSE p.grantee::regrole::
  * they run: owner, privileges, policies, comments. Indexes are made earlier, out of the way of readers.
  *
  * @param staged What will have the name; its own privileges are taken away.
+ * @param as.name The name, quoted.
+ * @param as.indexes Names of the indexes that keep their comments.
  */
 export async function hangingStatements(
   client: Client,
   oid: string,
   { oid: staged, kind }: Relation,
-  name: string,
+  { name, indexes }: { readonly name: string; readonly indexes: readonly string[] },
 ): Promise<string[]> {
   const on = literal(name);
   const { rows } = await client.text(`
@@ -138,7 +153,7 @@ export async function hangingStatements(
         FROM pg_catalog.pg_index JOIN pg_catalog.pg_class AS i ON i.oid = indexrelid
         JOIN pg_catalog.pg_namespace AS n ON n.oid = i.relnamespace
         JOIN pg_catalog.pg_description ON objoid = indexrelid AND classoid = 'pg_catalog.pg_class'::regclass
-        WHERE indrelid = ${oid}
+        WHERE indrelid = ${oid} AND i.relname IN (${["NULL", ...indexes.map(literal)].join(", ")})
     ) AS statements (place, statement) ORDER BY place`);
   return rows.map(([statement]) => statement ?? "");
 }
@@ -175,8 +190,8 @@ export async function hangingText(
       (SELECT jsonb_agg(jsonb_build_array(attname, description) ORDER BY attname)
         FROM a JOIN pg_catalog.pg_description ON objoid = ${oid} AND classoid = 'pg_catalog.pg_class'::regclass
           AND objsubid = attnum),
-      (SELECT jsonb_agg(jsonb_build_array(pg_catalog.pg_get_indexdef(indexrelid),
-          pg_catalog.obj_description(indexrelid, 'pg_class')) ORDER BY pg_catalog.pg_get_indexdef(indexrelid))
+      (SELECT jsonb_agg(jsonb_build_array(replace(pg_catalog.pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON '),
+          pg_catalog.obj_description(indexrelid, 'pg_class')) ORDER BY i.relname)
         FROM pg_catalog.pg_index JOIN pg_catalog.pg_class AS i ON i.oid = indexrelid
         WHERE indrelid = ${oid} AND i.relname IN (${counted})))`);
   return rows[0]?.[0] ?? "";

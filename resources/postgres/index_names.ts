@@ -1,3 +1,5 @@
+import type { Client } from "./client.ts";
+
 /** Bytes of a name that PostgreSQL keeps. */
 const MAX_NAME_BYTES = 63;
 
@@ -14,6 +16,21 @@ export function objectName(table: string, part: string, label: string): string {
     else second -= 1;
   }
   return `${clip(table, first)}_${clip(part, second)}_${label}`;
+}
+
+/** `table_label`, where the table loses its end until all fits. */
+export function labelledName(table: string, label: string): string {
+  return `${clip(table, MAX_NAME_BYTES - Buffer.byteLength(`_${label}`))}_${label}`;
+}
+
+/** The names that relations of a schema have: tables, views, indexes, sequences, partitions. */
+export async function relationNames(client: Client, schema: string): Promise<Set<string>> {
+  const { rows } = await client.text({
+    text: `SELECT relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE n.nspname = $1`,
+    parameters: [schema],
+  });
+  return new Set(rows.map(([name]) => name ?? ""));
 }
 
 /** A name that no other has: as PostgreSQL does, a number is put behind the label. */

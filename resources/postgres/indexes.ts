@@ -7,7 +7,7 @@ import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { postgresDialect } from "./dialect.ts";
 import { DuplicateKeyError } from "./errors.ts";
-import { freeName, objectName } from "./index_names.ts";
+import { freeName, objectName, relationNames } from "./index_names.ts";
 import type { Relation } from "./table.ts";
 
 /** An index that an asset declares. */
@@ -58,6 +58,8 @@ const MARK = "Declared by ";
 interface PresentIndex {
   readonly name: string;
   readonly comment: string;
+  /** What it needs of the table, in its conditions too. */
+  readonly columns: readonly string[];
 }
 
 /** How the indexes that an asset declares differ from those that are there. */
@@ -66,6 +68,8 @@ export interface IndexPlan {
   readonly missing: readonly { readonly name: string; readonly index: DeclaredIndex }[];
   /** What is to be made where the table is made anew, in place of an index of the same name and another definition. */
   readonly replacements: readonly { readonly name: string; readonly index: DeclaredIndex }[];
+  /** Ours, declared no more, on columns that the contract has no more: they go where the table is made anew. */
+  readonly lost: readonly string[];
   /** What people should know. */
   readonly notes: readonly string[];
 }
@@ -87,7 +91,7 @@ export async function planIndexes(
     if (found !== undefined) left.delete(found.name);
     return found === undefined;
   });
-  const taken = new Set(absent.length === 0 ? [] : await relationNames(client, target.schema));
+  const taken = absent.length === 0 ? new Set<string>() : await relationNames(client, target.schema);
   for (const index of absent) {
     const name = index.name ?? nameOf(target, index, "idx");
     const found = left.get(name);
@@ -113,11 +117,14 @@ export async function planIndexes(
       missing.push({ name, index });
     }
   }
-  for (const { name, comment } of left.values()) {
-    if (comment.startsWith(`${MARK}${target.assetKey} (`))
+  const lost: string[] = [];
+  for (const { name, comment, columns } of left.values()) {
+    if (!comment.startsWith(MARK)) continue;
+    if (columns.every((column) => target.columns.some((one) => one.name === column)))
       notes.push(`Index ${name} is not declared any more: it stays until somebody drops it`);
+    else lost.push(name);
   }
-  return { missing, replacements, notes };
+  return { missing, replacements, lost, notes };
 }
 
 function nameOf({ table }: Target, { columns }: DeclaredIndex, label: string): string {
@@ -187,16 +194,15 @@ export async function addIndexes(
 
 async function presentIndexes(client: Client, oid: string): Promise<PresentIndex[]> {
   const { rows } = await client.text(`
-    SELECT i.relname, pg_catalog.obj_description(i.oid, 'pg_class')
+    SELECT i.relname, pg_catalog.obj_description(i.oid, 'pg_class'), (
+      SELECT jsonb_agg(DISTINCT attname) FROM pg_catalog.pg_depend JOIN pg_catalog.pg_attribute
+        ON attrelid = refobjid AND attnum = refobjsubid
+      WHERE classid = 'pg_catalog.pg_class'::regclass AND objid = i.oid
+        AND refclassid = 'pg_catalog.pg_class'::regclass AND refobjid = ${oid})
     FROM pg_catalog.pg_index JOIN pg_catalog.pg_class AS i ON i.oid = indexrelid WHERE indrelid = ${oid}`);
-  return rows.map(([name, comment]) => ({ name: name ?? "", comment: comment ?? "" }));
-}
-
-async function relationNames(client: Client, schema: string): Promise<string[]> {
-  const { rows } = await client.text({
-    text: `SELECT relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-      WHERE n.nspname = $1`,
-    parameters: [schema],
-  });
-  return rows.map(([name]) => name ?? "");
+  return rows.map(([name, comment, columns]) => ({
+    name: name ?? "",
+    comment: comment ?? "",
+    columns: JSON.parse(columns ?? "[]") as string[],
+  }));
 }

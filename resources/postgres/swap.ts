@@ -6,6 +6,7 @@ import type { Client } from "./client.ts";
 import { DuplicateKeyError, LockTimeoutError } from "./errors.ts";
 import { hangingStatements, hangingText, tableIndexes } from "./hanging.ts";
 import { createIndex, declaredIndexes, duplicateKey, planIndexes } from "./indexes.ts";
+import { settlePartitions } from "./partitions.ts";
 import { requireRows, type StagingTable } from "./staging.ts";
 import type { Relation } from "./table.ts";
 import { viewsOn } from "./views.ts";
@@ -50,11 +51,13 @@ export async function swap(
   if (typeof indexes === "string") return indexes;
   const common = { columnsOf: staged.oid, indexes: indexes.kept };
   const before = await hangingText(client, old.oid, common);
-  const hanging = await hangingStatements(client, old.oid, staged, name);
+  const hanging = await hangingStatements(client, old.oid, staged, { name, indexes: indexes.kept });
   const views = await viewsOn(client, old.oid);
   const schema = quote(target.schema);
   const aside = quote(ownName(stage, name));
-  await lockWaiting(client, name, [...views.map(({ lock }) => lock), `ALTER TABLE ${name} RENAME TO ${aside}`], locks);
+  const tables = old.kind === "TABLE" ? [`LOCK TABLE ${name} IN ACCESS EXCLUSIVE MODE`] : [];
+  const moved = `ALTER TABLE ${name} RENAME TO ${aside}`;
+  await lockWaiting(client, name, [...views.map(({ lock }) => lock), ...tables, moved], locks);
   await client.script([
     `ALTER TABLE ${stage} SET SCHEMA ${schema}`,
     `ALTER TABLE ${schema}.${stage.slice(quote(OWN_SCHEMA).length + 1)} RENAME TO ${quote(target.table)}`,
@@ -63,6 +66,7 @@ export async function swap(
     ...indexes.renames,
     ...hanging,
   ]);
+  await settlePartitions(client, target, staged.oid, stage);
   const after = await hangingText(client, staged.oid, common);
   return before === after ? undefined : "what hangs on the table would not be the same";
 }
@@ -101,7 +105,7 @@ async function stageIndexes(
     return own;
   };
   for (const { name: index, on } of await tableIndexes(client, old.oid)) {
-    if (plan.replacements.some(({ name }) => name === index)) continue;
+    if (plan.lost.includes(index) || plan.replacements.some(({ name }) => name === index)) continue;
     const own = rename(index);
     const statement = on(own, stage);
     if (statement === undefined) return `the definition of index ${index} could not be read`;

@@ -8,12 +8,15 @@ import { swapObstacles } from "./hanging.ts";
 import { addIndexes, duplicateKey } from "./indexes.ts";
 import { inside, requireUnique, writeInPlace } from "./in_place.ts";
 import { createSchema } from "./ledger.ts";
+import { addPartitions, declaredLayout, layoutNote, partitionStage, presentLayout } from "./partitions.ts";
 import type { StagingTable } from "./staging.ts";
 import { type LockWait, swap } from "./swap.ts";
 import { addColumns, type Relation, tryGetRelation } from "./table.ts";
 
 /** Whether a publish may take the staging table itself as the table, so that it should be a lasting one. */
 export async function expectsSwap(client: Client, target: Target): Promise<boolean> {
+  // Rows go from there into partitions.
+  if (declaredLayout(target) !== undefined) return false;
   const found = await tryGetRelation(client, target);
   if (found === undefined || found.kind !== "TABLE") return true;
   return target.strategy.kind === "replace" && (await swapObstacles(client, found.oid)).length === 0;
@@ -40,6 +43,8 @@ export async function writeStaged(client: Client, target: Target, stage: Staging
   if (table.kind !== "TABLE") throw new ContractError(notReplaceable(target, table, why));
   // Without a lock of its own on the table: its vacuum, which deleted rows need, would give way each time.
   await addColumns(client, target, { oid: table.oid, why, locks });
+  const layout = await presentLayout(client, target, table.oid);
+  if (typeof layout === "object") await addPartitions(client, target, table.oid, stage.name, layout);
   try {
     await writeInPlace(client, target, table.oid, stage);
   } catch (error) {
@@ -47,6 +52,8 @@ export async function writeStaged(client: Client, target: Target, stage: Staging
   }
   await client.run(`DROP TABLE ${stage.name}`);
   await addIndexes(client, target, table, locks.log);
+  const note = layoutNote(target, layout, why);
+  if (note !== undefined) locks.log(note);
   await describe(client, target, "TABLE");
 }
 
@@ -72,7 +79,9 @@ async function trySwap(
   await client.run("SAVEPOINT swapping");
   let obstacle: string | undefined;
   try {
-    obstacle = await swap(client, target, old, stage, locks);
+    const layout = declaredLayout(target);
+    const staged = layout === undefined ? stage : await partitionStage(client, target, stage, layout);
+    obstacle = await swap(client, target, old, staged, locks);
   } catch (error) {
     // Whatever else hangs on the table, and what this user may not do: the rows can still be replaced in place.
     if (!(error instanceof StatementError) || !canStay(error)) throw error;
@@ -85,7 +94,9 @@ async function trySwap(
 
 /** Rows that an index refuses would be refused in place too, and time-outs and lost connections are none of it. */
 function canStay({ code, message }: StatementError): boolean {
-  return code === "permission_denied" || (code === "statement_failed" && /\((2BP01|42[0-9A-Z]{3})\)/.test(message));
+  return (
+    code === "permission_denied" || (code === "statement_failed" && /\((2BP01|0A000|42[0-9A-Z]{3})\)/.test(message))
+  );
 }
 
 /** An empty table, made where it belongs: with the privileges that the schema's owner has set for new tables. */

@@ -107,6 +107,17 @@ describe.each(STRATEGIES)("%s", (_name, strategy) => {
     const [definition] = await indexesOf(warehouse);
     if (strategy.kind === "replace") {
       expect(definition).toContain("price > (2)");
+      await warehouse.publishRows(
+        {
+          ...target,
+          storage: { postgres: { indexes: [{ columns: ["price"], where: sql`price > 2` }] } },
+          strategy: { kind: "append" },
+        },
+        [],
+        {
+          log: (line) => logged.push(line),
+        },
+      );
       expect(logged).toEqual([]);
     } else {
       expect(definition).toContain("price > (1)");

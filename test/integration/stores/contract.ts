@@ -4,6 +4,7 @@ import type { Check } from "../../../definitions/check.ts";
 import { type Column, readColumn } from "../../../definitions/column_type.ts";
 import { between, date, decimal, int64, json, notNull, sql, timestamp, unique, z } from "../../../definitions/index.ts";
 import type { Sql } from "../../../definitions/sql.ts";
+import type { Storage } from "../../../definitions/storage.ts";
 import { ContractError } from "../../../resources/errors.ts";
 import type {
   Attempt,
@@ -24,6 +25,8 @@ export interface StoreHarness {
   /** The quoted name of an asset's table. */
   table(assetKey: string): string;
   quote(name: string): string;
+  /** How tables are laid out; by default as the store likes. */
+  storage?(columns: readonly Column[]): Storage;
   close(): Promise<void>;
 }
 
@@ -50,14 +53,15 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       key = `t_${randomUUID().replaceAll("-", "").slice(0, 12)}/x`,
     ): Target => {
       const [schema = "", table = ""] = key.split("/");
+      const columns = columnsOf(shape);
       return {
         assetKey: key,
         schema,
         table,
         description: "A test.",
-        columns: columnsOf(shape),
+        columns,
         key: [],
-        storage: {},
+        storage: harness.storage?.(columns) ?? {},
         strategy,
       };
     };

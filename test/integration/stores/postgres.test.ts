@@ -45,3 +45,29 @@ describeStore("PostgreSQL behind PgBouncer", async () => {
     },
   };
 });
+
+describeStore("PostgreSQL with partitions and indexes", async () => {
+  const server = await Server.start();
+  process.env["DATABASE_URL"] = server.url;
+  const store = await postgres.open(process.cwd(), process.env);
+  return {
+    kind: postgres,
+    store,
+    table: tableName,
+    quote,
+    storage: (columns) => {
+      const time = columns.find(({ type, nullable }) => ["timestamp", "date"].includes(type.kind) && !nullable);
+      const indexes = columns
+        .filter(({ type }) => type.kind !== "json")
+        .slice(0, 3)
+        .map(({ name }) => ({ columns: [name] }));
+      const partitionBy = time === undefined ? undefined : ({ column: time.name, every: "day" } as const);
+      return { postgres: { indexes, partitionBy } };
+    },
+    query: (text) => server.sql(text),
+    close: async () => {
+      await store.close();
+      await server.stop();
+    },
+  };
+});
