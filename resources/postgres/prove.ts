@@ -12,6 +12,7 @@ import type { PostgresConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { columnDefinitions, contractDifferences } from "./contract.ts";
 import { asLiteral, postgresDialect } from "./dialect.ts";
+import { layoutFaults } from "./prove_layout.ts";
 
 const VIEW = `pg_temp."_proof"`;
 const WINDOW = { start: new Date(0), end: new Date(0) };
@@ -50,6 +51,13 @@ async function proveOne(client: Client, { target, deps, sql, checks }: Claim): P
     await attempt(client, target, null, disproofs, async () => {
       const text = renderSql(sql, proofDialect({ self: null, window: WINDOW })).text;
       return await proveQuery(client, text, target.columns, deps);
+    });
+  }
+  if (target.storage.postgres !== undefined) {
+    await attempt(client, target, null, disproofs, async () => {
+      const table = `${quote(schemaOf(target.assetKey))}."_proof_layout"`;
+      const faults = await layoutFaults(client, target, table);
+      return faults.map((message) => ({ code: "bad_option", message }));
     });
   }
   for (const check of checks) {

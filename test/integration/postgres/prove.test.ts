@@ -13,8 +13,9 @@ import {
   z,
 } from "../../../definitions/index.ts";
 import type { Sql } from "../../../definitions/sql.ts";
+import type { PostgresTable } from "../../../definitions/storage.ts";
 import { postgres } from "../../../resources/postgres/kind.ts";
-import type { Claim, Disproof } from "../../../resources/store.ts";
+import type { Claim, Disproof, Target } from "../../../resources/store.ts";
 import { targetOf } from "../duckdb/warehouse.ts";
 import { Server } from "./server.ts";
 
@@ -126,4 +127,46 @@ test("checks are proven too: their tables, their SQL and their patterns", async 
     ["undeclared_reference", "undeclared"],
     ["bad_option", "matches_id"],
   ]);
+});
+
+test("layouts are proven: conditions, methods, types, and unique indexes of partitioned tables", async () => {
+  const laidOut = (postgres: PostgresTable): Target => ({
+    ...from,
+    assetKey: "a/laid_out",
+    table: "laid_out",
+    storage: { postgres },
+  });
+  const faults = async (layout: PostgresTable): Promise<readonly Disproof[]> => await prove(null, [], laidOut(layout));
+  const good: PostgresTable = {
+    indexes: [
+      { columns: ["id", "price"], include: ["day"], where: sql`price > 0 -- dear` },
+      { columns: ["day"], method: "brin" },
+      { columns: ["id", "day"], unique: true },
+    ],
+    partitionBy: { column: "day", every: "month" },
+  };
+  expect(await faults(good)).toEqual([]);
+  for (const [layout, message] of [
+    [{ indexes: [{ columns: ["id"], where: sql`nothing > 1` }] }, /index on id: .*"nothing" does not exist/],
+    [{ indexes: [{ columns: ["id"], where: sql`day > now()` }] }, /IMMUTABLE/],
+    [{ indexes: [{ columns: ["id"], where: sql`id` }] }, /boolean/],
+    [{ indexes: [{ columns: ["id"], where: sql`true); DROP TABLE a.source; --` }] }, /./],
+    [{ indexes: [{ columns: ["doc"] }] }, /index on doc: .*json/],
+    [{ indexes: [{ columns: ["price"], method: "gin" }] }, /operator class/],
+    [
+      { indexes: [{ columns: ["id"], unique: true }], partitionBy: { column: "day", every: "day" } },
+      /index on id: .*partition/,
+    ],
+    [{ partitionBy: { column: "doc", every: "day" } }, /partitionBy: /],
+  ] as const) {
+    const found = await faults(layout);
+    expect(found.map(({ code, check }) => [code, check])).toEqual([["bad_option", null]]);
+    expect(found[0]?.message).toMatch(/^storage\.postgres: /);
+    expect(found[0]?.message).toMatch(message);
+  }
+  // Each of several is told.
+  const two = await faults({
+    indexes: [{ columns: ["doc"] }, { columns: ["id"] }, { columns: ["price"], method: "gin" }],
+  });
+  expect(two.map(({ message }) => message)).toEqual([expect.stringContaining("doc"), expect.stringContaining("price")]);
 });
