@@ -203,6 +203,12 @@ export interface Store {
   findPublished(target: Target, attempt: Attempt): Promise<LedgerEntry | undefined>;
   /** The cursor of the latest publish, or `null` when there is none. */
   lastCursor(target: Target, attempt: Attempt): Promise<string | null>;
+  /** The highest value of a column as text, instants in UTC; `null` without rows and without the table. */
+  maxOf(
+    target: Pick<Target, "assetKey" | "schema" | "table">,
+    column: string,
+    attempt: Attempt,
+  ): Promise<string | null>;
   stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged>;
   /** Refreshes a materialised view, or makes it, so that the new rows can be checked before anybody reads them. */
   stageView(

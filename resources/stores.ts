@@ -39,6 +39,28 @@ export function tableOfPostgres(table: SourceTable, env: Environment): BulkSourc
   return postgresSource(table, env);
 }
 
+/**
+ * The highest value of a column of a table that no asset makes, as text; `null` without rows.
+ *
+ * @throws UndefinedRelationError
+ */
+export async function maxOfPostgres(
+  source: SourceTable,
+  column: string,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const { postgresConfig } = await import("./postgres/config.ts");
+  const { Connections } = await import("./postgres/connections.ts");
+  const { maxOf } = await import("./postgres/max_of.ts");
+  const connections = new Connections(postgresConfig(env, source.variable));
+  try {
+    return await maxOf(connections, { assetKey: "sensor", runId: "", signal }, source, column);
+  } finally {
+    await connections.close();
+  }
+}
+
 /** The stores of one process, each opened on first use: an asset without a table never loads a driver. */
 export class OpenStores {
   readonly #projectDir: string;

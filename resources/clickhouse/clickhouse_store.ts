@@ -11,6 +11,7 @@ import { exportTable } from "./export.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
 import { createOwnTables, findLedgerEntry, lastCursor } from "./ledger.ts";
 import type { IsOpen } from "./lock.ts";
+import { maxOf } from "./max_of.ts";
 import { planCopy } from "./parquet.ts";
 import { ClickHouseStaged } from "./publish.ts";
 import { ownTable } from "./quote.ts";
@@ -42,6 +43,14 @@ export class ClickHouseStore implements Store {
 
   async lastCursor(target: Target, attempt: Attempt): Promise<string | null> {
     return await lastCursor(this.#for(target, attempt), target);
+  }
+
+  async maxOf(
+    target: Pick<Target, "assetKey" | "schema" | "table">,
+    column: string,
+    attempt: Attempt,
+  ): Promise<string | null> {
+    return await maxOf(this.#for(target, attempt), target, column);
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
@@ -153,7 +162,7 @@ export class ClickHouseStore implements Store {
     return await createStage(client, target, attempt);
   }
 
-  #for({ assetKey }: Target, { runId, signal }: Attempt): Client {
+  #for({ assetKey }: Pick<Target, "assetKey">, { runId, signal }: Attempt): Client {
     return this.#open().as({ assetKey, runId }, signal);
   }
 

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import type { MaterializedView, ParquetSource } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
@@ -10,6 +11,7 @@ import { AmbiguousSchemaError } from "./errors.ts";
 import { exportTable } from "./export.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
 import { findLedgerEntry, lastCursor } from "./ledger.ts";
+import { maxOf } from "./max_of.ts";
 import { requireContract } from "./contract.ts";
 import { WarehouseStaged } from "./publish.ts";
 import { literal, quote } from "../quote.ts";
@@ -46,6 +48,23 @@ export class DuckDBStore implements Store {
 
   async lastCursor({ assetKey }: Target, attempt: Attempt): Promise<string | null> {
     return await lastCursor(await this.#open(attempt), assetKey);
+  }
+
+  async maxOf(
+    { schema, table }: Pick<Target, "schema" | "table">,
+    column: string,
+    attempt: Attempt,
+  ): Promise<string | null> {
+    // To look must not make a warehouse.
+    if (!existsSync(this.#config.path)) return null;
+    const warehouse = await this.#open(attempt, Math.min(this.#config.lockTimeoutMs, LOOK_TIMEOUT_MS));
+    const end = interruptOnAbort(warehouse, attempt.signal);
+    try {
+      return await maxOf(warehouse, schema, table, column);
+    } finally {
+      end();
+      this.#closeWarehouse();
+    }
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
@@ -171,9 +190,9 @@ export class DuckDBStore implements Store {
     );
   }
 
-  async #open(attempt: Attempt): Promise<Client> {
+  async #open(attempt: Attempt, timeoutMs = this.#config.lockTimeoutMs): Promise<Client> {
     this.#warehouse ??= await openWaiting(this.#config.path, {
-      timeoutMs: this.#config.lockTimeoutMs,
+      timeoutMs,
       signal: attempt.signal,
       log: attempt.log,
     });
@@ -186,6 +205,8 @@ export class DuckDBStore implements Store {
   }
 }
 
+/** Who only looks comes again. */
+const LOOK_TIMEOUT_MS = 5_000;
 /** A statement that is about to start does not hear an interrupt: it is repeated. */
 const INTERRUPT_EVERY_MS = 50;
 

@@ -11,6 +11,7 @@ import { hyperDialect } from "./dialect.ts";
 import { exportTable } from "./export.ts";
 import { stageFromPostgres } from "./from_postgres.ts";
 import { findLedgerEntry, lastCursor } from "./ledger.ts";
+import { maxOf } from "./max_of.ts";
 import { HyperStaged } from "./publish.ts";
 import { literal, quote } from "../quote.ts";
 import { CopyWriter } from "./row_writer.ts";
@@ -44,6 +45,14 @@ export class HyperStore implements Store {
 
   async lastCursor(target: Target, attempt: Attempt): Promise<string | null> {
     return await this.#with(target, attempt, (client) => lastCursor(client, target.assetKey));
+  }
+
+  async maxOf(
+    target: Pick<Target, "assetKey" | "schema" | "table">,
+    column: string,
+    attempt: Attempt,
+  ): Promise<string | null> {
+    return await this.#with(target, attempt, (client) => maxOf(client, target, column));
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
@@ -115,7 +124,11 @@ export class HyperStore implements Store {
     }
   }
 
-  async #with<T>({ assetKey }: Target, attempt: Attempt, act: (client: Client) => Promise<T>): Promise<T> {
+  async #with<T>(
+    { assetKey }: Pick<Target, "assetKey">,
+    attempt: Attempt,
+    act: (client: Client) => Promise<T>,
+  ): Promise<T> {
     const client = await this.#connections.take(attempt.signal, `dagster-typescript ${assetKey} ${attempt.runId}`);
     try {
       return await act(client);

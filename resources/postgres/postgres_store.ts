@@ -9,9 +9,11 @@ import type { PostgresConfig } from "./config.ts";
 import { Connections, type Work } from "./connections.ts";
 import { columnDefinitions, columnList, contractQuery, requireContract } from "./contract.ts";
 import { definitionDialect, postgresDialect } from "./dialect.ts";
+import { UndefinedRelationError } from "./errors.ts";
 import { exportTable, readRequest } from "./export.ts";
 import { createOwnTables, findLedgerEntry, lastCursor, lockAsset } from "./ledger.ts";
 import { stageMaterializedView } from "./materialized_view.ts";
+import { maxOf } from "./max_of.ts";
 import { CSV_OPTIONS, csvOf, parquetQuery } from "./parquet.ts";
 import { PostgresRowWriter } from "./row_writer.ts";
 import { StagedInTable, StagedInTransaction, StagedMaterializedView } from "./staged.ts";
@@ -51,6 +53,20 @@ export class PostgresStore implements Store {
       await lockAsset(client, target.assetKey);
       return await lastCursor(client, target.assetKey);
     });
+  }
+
+  async maxOf(
+    target: Pick<Target, "assetKey" | "schema" | "table">,
+    column: string,
+    { runId, signal }: Attempt,
+  ): Promise<string | null> {
+    try {
+      return await maxOf(this.#connections, { assetKey: target.assetKey, runId, signal }, target, column);
+    } catch (error) {
+      // Nothing was published yet.
+      if (error instanceof UndefinedRelationError) return null;
+      throw error;
+    }
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {

@@ -1,0 +1,17 @@
+import { quote } from "../quote.ts";
+import type { Client } from "./client.ts";
+import { hasTable } from "./ledger.ts";
+
+/** The highest value of a column as text; `null` without rows and without the table. */
+export async function maxOf(
+  client: Client,
+  { schema, table }: { readonly schema: string; readonly table: string },
+  column: string,
+): Promise<string | null> {
+  if (!(await hasTable(client, schema, table))) return null;
+  const { rows } = await client.text({
+    text: `SELECT CAST(max(${quote(column)}) AS text) FROM ${quote(schema)}.${quote(table)}`,
+    parameters: [],
+  });
+  return rows[0]?.[0] ?? null;
+}

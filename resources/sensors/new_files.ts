@@ -1,0 +1,188 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { type Duration, tryGetSeconds } from "../../definitions/duration.ts";
+import type { SensorContext, SensorLogic } from "../../definitions/sensor.ts";
+import type { RunRequest } from "../../definitions/tick.ts";
+import { SensorOptionError } from "./errors.ts";
+import { listFolder } from "./folder.ts";
+import type { FoundFile, ListedFile } from "./listing.ts";
+import { listObjects, type Objects } from "./objects.ts";
+
+/** What {@link newFiles} looks for. */
+export type NewFilesOptions = NewFilesPlace & {
+  /** Names to look for: `*`, `**`, `?` and `{a,b}`, such as `"2017/**\/*.csv"`. Hidden files never match. @default "*" */
+  readonly pattern?: string | undefined;
+  /** A file of a folder is taken for whole when nobody has written to it for so long. @default "10s" */
+  readonly settled?: Duration | undefined;
+  /**
+   * The partitions that a file belongs to; `null`: it is not to be loaded. Without it, each tick with new files asks for
+   * one run without partitions.
+   */
+  readonly partition?: ((file: FoundFile) => string | readonly string[] | null) | undefined;
+  /** The list of dynamic partitions that the partitions are added to first. */
+  readonly list?: string | undefined;
+};
+
+type NewFilesPlace =
+  | { /** Relative to the project. */ readonly folder: string; readonly objects?: undefined }
+  | { readonly objects: Objects; readonly folder?: undefined };
+
+const fileSchema = z.strictObject({
+  /** Changes whenever the content may have. */
+  mark: z.string(),
+  /** Since when the mark is this one, by the clock of this machine. */
+  since: z.iso.datetime(),
+  /** Content and partitions when it was loaded last; `null`: never. */
+  loaded: z.string().nullable(),
+  /** Whether the content of this mark is dealt with. */
+  done: z.boolean(),
+});
+const cursorSchema = z.strictObject({
+  /** When the sensor began: run keys of a sensor whose cursor was emptied are not those of before. */
+  epoch: z.int(),
+  /** Ticks with runs so far: content that comes back is loaded again. */
+  ticks: z.int(),
+  files: z.record(z.string(), fileSchema),
+  /** What files that are no longer there had loaded, the newest last. */
+  gone: z.array(z.string()),
+});
+
+/** What {@link newFiles} remembers: the files that it knows, and what it has loaded. */
+export type NewFilesCursor = typeof cursorSchema;
+type Remembered = z.output<typeof cursorSchema>;
+type RememberedFile = z.output<typeof fileSchema>;
+
+const DEFAULT_SETTLED_SECONDS = 10;
+/** Files that vanished and come back are still known for so many. */
+const MAX_GONE = 10_000;
+/** Reading files takes time: after so much of it the rest waits for the next tick. */
+const READING_MS = 8_000;
+const NAMES_SHOWN = 20;
+
+/**
+ * Asks for a run when there are new files in a folder, or new objects in a bucket. Nothing is loaded twice: not a file
+ * that was renamed, touched, or moved away and back, and not the same content for the same partitions under two names.
+ * A file that changes is loaded again. A file that is being written, or is empty, waits.
+ *
+ * @example
+ * ```ts
+ * import { defineSensor } from "dagster-typescript";
+ * import { newFiles } from "dagster-typescript/sensors";
+ * import { orders } from "./orders.ts";
+ *
+ * export const inbox = defineSensor("shop/inbox", {
+ *   description: "Loads the day of each file that arrives.",
+ *   assets: [orders],
+ *   ...newFiles({ folder: "data/inbox", pattern: "*.csv", partition: ({ name }) => name.slice(0, 10) }),
+ * });
+ * ```
+ */
+export function newFiles(options: NewFilesOptions): SensorLogic<NewFilesCursor> {
+  return { cursor: cursorSchema, evaluate: (context) => look(options, context) };
+}
+
+async function look(
+  options: NewFilesOptions,
+  context: SensorContext<Remembered>,
+): Promise<{
+  runs?: RunRequest[];
+  skip?: string;
+  cursor: Remembered;
+  addPartitions?: { list: string; keys: string[] }[];
+}> {
+  const { cursor, now, log, signal, projectDir } = context;
+  const before: Remembered = cursor ?? { epoch: now.getTime(), ticks: 0, files: {}, gone: [] };
+  const pattern = options.pattern ?? "*";
+  const listing =
+    options.objects === undefined
+      ? listFolder(options.folder, pattern, projectDir)
+      : listObjects(options.objects, pattern);
+  const settledMs = (tryGetSeconds(options.settled ?? "") ?? DEFAULT_SETTLED_SECONDS) * 1000;
+  const listed = await listing.list(signal);
+  const names = new Set(listed.map(({ name }) => name));
+  const vanished = Object.entries(before.files).filter(([name]) => !names.has(name));
+  const gone = [...before.gone, ...vanished.flatMap(([, { loaded }]) => loaded ?? [])];
+  const known = new Set([...gone, ...Object.values(before.files).flatMap(({ loaded }) => loaded ?? [])]);
+  const files: Record<string, RememberedFile> = {};
+  const fresh: { readonly name: string; readonly id: string; readonly partitions: readonly string[] | null }[] = [];
+  const started = performance.now();
+  let waiting = 0;
+  for (const file of listed) {
+    signal.throwIfAborted();
+    const state = remember(file, before.files[file.name], now);
+    files[file.name] = state;
+    if (state.done) continue;
+    const isWhole = listing.isAtomic || isSettled(file, state, now, settledMs);
+    if (file.sizeBytes === 0 || !isWhole || performance.now() - started > READING_MS) {
+      waiting += 1;
+      log.debug(`${file.name} waits: ${file.sizeBytes === 0 ? "it is empty" : "somebody may be writing it"}`);
+      continue;
+    }
+    const content = await listing.identify(file, signal);
+    if (content === undefined) {
+      waiting += 1;
+      continue;
+    }
+    const partitions = partitionsOfFile(options, file);
+    const id = digest([content, ...(partitions ?? [])]);
+    files[file.name] = { ...state, loaded: partitions?.length === 0 ? null : id, done: true };
+    if (partitions?.length === 0) log.debug(`${file.name} is of no partition`);
+    else if (known.has(id)) log.info(`${file.name} is loaded already: nothing to do`);
+    else fresh.push({ name: file.name, id, partitions });
+    known.add(id);
+  }
+  const next: Remembered = { ...before, files, gone: gone.slice(-MAX_GONE) };
+  if (fresh.length === 0) {
+    const rest = waiting === 0 ? "" : `; ${waiting} may not be whole yet`;
+    return { skip: `no new file among ${listed.length} in ${listing.place}${rest}`, cursor: next };
+  }
+  log.info(`New: ${shown(fresh.map(({ name }) => name))}`);
+  const ticks = before.ticks + 1;
+  const runKey = `${before.epoch.toString(36)}-${ticks}-${digest(fresh.map(({ id }) => id))}`;
+  const keys = [...new Set(fresh.flatMap(({ partitions }) => partitions ?? []))].sort();
+  return {
+    runs: [options.partition === undefined ? { runKey } : { runKey, partitionKeys: keys }],
+    cursor: { ...next, ticks },
+    ...(options.list === undefined ? {} : { addPartitions: [{ list: options.list, keys }] }),
+  };
+}
+
+/** What is known of a file now. */
+function remember(file: ListedFile, old: RememberedFile | undefined, now: Date): RememberedFile {
+  const since = now.toISOString();
+  if (old === undefined) return { mark: file.mark, since, loaded: null, done: false };
+  if (old.mark !== file.mark) return { ...old, mark: file.mark, since, done: false };
+  // After the clock was put back, what was seen "later" than now says nothing.
+  return old.since > since ? { ...old, since } : old;
+}
+
+/** Untouched for long enough, by the clock of the file or by what this sensor has seen. */
+function isSettled({ modifiedAt }: FoundFile, { since }: RememberedFile, now: Date, settledMs: number): boolean {
+  // The clock of a file that was written in the future is wrong: then only what was seen counts.
+  return now.getTime() - modifiedAt.getTime() >= settledMs || now.getTime() - Date.parse(since) >= settledMs;
+}
+
+/** `null`: without partitions. Empty: the file is not to be loaded. */
+function partitionsOfFile({ partition }: NewFilesOptions, file: FoundFile): readonly string[] | null {
+  if (partition === undefined) return null;
+  const { name, sizeBytes, modifiedAt } = file;
+  try {
+    const found = partition({ name, sizeBytes, modifiedAt });
+    if (found === null) return [];
+    return typeof found === "string" ? [found] : [...found];
+  } catch (error) {
+    throw new SensorOptionError(
+      `partition of ${name}: ${error instanceof Error ? error.message : String(error)}. Return null for a file that is not to be loaded`,
+      { cause: error },
+    );
+  }
+}
+
+function digest(parts: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 24);
+}
+
+function shown(names: readonly string[]): string {
+  const rest = names.length - NAMES_SHOWN;
+  return `${names.slice(0, NAMES_SHOWN).join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+}
