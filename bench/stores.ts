@@ -14,6 +14,7 @@ import { openClickHouse } from "./stores/clickhouse.ts";
 import { openDuckDB } from "./stores/duckdb.ts";
 import { openHyper } from "./stores/hyper.ts";
 import { type Body, writeOurs } from "./stores/ours.ts";
+import { benchMovement, MOVEMENT } from "./stores/movement.ts";
 import { openPostgres } from "./stores/postgres.ts";
 import { APPEND, BY_HAND, DUCKDB_ROWS, MERGE, OURS, PARTITIONS, REPLACE, ROWS, target } from "./stores/shape.ts";
 
@@ -40,9 +41,12 @@ await runBench({
   help: `Writes ${ROWS.toLocaleString("en")} rows of eight columns into each store: by a query, from a Parquet file, from rows in
 TypeScript. Beside it the same table is written by hand, with the engine's own statements and the driver's fastest bulk
 path, and just as atomically and durably. On both sides connections are open beforehand, and the clock runs from the first
-statement to the commit. Our content hash is told apart. Both sides begin with the same rows in the table.`,
+statement to the commit. Our content hash is told apart. Both sides begin with the same rows in the table.
+
+${MOVEMENT} moves them from a table to the other store, beside dlt with connectorx and sling: whole commands, from the start
+of a process to its end.`,
   rounds: 5,
-  parts: Object.keys(STORES),
+  parts: [...Object.keys(STORES), MOVEMENT],
   run: async ({ rounds, parts, say }) => {
     say("writing the Parquet file");
     const file = path.join(freshFolder("stores", "data"), "rows.parquet");
@@ -50,7 +54,8 @@ statement to the commit. Our content hash is told apart. Both sides begin with t
     const contenders: Summary[] = [];
     const bars: Bar[] = [];
     for (const name of parts) {
-      const found = await benchStore(name, file, { rounds, say });
+      const options = { rounds, say };
+      const found = name === MOVEMENT ? await benchMovement(file, options) : await benchStore(name, file, options);
       contenders.push(...found.contenders);
       bars.push(...found.bars);
     }

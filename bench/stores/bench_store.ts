@@ -22,6 +22,8 @@ export interface Case {
 
 /** A store of the bench, its engine started, its source table filled. */
 export interface BenchStore extends AsyncDisposable {
+  /** Where the engine is, as the environment variable says it. */
+  readonly url: string;
   /** Our side, over connections of its own. */
   readonly store: Store;
   readonly cases: Readonly<Partial<Record<CaseName, Case>>>;

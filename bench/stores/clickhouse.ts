@@ -31,6 +31,7 @@ export async function openClickHouse(folder: string, parquet: string): Promise<B
   await run("CREATE DATABASE bench", `CREATE TABLE bench.source ${DEFINITIONS}`);
   await sendFile("source");
   return {
+    url: engine.url,
     store,
     cases: {
       "query, replace": { limit: 1.2, byHand: () => run(create, insert, ...exchange) },

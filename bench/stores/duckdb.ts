@@ -72,6 +72,7 @@ export async function openDuckDB(folder: string, parquet: string): Promise<Bench
     ),
   );
   return {
+    url: file,
     store,
     connect,
     disconnect,

@@ -31,6 +31,7 @@ export async function openHyper(folder: string, parquet: string): Promise<BenchS
     `INSERT INTO bench.source SELECT ${COLUMN_LIST} FROM ${external}`,
   );
   return {
+    url: engine.url,
     store,
     cases: {
       "query, replace": { limit: copies, byHand: () => run("BEGIN", "TRUNCATE TABLE bench.by_hand", insert, "COMMIT") },

@@ -37,6 +37,7 @@ export async function openPostgres(folder: string, parquet: string): Promise<Ben
   await copyCsv("source");
   await run("VACUUM ANALYZE bench.source");
   return {
+    url: engine.url,
     store,
     cases: {
       "query, replace": {

@@ -107,4 +107,4 @@ export const DUCKDB_ROWS = `SELECT
 
 /** By which two tables are held to the same rows; every store writes it in the same way. */
 export const FINGERPRINT = `count(*), count(DISTINCT id), min(id), max(id), sum(amount), count(note),
-  min(name), max(name), min(day), max(day), sum(CASE WHEN is_member THEN 1 ELSE 0 END), sum(score)`;
+  min(name), max(name), min(sold_at), max(sold_at), min(day), max(day), sum(CASE WHEN is_member THEN 1 ELSE 0 END), sum(score)`;
