@@ -1,8 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { execFileSync } from "node:child_process";
+import { chownSync, mkdtempSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { json, references, sql, z } from "../../../definitions/index.ts";
 import { postgresConfig } from "../../../resources/postgres/config.ts";
 import { PostgresStore } from "../../../resources/postgres/postgres_store.ts";
-import { attempt, publish } from "../duckdb/warehouse.ts";
+import type { Sql } from "../../../definitions/sql.ts";
+import type { Target } from "../../../resources/store.ts";
+import { attempt, entryOf, publish } from "../duckdb/warehouse.ts";
 import { connect, Server } from "./server.ts";
 import { Warehouse } from "./warehouse.ts";
 
@@ -173,7 +178,138 @@ test("a server without room for what a query sorts says so, and keeps the table"
     const query = sql`SELECT n AS id, repeat('x', 100) AS name FROM generate_series(1, 100000) AS n ORDER BY random()`;
     await expect(warehouse.publishQuery(target, query)).rejects.toMatchObject({ code: "disk_full", retryable: false });
     expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
+    // A disk of 4 MB for new tables; only root can mount one.
+    if (process.getuid?.() === 0) await fillDisk(small, warehouse);
   } finally {
     await small.stop();
   }
+});
+
+async function fillDisk(small: Server, warehouse: Warehouse): Promise<void> {
+  const disk = mkdtempSync(join(small.folder, "disk-"));
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m,mode=777", "tmpfs", disk]);
+  const target = warehouse.target(shape);
+  try {
+    const { uid, gid } = statSync(join(small.folder, "data", "cluster"));
+    chownSync(disk, uid, gid);
+    await small.sql(`CREATE TABLESPACE small LOCATION '${disk}'`);
+    await small.sql("ALTER DATABASE warehouse SET default_tablespace = small");
+    await warehouse.store.close();
+    const rows = Array.from({ length: 60_000 }, (_, id) => ({ id, name: "x".repeat(100) }));
+    const query = sql`SELECT n AS id, repeat('x', 100) AS name FROM generate_series(1, 60000) AS n`;
+    for (const fill of [
+      async () => await warehouse.publishQuery(target, query),
+      async () => {
+        const writer = await warehouse.store.stageRows(target, attempt());
+        try {
+          await writer.append(rows);
+          await writer.finish();
+        } catch (error) {
+          await writer.discard();
+          throw error;
+        }
+      },
+      async () => await warehouse.publishView({ ...target, key: ["id"] }, query),
+    ]) {
+      await expect(fill()).rejects.toMatchObject({ code: "disk_full", retryable: false });
+      expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
+      expect(await warehouse.stagingTables()).toEqual([]);
+    }
+    // With less it goes on.
+    await warehouse.publishRows(target, rows.slice(0, 10));
+    expect(await warehouse.sql("SELECT count(*) FROM {x}")).toEqual([["10"]]);
+    // So that the server can stop without the disk.
+    await small.sql(`DROP SCHEMA ${warehouse.schema} CASCADE`);
+    await small.sql("DROP TABLESPACE small");
+  } finally {
+    execFileSync("umount", ["--lazy", disk]);
+  }
+}
+
+test.each<[string, Sql, RegExp]>([
+  ["a point", sql`SELECT point(1, 2) AS id, 'x' AS name`, /"id" is point, expected integer/],
+  ["a list", sql`SELECT 1 AS id, ARRAY['x'] AS name`, /"name" is text\[\], expected text/],
+  ["an interval", sql`SELECT 1 AS id, now() - now() AS name`, /"name" is interval, expected text/],
+  ["an unknown record", sql`SELECT 1 AS id, ROW(1, 2) AS name`, /"name" is record, expected text/],
+])("%s, which no contract holds, is refused with its name before anything runs", async (_name, query, message) => {
+  const warehouse = new Warehouse(server);
+  const target = { ...warehouse.target(shape), key: ["id"] };
+  await warehouse.publishRows(target, old);
+  for (const publishing of [warehouse.publishQuery(target, query), warehouse.publishView(target, query)]) {
+    await expect(publishing).rejects.toMatchObject({ code: "contract_broken", retryable: false });
+    await expect(publishing).rejects.toThrow(message);
+  }
+  expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
+});
+
+describe("a materialised view", () => {
+  const numbers = (warehouse: Warehouse): Sql =>
+    sql`SELECT id, name FROM ${{ kind: "table", assetKey: `${warehouse.schema}/numbers` }}`;
+  async function made(env: Readonly<Record<string, string>> = {}): Promise<[Warehouse, Target]> {
+    const warehouse = new Warehouse(server, env);
+    await warehouse.sql(`CREATE SCHEMA ${warehouse.schema}; CREATE TABLE {numbers} AS SELECT 1 AS id, 'old' AS name`);
+    const target = { ...warehouse.target(shape), key: ["id"] };
+    await warehouse.publishView(target, numbers(warehouse));
+    return [warehouse, target];
+  }
+
+  test("stays as it was when the connection of its refresh is killed before the commit", async () => {
+    const [warehouse, target] = await made();
+    await warehouse.sql("INSERT INTO {numbers} VALUES (2, 'new')");
+    const given = attempt();
+    const staged = await warehouse.store.stageView(target, numbers(warehouse), "full", null, given);
+    const facts = await staged.facts();
+    expect(facts.rowCount).toBe(2n);
+    await warehouse.sql(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%${given.runId}'`,
+    );
+    await expect(staged.publish(entryOf(target, given, facts))).rejects.toMatchObject({
+      code: "connection_lost",
+      retryable: true,
+    });
+    await staged.discard();
+    expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
+    expect(await warehouse.store.findPublished(target, given)).toBeUndefined();
+  });
+
+  test("is not refreshed for longer than the statement timeout, nor waited for longer than the lock timeout", async () => {
+    const [warehouse, target] = await made({
+      DATABASE_STATEMENT_TIMEOUT_SECONDS: "3",
+      DATABASE_LOCK_TIMEOUT_SECONDS: "1",
+    });
+    const slow = sql`SELECT 1 AS id, 'x' AS name FROM (SELECT pg_sleep(60)) AS s`;
+    await expect(warehouse.publishView(target, slow)).rejects.toMatchObject({
+      code: "statement_timeout",
+      retryable: false,
+    });
+    const holder = await connect(server.url);
+    await holder.query(`BEGIN; REFRESH MATERIALIZED VIEW CONCURRENTLY ${warehouse.name()}`);
+    await expect(warehouse.publishView(target, numbers(warehouse))).rejects.toMatchObject({
+      code: "lock_timeout",
+      retryable: true,
+    });
+    expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
+    await holder.query("ROLLBACK");
+    await holder.end();
+  });
+
+  test("of somebody else is refused with what to do, whether refreshed or defined anew", async () => {
+    const [warehouse, target] = await made();
+    await warehouse.sql(`CREATE ROLE viewer LOGIN PASSWORD 'viewer-password';
+      GRANT USAGE, CREATE ON SCHEMA _dagster_typescript TO viewer;
+      GRANT SELECT, INSERT, DELETE, UPDATE ON ALL TABLES IN SCHEMA _dagster_typescript TO viewer;
+      GRANT USAGE ON SCHEMA ${warehouse.schema} TO viewer; GRANT SELECT ON {numbers} TO viewer`);
+    const viewer = storeOf((url) => {
+      url.username = "viewer";
+      url.password = "viewer-password";
+    });
+    const given = attempt();
+    const refresh = viewer.stageView(target, numbers(warehouse), "full", null, given);
+    await expect(refresh).rejects.toMatchObject({ code: "permission_denied", retryable: false });
+    const anew = await viewer.stageView(target, sql`SELECT 2 AS id, 'new' AS name`, "full", null, given);
+    await expect(publish(anew, target, given)).rejects.toMatchObject({ code: "permission_denied", retryable: false });
+    await anew.discard();
+    await viewer.close();
+    expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
+  });
 });
