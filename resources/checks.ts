@@ -2,7 +2,7 @@ import type { Check } from "../definitions/check.ts";
 import type { Column, ColumnType } from "../definitions/column_type.ts";
 import type { Sql } from "../definitions/sql.ts";
 import { type Dialect, type Parameter, renderSql, type Statement } from "./render_sql.ts";
-import type { CheckOutcome, Sample } from "./store.ts";
+import type { BucketCounts, Buckets, CheckOutcome, Sample } from "./store.ts";
 
 /** Failing rows shown in a check's metadata. */
 const SAMPLE_ROWS = 5;
@@ -21,6 +21,8 @@ export interface CheckSyntax {
   readonly isNaN: (name: string) => string;
   /** Whether the whole text of a column matches a pattern. */
   readonly fullMatch: (name: string, pattern: string) => string;
+  /** Seconds since 1970, of a timestamp or of the midnight in UTC at which a day begins. */
+  readonly epoch: (name: string, type: ColumnType) => string;
   /** The first rows of a query, as the store writes them as text. */
   readonly sample: (query: Statement, limit: number) => Statement;
 }
@@ -35,6 +37,8 @@ export interface CheckedRows {
   readonly columns: readonly Column[];
   /** Quoted name of the relation. */
   readonly relation: string;
+  /** How the counts are kept apart; `undefined`: not at all. */
+  readonly buckets?: Buckets | undefined;
 }
 
 /** Whether the check reads other tables than the staged one. */
@@ -63,51 +67,111 @@ export async function runChecks(
     const bad = badRow(syntax, check, rows.columns);
     return bad === undefined ? [] : [{ check, bad }];
   });
-  let checkedRows = 0n;
-  const failed: bigint[] = [];
+  const bucket = bucketOf(syntax, rows);
+  const groupBy = bucket === "" ? "" : ` GROUP BY ${bucket}`;
+  const checked = new Tally();
+  const failed = perRow.map(() => new Tally());
   for (let start = 0; start === 0 || start < perRow.length; start += CONDITIONS_PER_PASS) {
     const conditions = perRow.slice(start, start + CONDITIONS_PER_PASS);
     const pass = await reader.text(
-      bound(
-        syntax,
-        (bind) =>
-          `SELECT ${["count(*)", ...conditions.map(({ bad }) => `count(*) FILTER (WHERE ${bad(bind)})`)].join(", ")} FROM ${rows.relation}`,
-      ),
+      bound(syntax, (bind) => {
+        const counts = conditions.map(({ bad }) => `count(*) FILTER (WHERE ${bad(bind)})`);
+        return `SELECT ${[...(bucket === "" ? [] : [bucket]), "count(*)", ...counts].join(", ")} FROM ${rows.relation}${groupBy}`;
+      }),
     );
-    const [total, ...counts] = (pass.rows[0] ?? []).map((value) => BigInt(value ?? 0));
-    checkedRows = total ?? 0n;
-    failed.push(...counts);
+    for (const row of pass.rows) {
+      const [name, total, ...counts] = bucket === "" ? ["", ...row] : row;
+      if (start === 0) checked.add(name, total);
+      for (const [index, count] of counts.entries()) failed[start + index]?.add(name, count);
+    }
   }
+  const checkedRows = checked.total;
+  const bucketsOf = (tally: Tally): CheckOutcome["buckets"] => (bucket === "" ? null : tally.beside(checked));
 
   const outcomes = new Map<Check, CheckOutcome>();
   for (const [index, { check, bad }] of perRow.entries()) {
-    const failedRows = failed[index] ?? 0n;
+    const tally = failed[index] ?? new Tally();
+    const failedRows = tally.total;
     const statement = bound(syntax, (bind) => `SELECT * FROM ${rows.relation} WHERE ${bad(bind)}`);
     const sample = failedRows === 0n ? null : await sampleOf(reader, syntax, statement);
-    outcomes.set(check, { check, passed: failedRows === 0n, failedRows, checkedRows, sample });
+    outcomes.set(check, {
+      check,
+      passed: failedRows === 0n,
+      failedRows,
+      checkedRows,
+      sample,
+      buckets: bucketsOf(tally),
+    });
   }
   for (const check of checks) {
     if (outcomes.has(check)) continue;
     if (check.rule.kind === "row_count") {
       const { min, max } = check.rule;
       const passed = (min === null || checkedRows >= BigInt(min)) && (max === null || checkedRows <= BigInt(max));
-      outcomes.set(check, { check, passed, failedRows: passed ? 0n : 1n, checkedRows, sample: null });
+      const failedRows = passed ? 0n : 1n;
+      outcomes.set(check, { check, passed, failedRows, checkedRows, sample: null, buckets: bucketsOf(new Tally()) });
       continue;
     }
     const bad = badRelation(syntax, check, rows);
-    const [row] = (
-      await reader.text({ text: `SELECT count(*) FROM (${bad.text}\n) AS bad`, parameters: bad.parameters })
-    ).rows;
-    const failedRows = BigInt(row?.[0] ?? 0);
+    // A row of a custom query belongs to no bucket.
+    const isBucketed = bucket !== "" && check.rule.kind !== "sql";
+    const where = check.rule.kind === "unique" ? BUCKET : bucket;
+    const counted = await reader.text({
+      text: isBucketed
+        ? `SELECT ${where}, count(*) FROM (${bad.text}\n) AS bad GROUP BY ${where}`
+        : `SELECT '', count(*) FROM (${bad.text}\n) AS bad`,
+      parameters: bad.parameters,
+    });
+    const tally = new Tally();
+    for (const [name, count] of counted.rows) tally.add(name, count);
+    const failedRows = tally.total;
     outcomes.set(check, {
       check,
       passed: failedRows === 0n,
       failedRows,
       checkedRows,
       sample: failedRows === 0n ? null : await sampleOf(reader, syntax, bad),
+      buckets: isBucketed ? bucketsOf(tally) : null,
     });
   }
   return checks.map((check) => outcomes.get(check) as CheckOutcome);
+}
+
+/** Names a bucket beside the columns of a key. */
+export const BUCKET = "_bucket";
+
+/** Counts by bucket. */
+export class Tally {
+  readonly #counts = new Map<string, bigint>();
+  total = 0n;
+
+  add(bucket: string | null | undefined, count: string | null | undefined): void {
+    const name = bucket ?? "";
+    const value = BigInt(count ?? 0);
+    this.#counts.set(name, (this.#counts.get(name) ?? 0n) + value);
+    this.total += value;
+  }
+
+  /** These counts as those of failed rows, of the rows that were looked at. */
+  beside(checked: Tally): ReadonlyMap<string, BucketCounts> {
+    const buckets = [...checked.#counts].map(([name, checkedRows]): [string, BucketCounts] => [
+      name,
+      { failedRows: this.#counts.get(name) ?? 0n, checkedRows },
+    ]);
+    return new Map(buckets);
+  }
+}
+
+/** The bucket of a row, as text or number; empty without buckets. */
+export function bucketOf(
+  { quote, epoch }: Pick<CheckSyntax, "quote" | "epoch">,
+  { columns, buckets }: Pick<CheckedRows, "columns" | "buckets">,
+): string {
+  if (buckets === undefined) return "";
+  const { column } = buckets;
+  if (buckets.kind === "value") return `CAST(${quote(column)} AS text)`;
+  const type = columns.find(({ name }) => name === column)?.type ?? { kind: "timestamp" };
+  return `CAST(floor((${epoch(quote(column), type)} - ${buckets.origin.getTime() / 1000}) / ${buckets.seconds}) AS bigint)`;
 }
 
 /** The first rows of a query, as the engine writes them as text: a driver may write times in the zone of its process. */
@@ -124,8 +188,10 @@ export function badRelation(syntax: CheckSyntax, { rule, columns }: Check, rows:
         const type = rows.columns.find(({ name }) => name === column)?.type ?? { kind: "string" };
         return syntax.compared(syntax.quote(column), type);
       });
+      const bucket = bucketOf(syntax, rows);
+      const inBucket = bucket === "" ? "" : `, min(${bucket}) AS ${BUCKET}`;
       return {
-        text: `SELECT ${keys.map((key, index) => `${key} AS ${names[index] ?? ""}`).join(", ")}, count(*) AS "rows" FROM ${rows.relation} AS staged
+        text: `SELECT ${keys.map((key, index) => `${key} AS ${names[index] ?? ""}`).join(", ")}, count(*) AS "rows"${inBucket} FROM ${rows.relation} AS staged
           WHERE ${names.map((name) => `${name} IS NOT NULL`).join(" AND ")}
           GROUP BY ${keys.join(", ")} HAVING count(*) > 1`,
         parameters: [],

@@ -31,6 +31,17 @@ export type WriteStrategy =
   | { readonly kind: "append" }
   | { readonly kind: "merge"; readonly key: readonly string[] };
 
+/**
+ * How staged rows are counted apart from each other, so that each partition has numbers of its own.
+ *
+ * - `time`: a row is in bucket n when its time lies in [origin + n · seconds, origin + (n + 1) · seconds); a day counts as
+ *   its midnight in UTC.
+ * - `value`: a row is in the bucket of its value, as text.
+ */
+export type Buckets =
+  | { readonly kind: "time"; readonly column: string; readonly origin: Date; readonly seconds: number }
+  | { readonly kind: "value"; readonly column: string };
+
 /** The table that a run is about to write. */
 export interface Target {
   /** `schema/table`. */
@@ -43,6 +54,8 @@ export interface Target {
   readonly key: readonly string[];
   readonly storage: Storage;
   readonly strategy: WriteStrategy;
+  /** Only for runs of partitions. */
+  readonly buckets?: Buckets | undefined;
 }
 
 /** What a materialised view is to be, for the store to say whether it can. */
@@ -81,6 +94,21 @@ export interface CheckOutcome {
   readonly checkedRows: bigint;
   /** Some of the rows that break it. */
   readonly sample: Sample | null;
+  /** The same counts by bucket; `null` without buckets, and for SQL, whose bad rows belong to none. */
+  readonly buckets: ReadonlyMap<string, BucketCounts> | null;
+}
+
+/** What a check found in one bucket. */
+export interface BucketCounts {
+  readonly failedRows: bigint;
+  readonly checkedRows: bigint;
+}
+
+/** The rows of one bucket. */
+export interface BucketFacts {
+  readonly rowCount: bigint;
+  /** Of the hashes of the rows. */
+  readonly sums: readonly bigint[];
 }
 
 /** A few rows, as text, for people. */
@@ -95,6 +123,10 @@ export interface StagedFacts {
   /** Changes when any row does; not when only their order does. */
   readonly contentHash: string;
   readonly sample: Sample;
+  /** By bucket; `null` without buckets. */
+  readonly buckets: ReadonlyMap<string, BucketFacts> | null;
+  /** The content hash of the rows of some buckets. */
+  readonly hashOf: (buckets: readonly BucketFacts[]) => string;
 }
 
 /** A row that broke the contract. */

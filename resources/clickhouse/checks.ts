@@ -1,10 +1,11 @@
 import type { Check } from "../../definitions/check.ts";
 import type { Column } from "../../definitions/column_type.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
-import type { CheckOutcome } from "../store.ts";
+import { BUCKET, bucketOf, Tally } from "../checks.ts";
+import type { Buckets, CheckOutcome } from "../store.ts";
 import type { Client } from "./client.ts";
 import { type Bind, bound, clickhouseDialect } from "./dialect.ts";
-import { sampleOf } from "./inspect.ts";
+import { BUCKET_SYNTAX, sampleOf } from "./inspect.ts";
 import { literal, quote, tableName } from "./quote.ts";
 import { columnTypeName } from "./type_names.ts";
 
@@ -15,6 +16,8 @@ export interface CheckedRows {
   readonly relation: string;
   /** The quoted name of another asset's table. */
   readonly table?: (assetKey: string) => string;
+  /** How the counts are kept apart; `undefined`: not at all. */
+  readonly buckets?: Buckets | undefined;
 }
 
 /** Runs the checks: all that look at one row at a time in a single pass, the others in one query each. */
@@ -23,38 +26,63 @@ export async function runChecks(client: Client, rows: CheckedRows, checks: reado
     const bad = badRow(check, rows.columns);
     return bad === undefined ? [] : [{ check, bad }];
   });
+  const bucket = bucketOf(BUCKET_SYNTAX, rows);
+  const groupBy = bucket === "" ? "" : ` GROUP BY ${bucket}`;
   const pass = await client.text(
-    bound(
-      (bind) =>
-        `SELECT ${["count()", ...perRow.map(({ bad }) => `countIf(${bad(bind)})`)].join(", ")} FROM ${rows.relation}`,
-    ),
+    bound((bind) => {
+      const counts = perRow.map(({ bad }) => `countIf(${bad(bind)})`);
+      return `SELECT ${[bucket === "" ? "''" : bucket, "count()", ...counts].join(", ")} FROM ${rows.relation}${groupBy}`;
+    }),
   );
-  const [total, ...failed] = (pass.rows[0] ?? []).map((value) => BigInt(value ?? 0));
-  const checkedRows = total ?? 0n;
+  const checked = new Tally();
+  const failed = perRow.map(() => new Tally());
+  for (const [name, total, ...counts] of pass.rows) {
+    checked.add(name, total);
+    for (const [index, count] of counts.entries()) failed[index]?.add(name, count);
+  }
+  const checkedRows = checked.total;
+  const bucketsOf = (tally: Tally): CheckOutcome["buckets"] => (bucket === "" ? null : tally.beside(checked));
 
   const outcomes = new Map<Check, CheckOutcome>();
   for (const [index, { check, bad }] of perRow.entries()) {
-    const failedRows = failed[index] ?? 0n;
+    const tally = failed[index] ?? new Tally();
+    const failedRows = tally.total;
     const statement = bound((bind) => `SELECT * FROM ${rows.relation} WHERE ${bad(bind)}`);
     const sample = failedRows === 0n ? null : await sampleOf(client, statement);
-    outcomes.set(check, { check, passed: failedRows === 0n, failedRows, checkedRows, sample });
+    outcomes.set(check, {
+      check,
+      passed: failedRows === 0n,
+      failedRows,
+      checkedRows,
+      sample,
+      buckets: bucketsOf(tally),
+    });
   }
   for (const check of checks) {
     if (outcomes.has(check)) continue;
     if (check.rule.kind === "row_count") {
       const { min, max } = check.rule;
       const passed = (min === null || checkedRows >= BigInt(min)) && (max === null || checkedRows <= BigInt(max));
-      outcomes.set(check, { check, passed, failedRows: passed ? 0n : 1n, checkedRows, sample: null });
+      const failedRows = passed ? 0n : 1n;
+      outcomes.set(check, { check, passed, failedRows, checkedRows, sample: null, buckets: bucketsOf(new Tally()) });
       continue;
     }
     const bad = badRelation(check, rows);
+    // A row of a custom query belongs to no bucket.
+    const isBucketed = bucket !== "" && check.rule.kind !== "sql";
+    const where = check.rule.kind === "unique" ? BUCKET : bucket;
     const counted = await client.text({
-      text: `SELECT count() FROM (${bad.text}\n) AS bad`,
+      text: isBucketed
+        ? `SELECT ${where}, count() FROM (${bad.text}\n) AS bad GROUP BY ${where}`
+        : `SELECT '', count() FROM (${bad.text}\n) AS bad`,
       parameters: bad.parameters,
     });
-    const failedRows = BigInt(counted.rows[0]?.[0] ?? 0);
+    const tally = new Tally();
+    for (const [name, count] of counted.rows) tally.add(name, count);
+    const failedRows = tally.total;
     const sample = failedRows === 0n ? null : await sampleOf(client, bad);
-    outcomes.set(check, { check, passed: failedRows === 0n, failedRows, checkedRows, sample });
+    const buckets = isBucketed ? bucketsOf(tally) : null;
+    outcomes.set(check, { check, passed: failedRows === 0n, failedRows, checkedRows, sample, buckets });
   }
   return checks.map((check) => outcomes.get(check) as CheckOutcome);
 }
@@ -64,13 +92,16 @@ export function badRelation({ rule, columns }: Check, rows: CheckedRows): Statem
   const names = columns.map(quote);
   const table = rows.table ?? tableName;
   switch (rule.kind) {
-    case "unique":
+    case "unique": {
+      const bucket = bucketOf(BUCKET_SYNTAX, rows);
+      const inBucket = bucket === "" ? "" : `, min(${bucket}) AS ${BUCKET}`;
       return {
-        text: `SELECT ${names.join(", ")}, count() AS \`rows\` FROM ${rows.relation} AS staged
+        text: `SELECT ${names.join(", ")}, count() AS \`rows\`${inBucket} FROM ${rows.relation} AS staged
           WHERE ${names.map((name) => `${name} IS NOT NULL`).join(" AND ")}
           GROUP BY ${names.join(", ")} HAVING count() > 1`,
         parameters: [],
       };
+    }
     case "references": {
       const [name = ""] = names;
       return {

@@ -1,5 +1,6 @@
-import { createHash } from "node:crypto";
-import type { Column } from "../../definitions/column_type.ts";
+import type { Column, ColumnType } from "../../definitions/column_type.ts";
+import { bucketOf } from "../checks.ts";
+import { hashedFacts } from "../content_hash.ts";
 import type { Statement } from "../render_sql.ts";
 import type { Sample, StagedFacts, Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -16,21 +17,30 @@ const SAMPLE_ROWS = 5;
  */
 export async function stagedFacts(
   client: Client,
-  target: Pick<Target, "columns">,
+  target: Pick<Target, "columns" | "buckets">,
   relation: string,
 ): Promise<StagedFacts> {
   const parts = target.columns.flatMap(hashed).join(", ");
-  const { rows } = await client.text(`SELECT count(), sum(cityHash64(${parts})) FROM ${relation}`);
-  const [count, sum] = rows[0] ?? [];
-  const hash = createHash("sha256");
-  // Names and types count as content.
-  hash.update(JSON.stringify([target.columns.map(({ name, type }) => [name, columnTypeName(type)]), count, sum]));
+  const bucket = bucketOf(BUCKET_SYNTAX, target);
+  // Wide enough not to overflow: the sums of buckets add up to that of all.
+  const sum = `sum(toUInt128(cityHash64(${parts})))`;
+  const { rows } = await client.text(
+    bucket === ""
+      ? `SELECT count(), ${sum} FROM ${relation}`
+      : `SELECT ${bucket}, count(), ${sum} FROM ${relation} GROUP BY ${bucket}`,
+  );
   return {
-    rowCount: BigInt(count ?? 0),
-    contentHash: hash.digest("hex").slice(0, 32),
+    ...hashedFacts(target, { rows, typeName: columnTypeName }),
     sample: await sampleOf(client, { text: `SELECT ${columnNames(target)} FROM ${relation}`, parameters: [] }),
   };
 }
+
+/** How ClickHouse tells the bucket of a row. */
+export const BUCKET_SYNTAX = {
+  quote,
+  epoch: (name: string, { kind }: Pick<ColumnType, "kind">): string =>
+    kind === "date" ? `(toInt64(toInt32(${name})) * 86400)` : `(toUnixTimestamp64Micro(${name}) / 1e6)`,
+};
 
 /** The hash of anything with NULL is NULL, so what is NULL is hashed beside the values. */
 function hashed({ name, type, nullable }: Column): string[] {

@@ -59,7 +59,7 @@ export class ClickHouseStaged implements Staged {
   async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
     return await runChecks(
       this.#client,
-      { columns: this.#target.columns, relation: ownTable(this.#stage.name) },
+      { columns: this.#target.columns, relation: ownTable(this.#stage.name), buckets: this.#target.buckets },
       checks,
     );
   }

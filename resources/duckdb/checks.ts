@@ -12,6 +12,7 @@ export const DUCKDB_CHECKS: CheckSyntax = {
   compared: (name) => name,
   isNaN: (name) => `isnan(${name})`,
   // The pattern must be a constant for DuckDB to compile it once, so it stands as a literal.
+  epoch: (name) => `epoch(CAST(${name} AS TIMESTAMP WITH TIME ZONE))`,
   fullMatch: (name, pattern) => `regexp_full_match(CAST(${name} AS VARCHAR), ${literal(pattern)})`,
   sample: ({ text, parameters }, limit) => ({
     text: `SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (SELECT * FROM (${text}\n) AS bad LIMIT ${limit}) AS sample`,

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { sampleOf } from "../checks.ts";
+import { bucketOf, sampleOf } from "../checks.ts";
+import { hashedFacts } from "../content_hash.ts";
 import type { StagedFacts, Target } from "../store.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
@@ -12,20 +12,20 @@ import { columnTypeName } from "./type_names.ts";
  */
 export async function stagedFacts(
   client: Client,
-  target: Pick<Target, "columns">,
+  target: Pick<Target, "columns" | "buckets">,
   relation: string,
 ): Promise<StagedFacts> {
   const names = target.columns.map(({ name }) => quote(name)).join(", ");
-  const { rows } = await client.text(`SELECT count(*), sum(hash(${names})), version() FROM ${relation}`);
-  const [count, sum, engine] = rows[0] ?? [];
-  const hash = createHash("sha256");
-  // Names and types count as content; so does the engine, whose hash function may change between versions.
-  hash.update(
-    JSON.stringify([target.columns.map(({ name, type }) => [name, columnTypeName(type)]), count, sum, engine]),
+  const bucket = bucketOf(DUCKDB_CHECKS, target);
+  const { rows } = await client.text(
+    bucket === ""
+      ? `SELECT count(*), sum(hash(${names})) FROM ${relation}`
+      : `SELECT ${bucket}, count(*), sum(hash(${names})) FROM ${relation} GROUP BY ${bucket}`,
   );
+  // The engine's hash function may change between versions.
+  const [[engine] = []] = (await client.text("SELECT version()")).rows;
   return {
-    rowCount: BigInt(count ?? 0),
-    contentHash: hash.digest("hex").slice(0, 32),
+    ...hashedFacts(target, { rows, engine: engine ?? "", typeName: columnTypeName }),
     sample: await sampleOf(client, DUCKDB_CHECKS, { text: `SELECT * FROM ${relation}`, parameters: [] }),
   };
 }

@@ -51,7 +51,7 @@ export class WarehouseStaged implements Staged {
     return await runChecks(
       this.#client,
       DUCKDB_CHECKS,
-      { columns: this.#target.columns, relation: this.#stage },
+      { columns: this.#target.columns, relation: this.#stage, buckets: this.#target.buckets },
       checks,
     );
   }

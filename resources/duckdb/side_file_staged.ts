@@ -26,7 +26,7 @@ export class SideFileStaged implements Staged {
     const outcomes = await runChecks(
       this.#file.client,
       DUCKDB_CHECKS,
-      { columns: this.#file.target.columns, relation: ROWS },
+      { columns: this.#file.target.columns, relation: ROWS, buckets: this.#file.target.buckets },
       alone,
     );
     const others = checks.filter(readsOtherTables);

@@ -11,6 +11,7 @@ export const HYPER_CHECKS: CheckSyntax = {
   typed: (placeholder, type) => `CAST(${placeholder} AS ${columnTypeName(type)})`,
   // JSON has no order and no equality; its text has.
   compared: (name, type) => (type.kind === "json" ? `CAST(${name} AS text)` : name),
+  epoch: (name) => `extract(epoch FROM ${name})`,
   isNaN: (name) => `${name} = CAST('NaN' AS double precision)`,
   // Hyper takes RE2, but lets a dot match a line break, which no other store does.
   fullMatch: (name, pattern) => `CAST(${name} AS text) ~ ${literal(`^(?-s:${pattern})$`)}`,

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import type { Column } from "../../definitions/column_type.ts";
-import { sampleOf } from "../checks.ts";
+import { bucketOf, sampleOf } from "../checks.ts";
+import { hashedFacts } from "../content_hash.ts";
 import type { StagedFacts, Target } from "../store.ts";
 import { HYPER_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
@@ -20,20 +20,20 @@ const SUMS = 2;
  */
 export async function stagedFacts(
   client: Client,
-  target: Pick<Target, "columns">,
+  target: Pick<Target, "columns" | "buckets">,
   relation: string,
 ): Promise<StagedFacts> {
   const sums = Array.from({ length: SUMS }, (_, index) => `sum(${summand(index * BYTES_PER_SUM)})`);
+  const bucket = bucketOf(HYPER_CHECKS, target);
+  const [inside, name, groupBy] =
+    bucket === "" ? ["", "", ""] : [`${bucket} AS bucket, `, "bucket, ", " GROUP BY bucket"];
   const { rows } = await client.text(
-    `SELECT count(*), ${sums.join(", ")} FROM (SELECT sha256(${rowText(target.columns)}) AS digest FROM ${relation}) AS hashed`,
+    `SELECT ${name}count(*), ${sums.join(", ")} FROM (
+      SELECT ${inside}sha256(${rowText(target.columns)}) AS digest FROM ${relation}
+    ) AS hashed${groupBy}`,
   );
-  const [count, ...sum] = rows[0] ?? [];
-  const hash = createHash("sha256");
-  // Names and types count as content.
-  hash.update(JSON.stringify([target.columns.map(({ name, type }) => [name, columnTypeName(type)]), count, sum]));
   return {
-    rowCount: BigInt(count ?? 0),
-    contentHash: hash.digest("hex").slice(0, 32),
+    ...hashedFacts(target, { rows, typeName: columnTypeName }),
     sample: await sampleOf(client, HYPER_CHECKS, { text: `SELECT * FROM ${relation}`, parameters: [] }),
   };
 }

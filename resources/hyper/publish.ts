@@ -64,7 +64,7 @@ export class HyperStaged implements Staged {
   }
 
   async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
-    const rows = { columns: this.target.columns, relation: this.stage };
+    const rows = { columns: this.target.columns, relation: this.stage, buckets: this.target.buckets };
     return await runChecks(this.client, HYPER_CHECKS, rows, checks);
   }
 

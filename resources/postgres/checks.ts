@@ -31,6 +31,7 @@ export const POSTGRES_CHECKS: CheckSyntax = {
     if (type.kind === "string") return `${name} COLLATE "C"`;
     return type.kind === "json" ? `CAST(${name} AS text)` : name;
   },
+  epoch: (name) => `extract(epoch FROM ${name})`,
   isNaN: (name) => `${name} = 'NaN'`,
   fullMatch: (name, pattern) => `(CAST(${name} AS text) ~ ${literal(wholeTextPattern(pattern))})`,
   sample: ({ text, parameters }, limit) => ({

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { sampleOf } from "../checks.ts";
+import { bucketOf, sampleOf } from "../checks.ts";
+import { hashedFacts } from "../content_hash.ts";
 import { quote } from "../quote.ts";
 import type { StagedFacts, Target } from "../store.ts";
 import { POSTGRES_CHECKS } from "./checks.ts";
@@ -12,7 +12,7 @@ import { columnTypeName } from "./type_names.ts";
  */
 export async function stagedFacts(
   client: Client,
-  target: Pick<Target, "columns">,
+  target: Pick<Target, "columns" | "buckets">,
   relation: string,
 ): Promise<StagedFacts> {
   // Documents have no hash function of their own; -0 and 0 have one hash, but are two values.
@@ -20,19 +20,17 @@ export async function stagedFacts(
     type.kind === "json" || type.kind === "float64" ? `CAST(${quote(name)} AS text)` : quote(name),
   );
   const row = `pg_catalog.hash_record_extended(ROW(${values.join(", ")}), 0)`;
+  const sum = `sum(pg_catalog.hashint8extended(${row}, 0))`;
+  const bucket = bucketOf(POSTGRES_CHECKS, target);
   const { rows } = await client.text(
-    `SELECT count(*), sum(pg_catalog.hashint8extended(${row}, 0)),
-      current_setting('server_version_num')::integer / 10000 FROM ${relation}`,
+    bucket === ""
+      ? `SELECT count(*), ${sum} FROM ${relation}`
+      : `SELECT ${bucket}, count(*), ${sum} FROM ${relation} GROUP BY ${bucket}`,
   );
-  const [count, sum, engine] = rows[0] ?? [];
-  const hash = createHash("sha256");
-  // Names and types count as content; so does the engine, whose hash functions may change between versions.
-  hash.update(
-    JSON.stringify([target.columns.map(({ name, type }) => [name, columnTypeName(type)]), count, sum, engine]),
-  );
+  // The engine's hash functions may change between versions.
+  const [[engine] = []] = (await client.text("SELECT current_setting('server_version_num')::integer / 10000")).rows;
   return {
-    rowCount: BigInt(count ?? 0),
-    contentHash: hash.digest("hex").slice(0, 32),
+    ...hashedFacts(target, { rows, engine: engine ?? "", typeName: columnTypeName }),
     sample: await sampleOf(client, POSTGRES_CHECKS, { text: `SELECT * FROM ${relation}`, parameters: [] }),
   };
 }

@@ -34,7 +34,7 @@ abstract class StagingTable implements Staged {
   }
 
   async check(checks: readonly Check[]): Promise<CheckOutcome[]> {
-    const rows = { columns: this.target.columns, relation: this.stage };
+    const rows = { columns: this.target.columns, relation: this.stage, buckets: this.target.buckets };
     return await this.run((client) => runChecks(client, POSTGRES_CHECKS, rows, checks));
   }
 

@@ -2,7 +2,21 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Check } from "../../../definitions/check.ts";
 import { type Column, readColumn } from "../../../definitions/column_type.ts";
-import { between, date, decimal, int64, json, notNull, sql, timestamp, unique, z } from "../../../definitions/index.ts";
+import {
+  between,
+  date,
+  decimal,
+  int64,
+  json,
+  notNull,
+  rowCount,
+  self,
+  sql,
+  sqlCheck,
+  timestamp,
+  unique,
+  z,
+} from "../../../definitions/index.ts";
 import type { Sql } from "../../../definitions/sql.ts";
 import type { Storage } from "../../../definitions/storage.ts";
 import { ContractError } from "../../../resources/errors.ts";
@@ -360,6 +374,71 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       expect(nulls?.sample?.rows).toHaveLength(2);
       await staged.discard();
       await harness.store.close();
+    });
+
+    it("counts, hashes and checks the rows of each stretch of time for themselves", async () => {
+      const HOUR = 3_600;
+      const day = (time: string): Row => ({ day: new Date(time) });
+      const rows = [
+        { ...line(1), ...day("2017-01-01T23:59:59.999Z") },
+        { ...line(2, { note: "x" }), ...day("2017-01-02T00:00:00Z") },
+        { ...line(2), ...day("2017-01-02T00:59:59Z") },
+        { ...line(3), ...day("1969-12-31T23:30:00Z") },
+      ];
+      const checks = [
+        notNull("note"),
+        unique("id"),
+        rowCount({ min: 1 }),
+        sqlCheck("none", sql`SELECT * FROM ${self}`),
+      ];
+      const buckets = { kind: "time", column: "day", origin: DAY.start, seconds: HOUR } as const;
+      const staged = await stageRows({ ...target(), buckets }, rows);
+      const facts = await staged.facts();
+      const outcomes = await staged.check(checks);
+      await staged.discard();
+      const whole = await stageRows(target(), rows);
+      const { contentHash } = await whole.facts();
+      await whole.discard();
+      const alone = await stageRows(target(), rows.slice(1, 3));
+      const second = await alone.facts();
+      await alone.discard();
+      await harness.store.close();
+
+      expect(facts.rowCount).toBe(4n);
+      expect(facts.contentHash).toBe(contentHash);
+      const found = new Map([...(facts.buckets ?? [])].map(([name, { rowCount: count }]) => [name, count]));
+      // 24 hours a day, 365 days a year, and 12 leap years since 1970.
+      const before1970 = `${-24 * (365 * 47 + 12) - 25}`;
+      expect(found).toEqual(new Map([["-1", 1n], ["0", 2n], [before1970, 1n]])); // prettier-ignore
+      expect(facts.hashOf([...(facts.buckets ?? [])].flatMap(([name, part]) => (name === "0" ? [part] : [])))).toBe(
+        second.contentHash,
+      );
+      const [nulls, twice, count, any] = outcomes.map(({ buckets: counts }) => counts);
+      expect(nulls?.get("-1")).toEqual({ failedRows: 1n, checkedRows: 1n });
+      expect(nulls?.get("0")).toEqual({ failedRows: 1n, checkedRows: 2n });
+      expect(twice?.get("0")).toEqual({ failedRows: 1n, checkedRows: 2n });
+      expect(twice?.get("-1")).toEqual({ failedRows: 0n, checkedRows: 1n });
+      expect(count?.get("0")).toEqual({ failedRows: 0n, checkedRows: 2n });
+      expect(any).toBeNull();
+    });
+
+    it("counts the rows of each day and of each key for themselves", async () => {
+      const shape = { at: date(), shop: z.string() };
+      const rows = [
+        { at: "2017-01-01", shop: "a" },
+        { at: "2017-01-03", shop: "a'b" },
+        { at: "2017-01-03", shop: "" },
+      ];
+      const countBy = async (buckets: Target["buckets"]): Promise<Map<string, bigint>> => {
+        const staged = await stageRows({ ...target(shape), buckets }, rows);
+        const facts = await staged.facts();
+        await staged.discard();
+        await harness.store.close();
+        return new Map([...(facts.buckets ?? [])].map(([name, part]) => [name, part.rowCount]));
+      };
+      const origin = DAY.start;
+      expect(await countBy({ kind: "time", column: "at", origin, seconds: 86_400 })).toEqual(new Map([["-1", 1n], ["1", 2n]])); // prettier-ignore
+      expect(await countBy({ kind: "value", column: "shop" })).toEqual(new Map([["", 1n], ["a", 1n], ["a'b", 1n]])); // prettier-ignore
     });
 
     it("hashes content: the order of rows does not count, every cell and every row does", async () => {
