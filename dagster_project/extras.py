@@ -1,6 +1,6 @@
 """What Dagster tells the runtime about a step beyond the Pipes context."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -50,7 +50,7 @@ def _may_have_published(context: dg.AssetExecutionContext, root_run_id: str) -> 
     if root is None:
         return False
     family = _family_run_ids(instance, root_run_id)
-    partition_keys = set(_partition_keys(context) or ())
+    wanted = set(partition_keys(context) or ())
     cursor: str | None = None
     while True:
         page = instance.fetch_materializations(
@@ -59,7 +59,7 @@ def _may_have_published(context: dg.AssetExecutionContext, root_run_id: str) -> 
             cursor=cursor,
         )
         for record in page.records:
-            if record.run_id in family and (not partition_keys or record.partition_key in partition_keys):
+            if record.run_id in family and (not wanted or record.partition_key in wanted):
                 return False
         if not page.has_more:
             return True
@@ -71,7 +71,8 @@ def _family_run_ids(instance: dg.DagsterInstance, root_run_id: str) -> set[str]:
     return {root_run_id, *descendants}
 
 
-def _partition_keys(context: dg.AssetExecutionContext) -> Sequence[str] | None:
+def partition_keys(context: dg.AssetExecutionContext) -> Sequence[str] | None:
+    """Return the partitions that a step computes; ``None`` without partitions."""
     if context.assets_def.partitions_def is None:
         return None
     if not (context.has_partition_key or context.has_partition_key_range):
@@ -80,12 +81,23 @@ def _partition_keys(context: dg.AssetExecutionContext) -> Sequence[str] | None:
 
 
 def _partitions(context: dg.AssetExecutionContext) -> dict[str, Any]:
-    keys = _partition_keys(context)
+    keys = partition_keys(context)
     key_range = None
     window = None
+    windows = None
     if keys:
         key_range = {"start": keys[0], "end": keys[-1]}
-        if isinstance(context.assets_def.partitions_def, dg.TimeWindowPartitionsDefinition):
-            time_window = context.partition_time_window
-            window = {"start": time_window.start.isoformat(), "end": time_window.end.isoformat()}
-    return {"partition_keys": keys, "partition_key_range": key_range, "partition_time_window": window}
+        definition = context.assets_def.partitions_def
+        if isinstance(definition, dg.TimeWindowPartitionsDefinition):
+            window = _window(context.partition_time_window)
+            windows = [_window(definition.time_window_for_partition_key(key)) for key in keys]
+    return {
+        "partition_keys": keys,
+        "partition_key_range": key_range,
+        "partition_time_window": window,
+        "partition_windows": windows,
+    }
+
+
+def _window(window: dg.TimeWindow) -> Mapping[str, str]:
+    return {"start": window.start.isoformat(), "end": window.end.isoformat()}

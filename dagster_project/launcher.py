@@ -73,5 +73,5 @@ class NodeLauncher:
             ending = Ending(process, asset.timeout_seconds, self.grace_seconds)
             with Pumps(process, redactor, supervision, tail):
                 ending.wait(wake, supervision, context.log.warning)
-        report = StepReport(asset, context.asset_key, session, reader, tail, ending)
+        report = StepReport(asset, context, session, reader, tail, ending)
         yield from report.results()

@@ -9,7 +9,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 import dagster as dg
 
+from dagster_project.extras import partition_keys
 from dagster_project.manifest import ManifestAsset
+from dagster_project.partition_events import PartitionRecorder, PartitionReport, read_partition_reports
 from dagster_project.pipes_session import StepMessageReader
 
 OUTCOMES = ("published", "refused", "reused")
@@ -58,7 +60,7 @@ class StepReport:
     def __init__(
         self,
         asset: ManifestAsset,
-        asset_key: dg.AssetKey,
+        context: dg.AssetExecutionContext,
         session: dg.PipesSession,
         reader: StepMessageReader,
         tail: StderrTail,
@@ -66,7 +68,7 @@ class StepReport:
     ) -> None:
         """Take everything that is left of an ended step."""
         self._asset = asset
-        self._asset_key = asset_key
+        asset_key = context.asset_key
         self._reader = reader
         self._tail = tail
         self._ending = ending
@@ -78,6 +80,11 @@ class StepReport:
         self._outcomes = [
             outcome for message in session.get_custom_messages() if (outcome := _outcome_of(message, asset.name))
         ]
+        self._partition_keys = partition_keys(context) or ()
+        self._partitions: list[PartitionReport] = []
+        for message in session.get_custom_messages():
+            self._partitions.extend(read_partition_reports(_payload_of(message, asset.name)))
+        self._recorder = PartitionRecorder(context, asset, self._partitions)
         manifest_key = dg.AssetKey(asset.key)
         declared = {check.name for check in asset.checks}
         results = cast("Sequence[StepResult]", session.get_results(implicit_materializations=False))
@@ -103,9 +110,12 @@ class StepReport:
         checks = [self._checks[check.name] for check in self._asset.checks]
         if self._outcomes == ["refused"]:
             yield from checks
+            self._recorder.record(None)
             raise self._refusal()
-        yield from self._materializations
+        [materialization] = self._materializations
+        yield materialization
         yield from checks
+        self._recorder.record(materialization)
 
     def _faults(self) -> list[str]:
         ending = self._ending
@@ -149,6 +159,10 @@ class StepReport:
             self._strangers.append("a materialization, although the publish was refused")
         if refused and all(check.passed for check in self._checks.values()):
             missing.append("the failed check for which the publish was refused")
+        reported = [partition.key for partition in self._partitions]
+        if reported != list(self._partition_keys):
+            count = len(set(self._partition_keys) - set(reported))
+            missing.append(f"{count} of its {len(self._partition_keys)} partitions" if count else "its partitions once")
         unchecked = [check.name for check in self._asset.checks if check.name not in self._checks]
         if unchecked:
             missing.append(f"the declared check{'s' if len(unchecked) > 1 else ''} {', '.join(unchecked)}")
@@ -184,11 +198,16 @@ def _renamed(result: AnyResult, asset_key: dg.AssetKey) -> AnyResult:
 
 
 def _outcome_of(message: Any, name: str) -> str | None:
-    payload = _mapping(_mapping(message).get("dagster_typescript"))
-    if payload.get("asset_key") != name:
+    payload = _payload_of(message, name)
+    if not payload or "partitions" in payload:
         return None
     outcome = payload.get("outcome")
     return outcome if outcome in OUTCOMES else f"unknown ({outcome!r})"
+
+
+def _payload_of(message: Any, name: str) -> Mapping[str, Any]:
+    payload = _mapping(_mapping(message).get("dagster_typescript"))
+    return payload if payload.get("asset_key") == name else {}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -76,6 +76,8 @@ class TypeScriptAssetsTranslator:
             description=check.description,
             blocking=check.blocking,
             metadata={"kind": check.kind, "columns": list(check.columns), "severity": check.severity},
+            # So that each partition has a verdict of its own.
+            partitions_def=spec.partitions_def,
         )
 
     def get_metadata(self, asset: ManifestAsset) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 import { metadata, type MetadataMap } from "../pipes/index.ts";
 import type { CheckOutcome, Sample, StagedFacts, Target } from "../resources/store.ts";
 import { projectPath } from "./import_scan.ts";
+import type { PartitionReport } from "./partitions.ts";
 import { escapeMarkdown, type Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 
@@ -9,6 +10,8 @@ export interface AssetReport {
   readonly dataVersion: string | undefined;
   readonly metadata: MetadataMap;
   readonly checks: readonly CheckReport[];
+  /** Of each partition by itself; `null` for a run of the whole table. */
+  readonly partitions: readonly PartitionReport[] | null;
 }
 
 /** The verdict of one check. */
@@ -28,6 +31,7 @@ export interface TableReport {
   readonly target: Target;
   readonly facts: StagedFacts;
   readonly checks: readonly CheckReport[];
+  readonly partitions: readonly PartitionReport[] | null;
   readonly statement: string | null;
   /** Rows that the body yielded, where they passed through TypeScript. */
   readonly rowsRead: number | undefined;
@@ -52,6 +56,7 @@ export function tableReport(report: TableReport): AssetReport {
   return {
     dataVersion: facts.contentHash,
     checks: report.checks,
+    partitions: report.partitions,
     metadata: {
       "dagster/column_schema": metadata.tableSchema(
         target.columns.map(({ name, type, nullable, description }) => ({

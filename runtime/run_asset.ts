@@ -1,8 +1,16 @@
 import type { BodyContext } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
 import { metadata } from "../pipes/index.ts";
-import type { Attempt, CheckOutcome, Staged, Store, Target, WriteStrategy } from "../resources/store.ts";
+import type { Attempt, CheckOutcome, Staged, StagedFacts, Store, Target } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
+import {
+  judgePartitions,
+  type PartitionPlan,
+  type PartitionReport,
+  planPartitions,
+  reportPartitions,
+  type RunPartition,
+} from "./partitions.ts";
 import { type AssetReport, checkReport, type CheckReport, durationMetadata, tableReport } from "./report.ts";
 import type { Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
@@ -18,6 +26,8 @@ export interface RunRequest {
   /** An earlier attempt may have published without reporting it. */
   readonly resume: boolean;
   readonly isOpen: (runId: string) => boolean;
+  /** The partitions to compute; `null` without partitions. */
+  readonly partitions: readonly RunPartition[] | null;
   readonly redact: Redact;
 }
 
@@ -51,7 +61,11 @@ export async function runAsset(
   if (asset.body.kind === "task") return { outcome: "published", report: await runTask(asset.body.task, context) };
 
   if (asset.target === null) throw new TypeError(`${asset.key} has no table`);
-  const target = { ...asset.target, strategy: strategyOf(asset, context) };
+  const plan = planOf(asset, request);
+  const target: Target =
+    plan === null
+      ? asset.target
+      : { ...asset.target, strategy: { kind: "replacePartitions", partitions: plan.set }, buckets: plan.buckets };
   const store = await stores.get(asset.store);
   const attempt: Attempt = {
     ...request,
@@ -76,7 +90,8 @@ export async function runAsset(
   const { staged, read, quarantined } = await stage({ asset, target, stores, context, attempt });
   const stageSeconds = clock();
   try {
-    const outcomes = await staged.check(asset.checks);
+    const found = await staged.check(asset.checks);
+    const outcomes = plan === null ? found : judgePartitions(plan, found);
     const checkSeconds = clock();
     context.signal.throwIfAborted();
     const refusing = outcomes.filter(({ passed, check }) => !passed && check.severity === "ERROR");
@@ -89,12 +104,14 @@ export async function runAsset(
           dataVersion: undefined,
           metadata: {},
           checks: outcomes.map((one) => checkReport(one, false, request.redact)),
+          partitions: plan === null ? null : reportPartitions(plan, null, outcomes),
         },
       };
     }
     for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describeFailure(one)}`);
     return await publish(asset, target, store, staged, attempt, {
       checks: outcomes.map((one) => checkReport(one, true, request.redact)),
+      partitions: (facts) => (plan === null ? null : reportPartitions(plan, facts, outcomes)),
       read,
       quarantined,
       partitionKeys: context.partitionKeys,
@@ -111,14 +128,10 @@ export async function runAsset(
 }
 
 /** A run of partitions replaces those and leaves the others; any other run makes the whole table. */
-function strategyOf(asset: ResolvedAsset, { window, partitionKeys }: BodyContext): WriteStrategy {
-  const { partitions } = asset.defined.options;
-  if (partitions === undefined || partitionKeys === null) return { kind: "replace" };
-  const { column } = partitions;
-  if (!("start" in partitions))
-    return { kind: "replacePartitions", partitions: { kind: "keys", column, keys: partitionKeys } };
-  if (window === null) throw new TypeError(`${asset.key}: the run names partitions, but no window`);
-  return { kind: "replacePartitions", partitions: { kind: "window", column, start: window.start, end: window.end } };
+function planOf({ defined, target }: ResolvedAsset, { partitions }: RunRequest): PartitionPlan | null {
+  const definition = defined.options.partitions;
+  if (definition === undefined || partitions === null || target === null) return null;
+  return planPartitions(definition, target, partitions);
 }
 
 async function publish(
@@ -129,6 +142,7 @@ async function publish(
   attempt: Attempt,
   known: {
     readonly checks: readonly CheckReport[];
+    readonly partitions: (facts: StagedFacts) => readonly PartitionReport[] | null;
     readonly read: number | undefined;
     readonly quarantined: number;
     readonly partitionKeys: readonly string[] | null;
@@ -144,6 +158,7 @@ async function publish(
     target,
     facts,
     checks: known.checks,
+    partitions: known.partitions(facts),
     statement: staged.statement,
     rowsRead: known.read,
     rowsQuarantined: known.quarantined,
@@ -180,6 +195,7 @@ async function runTask(task: (context: BodyContext) => Promise<unknown>, context
     dataVersion: result?.dataVersion,
     metadata: { ...Object.fromEntries(own), ...durationMetadata({ stage: clock() }) },
     checks: [],
+    partitions: null,
   };
 }
 

@@ -1,8 +1,9 @@
 import { z } from "zod";
-import type { BodyContext } from "../definitions/body.ts";
+import type { BodyContext, TimeWindow } from "../definitions/body.ts";
 import { type PipesContext, runWithPipes } from "../pipes/index.ts";
 import { OpenStores } from "../resources/stores.ts";
 import { findAsset } from "./find_asset.ts";
+import type { PartitionReport, RunPartition } from "./partitions.ts";
 import { type AssetResult, runAsset } from "./run_asset.ts";
 import { terminationSignal } from "./termination.ts";
 import { startWatchdog } from "./watchdog.ts";
@@ -16,6 +17,7 @@ const extrasSchema = z.object({
   open_run_ids: z.array(z.string()),
   partition_keys: z.array(z.string()).nullable(),
   partition_key_range: range.nullable(),
+  partition_windows: z.array(range).nullable(),
   partition_time_window: range.nullable(),
   watchdog: z.boolean(),
 });
@@ -37,6 +39,7 @@ export async function runUnderDagster(
         rootRunId: extras.root_run_id,
         resume: extras.resume,
         isOpen: (runId: string) => open.has(runId),
+        partitions: runPartitions(extras),
         redact,
       };
       const window = extras.partition_time_window;
@@ -57,7 +60,7 @@ export async function runUnderDagster(
           },
         },
         partitionKeys: extras.partition_keys,
-        window: window === null ? null : { start: new Date(window.start), end: new Date(window.end) },
+        window: window === null ? null : toWindow(window),
       };
       const stores = new OpenStores(projectDir);
       for (const key of keys) {
@@ -78,7 +81,7 @@ export async function runUnderDagster(
 function report(
   pipes: PipesContext,
   assetKey: string,
-  { outcome, report: { dataVersion, metadata, checks } }: AssetResult,
+  { outcome, report: { dataVersion, metadata, checks, partitions } }: AssetResult,
   redact: (text: string) => string,
 ): void {
   for (const { name, passed, severity, metadata: found } of checks) {
@@ -89,5 +92,36 @@ function report(
     const named = Object.fromEntries(Object.entries(metadata).map(([name, entry]) => [redact(name), entry]));
     pipes.reportAssetMaterialization({ assetKey: assetKey.split("/"), metadata: named, dataVersion });
   }
+  for (let start = 0; partitions !== null && start < partitions.length; start += PARTITIONS_PER_MESSAGE) {
+    const some = partitions.slice(start, start + PARTITIONS_PER_MESSAGE);
+    pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, partitions: some.map(partitionMessage) } });
+  }
   pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, outcome } });
+}
+
+/** A message must not be cut: with fifty checks, a partition takes 3 kB. */
+const PARTITIONS_PER_MESSAGE = 50;
+
+function partitionMessage({ key, rowCount, dataVersion, checks }: PartitionReport): object {
+  return {
+    key,
+    row_count: rowCount,
+    data_version: dataVersion,
+    checks: checks.map(({ name, passed, failedRows, checkedRows }) => [name, passed, failedRows, checkedRows]),
+  };
+}
+
+function runPartitions({
+  partition_keys: keys,
+  partition_windows: windows,
+}: z.infer<typeof extrasSchema>): RunPartition[] | null {
+  if (keys === null) return null;
+  return keys.map((key, index) => {
+    const window = windows?.[index];
+    return { key, window: window === undefined ? null : toWindow(window) };
+  });
+}
+
+function toWindow({ start, end }: z.infer<typeof range>): TimeWindow {
+  return { start: new Date(start), end: new Date(end) };
 }

@@ -46,3 +46,52 @@ test("rows outside of the partition of the run are refused, and the table stays 
   expect(await project.query("SELECT n FROM a.x")).toEqual([["1"]]);
   expect(project.staging()).toEqual([]);
 });
+
+const march = ["2026-03-07", "2026-03-08", "2026-03-09", "2026-03-10"];
+/** In New York, clocks go forward on the 8th. */
+const bounds = ["2026-03-07T05:00:00Z", "2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z", "2026-03-10T04:00:00Z"];
+const range = {
+  partitionKeys: march.slice(0, 3),
+  window: { start: bounds[0] ?? "", end: bounds[3] ?? "" },
+  windows: bounds.slice(0, 3).map((start, index) => ({ start, end: bounds[index + 1] ?? "" })),
+};
+const newYork = `partitions: d.daily("at", { start: "2026-01-01", timezone: "America/New_York" })`;
+
+test.each([
+  ["a timestamp", "d.timestamp()", (local: string) => new Date(`${local}T04:30:00Z`).toISOString()],
+  ["a day", "d.date()", (local: string) => local],
+])("a run of a range reports each partition by %s, on the partitions' own clock", async (_name, type, at) => {
+  // Two rows of the 7th, none of the 8th, one of the 9th; as instants half an hour before midnight, an hour later there.
+  const rows = type === "d.date()" ? ["2026-03-07", "2026-03-07", "2026-03-09"] : ["2026-03-08", "2026-03-08", "2026-03-10"]; // prettier-ignore
+  const values = rows.map((row, n) => ({ at: at(row), n }));
+  if (type !== "d.date()") values[2] = { at: "2026-03-10T03:30:00Z", n: 2 };
+  const columns = `columns: z.strictObject({ at: ${type}, n: z.int32() })`;
+  const yields = `for (const { at, n } of ${JSON.stringify(values)}) yield row({ at: ${type === "d.date()" ? "at" : "new Date(at)"}, n });`;
+  const body = `body: { async *rows({ row }) { ${yields} } }`;
+  const checks = `checks: [d.warn(d.rowCount({ min: 1 })), d.warn(d.between("n", { max: 0 }))]`;
+  const project = createProject({ "assets/a/x.ts": assetFile("a/x", `${columns}, ${newYork}, ${checks}, ${body}`) });
+  const run = project.launch("a/x", range);
+  const { code, stderr } = await run.ended;
+  expect(code, stderr).toBe(0);
+  const custom = run.messages().filter(({ method }) => method === "report_custom_message");
+  const payloads = custom.map(({ params }) => (params as { payload: { dagster_typescript: object } }).payload);
+  const [{ partitions }] = payloads.map(({ dagster_typescript: one }) => one) as [{ partitions: Reported[] }];
+  expect(partitions.map(({ key, row_count: count }) => [key, count])).toEqual([
+    ["2026-03-07", 2],
+    ["2026-03-08", 0],
+    ["2026-03-09", 1],
+  ]);
+  expect(new Set(partitions.map(({ data_version: version }) => version)).size).toBe(3);
+  expect(partitions.map(({ checks: verdicts }) => verdicts.map(([, passed]) => passed))).toEqual([
+    [true, false],
+    [false, true],
+    [true, false],
+  ]);
+});
+
+interface Reported {
+  readonly key: string;
+  readonly row_count: number;
+  readonly data_version: string;
+  readonly checks: readonly (readonly [string, boolean])[];
+}

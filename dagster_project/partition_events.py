@@ -1,0 +1,112 @@
+"""Record what a run of several partitions found in each of them.
+
+One ``MaterializeResult`` marks all partitions of a range with the same data version and verdicts. So, after it and the
+check results were yielded, each partition gets events of its own, which are then the latest: its row count, its data
+version, its verdicts.
+"""
+
+# Dagster's own annotations leave type parameters open.
+# pyright: reportUnknownMemberType=false, reportPrivateUsage=false
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
+from dagster._core.execution.plan.execute_step import (
+    _build_data_version_tags,
+    _get_code_version,
+    _get_input_provenance_data,
+)
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass as validated
+
+from dagster_project.manifest import ManifestAsset
+
+ROW_COUNT = "dagster/partition_row_count"
+
+Verdict = tuple[str, bool, int | None, int | None]
+
+
+@validated(frozen=True, config=ConfigDict(extra="forbid"))
+class PartitionReport:
+    """What the runtime found in one partition; no count and no version where nothing was published."""
+
+    key: str
+    row_count: int | None
+    data_version: str | None
+    checks: tuple[Verdict, ...]
+
+
+_REPORTS = TypeAdapter(list[PartitionReport])
+
+
+def read_partition_reports(payload: Mapping[str, Any]) -> Sequence[PartitionReport]:
+    """Read the partitions of one message; empty when it is about something else.
+
+    Raises:
+        pydantic.ValidationError: if they have another form.
+    """
+    return _REPORTS.validate_python(payload["partitions"]) if "partitions" in payload else []
+
+
+@dataclass(frozen=True)
+class PartitionRecorder:
+    """Records the partitions of a run of several; one partition has Dagster's own events."""
+
+    context: dg.AssetExecutionContext
+    asset: ManifestAsset
+    reports: Sequence[PartitionReport]
+
+    def record(self, result: "dg.MaterializeResult[None] | None") -> None:
+        """Log an event for each partition and check.
+
+        Args:
+            result: What was published; ``None`` when it was refused.
+        """
+        if len(self.reports) < 2:
+            return
+        if result is not None:
+            tags = self._tags()
+            for report in self.reports:
+                self.context.log_event(self._materialization(report, result, tags))
+        for event in self._evaluations(published=result is not None):
+            # Taken, though its annotation does not say so.
+            self.context.log_event(event)  # pyright: ignore[reportArgumentType]
+
+    def _materialization(
+        self, report: PartitionReport, result: "dg.MaterializeResult[None]", tags: Mapping[str, str]
+    ) -> dg.AssetMaterialization:
+        return dg.AssetMaterialization(
+            asset_key=self.context.asset_key,
+            partition=report.key,
+            metadata={**(result.metadata or {}), ROW_COUNT: report.row_count},
+            tags={**tags, DATA_VERSION_TAG: str(report.data_version)},
+        )
+
+    def _tags(self) -> Mapping[str, str]:
+        """Code version and the versions of what was read, by which Dagster tells whether a partition is stale."""
+        step = self.context.op_execution_context._step_execution_context
+        key = self.context.asset_key
+        placeholder = dg.DataVersion("")
+        provenance = _get_input_provenance_data(key, step)
+        tags = _build_data_version_tags(placeholder, _get_code_version(key, step), provenance, True)
+        return {**tags, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
+
+    def _evaluations(self, published: bool) -> Iterator[dg.AssetCheckEvaluation]:
+        declared = {check.name: check for check in self.asset.checks}
+        for report in self.reports:
+            for name, passed, failed_rows, checked_rows in report.checks:
+                check = declared[name]
+                counts = {"failed_rows": failed_rows, "checked_rows": checked_rows}
+                known = {name: count for name, count in counts.items() if count is not None}
+                yield dg.AssetCheckEvaluation(
+                    asset_key=self.context.asset_key,
+                    check_name=name,
+                    passed=passed,
+                    severity=dg.AssetCheckSeverity[check.severity],
+                    blocking=check.blocking,
+                    partition=report.key,
+                    metadata={"published": published, "rule": check.description, **known},
+                )

@@ -1,0 +1,160 @@
+import type { TimeWindow } from "../definitions/body.ts";
+import type { Partitions } from "../definitions/partitions.ts";
+import type { BucketFacts, Buckets, CheckOutcome, PartitionSet, StagedFacts, Target } from "../resources/store.ts";
+
+/** A partition that a run computes. */
+export interface RunPartition {
+  readonly key: string;
+  /** `null` where the partitions are keys. */
+  readonly window: TimeWindow | null;
+}
+
+/** What a run found in one partition. */
+export interface PartitionReport {
+  readonly key: string;
+  /** `null` where nothing was published. */
+  readonly rowCount: number | null;
+  /** The content hash of its rows; `null` where nothing was published. */
+  readonly dataVersion: string | null;
+  readonly checks: readonly PartitionVerdict[];
+}
+
+/** The verdict of a check on one partition. Without counts where a check cannot tell which partition a bad row is of. */
+export interface PartitionVerdict {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly failedRows: number | null;
+  readonly checkedRows: number | null;
+}
+
+/** Which rows a run of partitions replaces, and how they are counted by partition. */
+export interface PartitionPlan {
+  readonly partitions: readonly RunPartition[];
+  readonly set: PartitionSet;
+  readonly buckets: Buckets;
+  /** The bucket of a partition, or the buckets from one to before another. */
+  readonly bucketsOf: (partition: RunPartition) => Iterable<string>;
+}
+
+/**
+ * Plans a run of partitions. A column of days has no time of day, so a partition's window counts there as the days on
+ * the clock of its time zone.
+ *
+ * @param target Has the column by which the asset is partitioned.
+ */
+export function planPartitions(
+  definition: Partitions,
+  target: Pick<Target, "columns">,
+  partitions: readonly RunPartition[],
+): PartitionPlan {
+  const { column } = definition;
+  if (!("start" in definition)) {
+    return {
+      partitions,
+      set: { kind: "keys", column, keys: partitions.map(({ key }) => key) },
+      buckets: { kind: "value", column },
+      bucketsOf: ({ key }) => [key],
+    };
+  }
+  const isDay = target.columns.some(({ name, type }) => name === column && type.kind === "date");
+  const seconds = (instant: Date): number =>
+    Math.floor((isDay ? midnight(instant, definition.timezone) : instant.getTime()) / 1000);
+  const spans = new Map(
+    partitions.map(({ key, window }) => {
+      if (window === null) throw new TypeError(`the partition ${key} has no window`);
+      return [key, { start: seconds(window.start), end: seconds(window.end) }] as const;
+    }),
+  );
+  const starts = [...spans.values()].map(({ start }) => start);
+  const ends = [...spans.values()].map(({ end }) => end);
+  const [origin, end] = [Math.min(...starts), Math.max(...ends)];
+  // The longest stretch of which every partition is a whole number: an hour where clocks change, a day where they do not.
+  const covered = [...spans.values()].reduce((all, span) => all + span.end - span.start, 0);
+  // The window is replaced as a whole: it would empty the partitions in a gap.
+  if (covered !== end - origin) throw new TypeError("the partitions of the run have gaps between them, or overlap");
+  const width = [...starts, ...ends].reduce((all, bound) => commonDivisor(all, bound - origin), 0);
+  return {
+    partitions,
+    set: { kind: "window", column, start: new Date(origin * 1000), end: new Date(end * 1000) },
+    buckets: { kind: "time", column, origin: new Date(origin * 1000), seconds: width },
+    *bucketsOf({ key }) {
+      const span = spans.get(key);
+      if (span === undefined) return;
+      for (let at = span.start; at < span.end; at += width) yield String((at - origin) / width);
+    },
+  };
+}
+
+/**
+ * Row counts, data versions and verdicts of each partition.
+ *
+ * @param facts `null` when nothing is published.
+ */
+export function reportPartitions(
+  plan: PartitionPlan,
+  facts: StagedFacts | null,
+  outcomes: readonly CheckOutcome[],
+): PartitionReport[] {
+  return plan.partitions.map((partition) => {
+    const buckets = [...plan.bucketsOf(partition)];
+    const parts = buckets.flatMap((bucket): BucketFacts[] => {
+      const part = facts?.buckets?.get(bucket);
+      return part === undefined ? [] : [part];
+    });
+    return {
+      key: partition.key,
+      rowCount: facts === null ? null : Number(parts.reduce((count, part) => count + part.rowCount, 0n)),
+      dataVersion: facts === null ? null : facts.hashOf(parts),
+      checks: outcomes.map((outcome) => verdict(outcome, buckets)),
+    };
+  });
+}
+
+/**
+ * The outcomes with the limits on the number of rows held against each partition by itself: what a partition must hold
+ * does not depend on how many of them a run computes.
+ */
+export function judgePartitions(plan: PartitionPlan, outcomes: readonly CheckOutcome[]): CheckOutcome[] {
+  return outcomes.map((outcome) => {
+    if (outcome.check.rule.kind !== "row_count") return outcome;
+    const wrong = plan.partitions.filter((partition) => !verdict(outcome, [...plan.bucketsOf(partition)]).passed);
+    return { ...outcome, passed: wrong.length === 0, failedRows: BigInt(wrong.length) };
+  });
+}
+
+function verdict({ check, passed, buckets: counts }: CheckOutcome, buckets: readonly string[]): PartitionVerdict {
+  if (counts === null) return { name: check.name, passed, failedRows: null, checkedRows: null };
+  let [failedRows, checkedRows] = [0n, 0n];
+  for (const bucket of buckets) {
+    failedRows += counts.get(bucket)?.failedRows ?? 0n;
+    checkedRows += counts.get(bucket)?.checkedRows ?? 0n;
+  }
+  if (check.rule.kind === "row_count") {
+    const { min, max } = check.rule;
+    const holds = (min === null || checkedRows >= BigInt(min)) && (max === null || checkedRows <= BigInt(max));
+    failedRows = holds ? 0n : 1n;
+  }
+  return {
+    name: check.name,
+    passed: failedRows === 0n,
+    failedRows: Number(failedRows),
+    checkedRows: Number(checkedRows),
+  };
+}
+
+/** The midnight in UTC of the day that it is on a clock, in milliseconds since 1970. */
+function midnight(instant: Date, timezone: string): number {
+  const parts = new Intl.DateTimeFormat("en-US", {
+    timeZone: timezone,
+    year: "numeric",
+    month: "numeric",
+    day: "numeric",
+  }).formatToParts(instant);
+  const part = (type: Intl.DateTimeFormatPartTypes): number =>
+    Number(parts.find((one) => one.type === type)?.value ?? Number.NaN);
+  return Date.UTC(part("year"), part("month") - 1, part("day"));
+}
+
+function commonDivisor(a: number, b: number): number {
+  return b === 0 ? a : commonDivisor(b, a % b);
+}

@@ -1,0 +1,52 @@
+"""What Dagster records of each partition of a run."""
+
+from typing import Any
+
+import dagster as dg
+
+RANGE = {"dagster/asset_partition_range_start": "2017-03-30", "dagster/asset_partition_range_end": "2017-04-01"}
+DAYS = ["2017-03-30", "2017-03-31", "2017-04-01"]
+BY_DAY = dg.AssetKey(["bodies", "by_day"])
+
+
+def latest(dagster: Any, day: str) -> dg.AssetMaterialization:
+    records = dagster.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=BY_DAY, asset_partitions=[day]), limit=1
+    ).records
+    return records[0].asset_materialization
+
+
+def test_each_partition_of_a_range_has_its_own_row_count_and_data_version(dagster: Any) -> None:
+    run = dagster.assets("by_day", tags=RANGE)
+    assert run.status == dg.DagsterRunStatus.SUCCESS
+    for index, day in enumerate(DAYS):
+        event = latest(dagster, day)
+        assert event.partition == day
+        assert event.metadata["dagster/partition_row_count"].value == index
+        assert (event.tags or {})["dagster/data_version"] == f"version of {day}"
+        assert (event.tags or {})["dagster/code_version"] == "1"
+        # What the run reported is on every partition.
+        assert "extras" in event.metadata
+
+
+def test_each_partition_of_a_range_has_its_own_verdicts(dagster: Any) -> None:
+    run = dagster.assets("by_day", tags=RANGE)
+    found = {
+        evaluation.partition: evaluation.passed
+        for event in run.events(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        if (evaluation := event.asset_check_evaluation_data) and evaluation.partition is not None
+    }
+    assert found == {DAYS[0]: True, DAYS[1]: False, DAYS[2]: True}
+
+
+def test_a_run_of_one_partition_has_one_event_and_one_verdict_of_that_partition(dagster: Any) -> None:
+    run = dagster.assets("by_day", tags={"dagster/partition": "2017-03-04"})
+    assert [event.partition for event in run.events(dg.DagsterEventType.ASSET_MATERIALIZATION)] == ["2017-03-04"]
+    [evaluation] = run.events(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    assert evaluation.asset_check_evaluation_data.partition == "2017-03-04"
+
+
+def test_a_step_that_leaves_a_partition_unreported_fails(dagster: Any) -> None:
+    run = dagster.assets("forgets_a_day", tags=RANGE)
+    assert "It did not report: 1 of its 3 partitions." in run.failure("bodies__forgets_a_day")
+    assert run.materialized == []

@@ -1,0 +1,109 @@
+import { describe, expect, test } from "vitest";
+import type { Column } from "../../../definitions/column_type.ts";
+import { daily, hourly, rowCount, staticKeys, unique } from "../../../definitions/index.ts";
+import type { CheckOutcome, StagedFacts } from "../../../resources/store.ts";
+import { judgePartitions, planPartitions, reportPartitions, type RunPartition } from "../../../runtime/partitions.ts";
+
+const column = (kind: "timestamp" | "date" | "string"): { columns: Column[] } => ({
+  columns: [{ name: "at", type: { kind }, value: "date", nullable: false, description: null }],
+});
+const partition = (key: string, start: string, end: string): RunPartition => ({
+  key,
+  window: { start: new Date(start), end: new Date(end) },
+});
+
+const NEW_YORK = daily("at", { start: "2017-01-01", timezone: "America/New_York" });
+/** Around the night in which clocks go forward. */
+const MARCH = [
+  partition("2017-03-11", "2017-03-11T05:00:00Z", "2017-03-12T05:00:00Z"),
+  partition("2017-03-12", "2017-03-12T05:00:00Z", "2017-03-13T04:00:00Z"),
+  partition("2017-03-13", "2017-03-13T04:00:00Z", "2017-03-14T04:00:00Z"),
+];
+
+describe("a run of time partitions", () => {
+  test("counts by the day where days are equally long, and by the hour where clocks change", () => {
+    const utc = [partition("a", "2017-03-11", "2017-03-12"), partition("b", "2017-03-12", "2017-03-13")];
+    const plan = planPartitions(daily("at", { start: "2017-01-01" }), column("timestamp"), utc);
+    expect(plan.buckets).toMatchObject({ origin: new Date("2017-03-11"), seconds: 86_400 });
+    expect(utc.map((one) => [...plan.bucketsOf(one)])).toEqual([["0"], ["1"]]);
+
+    const march = planPartitions(NEW_YORK, column("timestamp"), MARCH);
+    expect(march.buckets).toMatchObject({ origin: new Date("2017-03-11T05:00:00Z"), seconds: 3_600 });
+    expect(MARCH.map((one) => [...march.bucketsOf(one)].length)).toEqual([24, 23, 24]);
+    expect(new Set(MARCH.flatMap((one) => [...march.bucketsOf(one)])).size).toBe(71);
+    expect(march.set).toMatchObject({ start: new Date("2017-03-11T05:00:00Z"), end: new Date("2017-03-14T04:00:00Z") });
+  });
+
+  test("replaces and counts a column of days by the days on the partitions' own clock", () => {
+    const plan = planPartitions(NEW_YORK, column("date"), MARCH);
+    expect(plan.set).toMatchObject({ start: new Date("2017-03-11"), end: new Date("2017-03-14") });
+    expect(plan.buckets).toMatchObject({ origin: new Date("2017-03-11"), seconds: 86_400 });
+    expect(MARCH.map((one) => [...plan.bucketsOf(one)])).toEqual([["0"], ["1"], ["2"]]);
+  });
+
+  test("knows half hours", () => {
+    const half = [partition("a", "2017-03-11T00:30:00Z", "2017-03-11T01:30:00Z")];
+    const plan = planPartitions(hourly("at", { start: "2017-01-01-00:30" }), column("timestamp"), half);
+    expect(plan.buckets).toMatchObject({ origin: new Date("2017-03-11T00:30:00Z"), seconds: 3_600 });
+  });
+
+  test("refuses partitions with a gap between them, which it would empty", () => {
+    const [first, , third] = MARCH as [RunPartition, RunPartition, RunPartition];
+    expect(() => planPartitions(NEW_YORK, column("timestamp"), [first, third])).toThrow(/gaps/);
+  });
+});
+
+describe("what a partition is reported with", () => {
+  const keys = ["a", "b", "c"].map((key): RunPartition => ({ key, window: null }));
+  const plan = planPartitions(staticKeys("at", ["a", "b", "c"]), column("string"), keys);
+  const part = (rowCount: bigint): { rowCount: bigint; sums: bigint[] } => ({ rowCount, sums: [rowCount * 7n] });
+  const facts: StagedFacts = {
+    rowCount: 3n,
+    contentHash: "all",
+    sample: { columns: [], rows: [] },
+    buckets: new Map([
+      ["a", part(1n)],
+      ["b", part(2n)],
+    ]),
+    hashOf: (parts) => parts.map(({ sums }) => sums.join("+")).join("+"),
+  };
+  const outcome = (check: CheckOutcome["check"], change: Partial<CheckOutcome> = {}): CheckOutcome => ({
+    ...{ check, passed: true, failedRows: 0n, checkedRows: 3n, sample: null },
+    buckets: new Map([
+      ["a", { failedRows: 0n, checkedRows: 1n }],
+      ["b", { failedRows: 1n, checkedRows: 2n }],
+    ]),
+    ...change,
+  });
+
+  test("are its own rows, its own version and its own verdicts", () => {
+    const [a, b, c] = reportPartitions(plan, facts, [outcome(unique("at"), { passed: false, failedRows: 1n })]);
+    expect(a).toMatchObject({ key: "a", rowCount: 1, dataVersion: "7", checks: [{ passed: true, checkedRows: 1 }] });
+    expect(b).toMatchObject({ rowCount: 2, dataVersion: "14", checks: [{ passed: false, failedRows: 1 }] });
+    expect(c).toMatchObject({
+      rowCount: 0,
+      dataVersion: "",
+      checks: [{ passed: true, failedRows: 0, checkedRows: 0 }],
+    });
+  });
+
+  test("are no rows and no version where nothing was published", () => {
+    const [a] = reportPartitions(plan, null, [outcome(unique("at"))]);
+    expect(a).toMatchObject({ rowCount: null, dataVersion: null, checks: [{ passed: true }] });
+  });
+
+  test("is the verdict of all where a check cannot tell whose a bad row is", () => {
+    const reports = reportPartitions(plan, facts, [outcome(unique("at"), { passed: false, buckets: null })]);
+    expect(reports.flatMap(({ checks }) => checks.map(({ passed, failedRows }) => [passed, failedRows]))).toEqual(
+      keys.map(() => [false, null]),
+    );
+  });
+
+  test("is a number of rows that holds for each partition, however many a run computes", () => {
+    const [judged] = judgePartitions(plan, [outcome(rowCount({ min: 1, max: 1 }))]);
+    // b has two rows, c none.
+    expect(judged).toMatchObject({ passed: false, failedRows: 2n });
+    const reports = reportPartitions(plan, facts, judged === undefined ? [] : [judged]);
+    expect(reports.map(({ checks }) => checks[0]?.passed)).toEqual([true, false, false]);
+  });
+});
