@@ -18,6 +18,7 @@ from dagster.components.resolved.core_models import (
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
 from dagster_project.executor import EXCLUSIVE_TAG
+from dagster_project.extras import FULL_REFRESH
 from dagster_project.faults import OpNames, placeholders, refusals, report
 from dagster_project.launcher import NodeLauncher, StepResult
 from dagster_project.manifest import Key, Manifest, ManifestAsset
@@ -27,6 +28,12 @@ from dagster_project.translator import TypeScriptAssetsTranslator, rename_deps
 from dagster_project.triggers import build_triggers
 
 AUTOMATION_INTERVAL_SECONDS = 10
+
+_CONFIG_OF_INCREMENTAL = {
+    FULL_REFRESH: dg.Field(
+        bool, default_value=False, description="Make the whole table anew, instead of adding what is new to it."
+    )
+}
 
 
 def _template_variables(asset: ManifestAsset) -> dict[str, Any]:
@@ -166,6 +173,7 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
             op_tags=tags,
             retry_policy=translator.get_retry_policy(asset),
             pool=asset.pool or op.pool,
+            config_schema=_CONFIG_OF_INCREMENTAL if asset.incremental else None,
             backfill_policy=backfill_policy if spec.partitions_def is not None else None,
         )
         def step(context: dg.AssetExecutionContext) -> Iterator[StepResult]:

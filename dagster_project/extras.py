@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
+FULL_REFRESH = "full_refresh"
 MAX_OPEN_RUNS = 10_000
 _PAGE = 100
 
@@ -20,6 +21,7 @@ def build_extras(context: dg.AssetExecutionContext) -> dict[str, Any]:
             "resume": _may_have_published(context, root_run_id),
             "open_run_ids": _open_run_ids(context.instance),
             **_partitions(context),
+            "full_refresh": bool((context.op_execution_context.op_config or {}).get(FULL_REFRESH, False)),
             "watchdog": True,
         }
     }

@@ -180,6 +180,7 @@ class ManifestAsset:
     pool: str | None
     retry: ManifestRetry | None
     timeout_seconds: Positive
+    incremental: bool
     exclusive: str | None
     code_version: str
     sources: Annotated[tuple[ManifestSource, ...], Field(min_length=1)]

@@ -14,6 +14,7 @@ import { callerPositions, UNKNOWN_POSITION } from "./source_position.ts";
 import type { ColumnRef, TableRef } from "./sql.ts";
 import type { Storage } from "./storage.ts";
 import { validate } from "./validate.ts";
+import type { Write } from "./write.ts";
 
 /** The columns of an asset: name to zod type. */
 export type Shape = z.ZodRawShape;
@@ -51,6 +52,11 @@ export interface AssetOptions<S extends Shape> {
     | StaticPartitions<NoInfer<NameOf<S, string>>>
     | DynamicPartitions<NoInfer<NameOf<S, string>>>
     | undefined;
+  /**
+   * How the rows of a run join the table: `append(…)` or `merge(…)`. @default they are the table; with partitions, they
+   * are those of the run's partitions
+   */
+  readonly write?: Write<NoInfer<Name<S>>> | undefined;
   readonly checks?: readonly Check<NoInfer<Name<S>>>[] | undefined;
   readonly freshness?: Freshness | undefined;
   readonly automation?: Automation | undefined;

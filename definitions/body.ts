@@ -28,6 +28,14 @@ export interface BodyContext {
 
 /** What a `rows` body is given; `R` is a row before validation. */
 export interface RowsContext<R> extends BodyContext {
+  /**
+   * Where the last publish ended: with `write: append({ cursor })` or `merge({ cursor })` the greatest value of that
+   * column, less the lag, an instant as ISO text; else what {@link saveCursor} was told. `null` on the first run and on a
+   * full refresh.
+   */
+  readonly cursor: string | null;
+  /** Says where the next run goes on. Committed with the rows of this one. */
+  readonly saveCursor: (cursor: string) => void;
   /** Types a row where it is written, so that a mistake shows on its property. Returns the row as it is. */
   readonly row: (row: R) => R;
 }

@@ -55,5 +55,6 @@ export {
   type SensorResult,
 } from "./sensor.ts";
 export type { ClickHouseIndex, ClickHouseTable, PostgresIndex, PostgresTable, Storage } from "./storage.ts";
-export { type ColumnRef, self, type Sql, sql, type TableRef, window } from "./sql.ts";
+export { type ColumnRef, cursor, self, type Sql, sql, type TableRef, window } from "./sql.ts";
+export { append, merge, type Write } from "./write.ts";
 export type { Materialization, PartitionKeys, PartitionRange, RunRequest, TickContext } from "./tick.ts";

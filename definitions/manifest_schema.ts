@@ -90,6 +90,7 @@ const asset = z.strictObject({
   pool: z.string().nullable(),
   retry,
   timeout_seconds: z.int().min(1).describe("Limit of a step"),
+  incremental: z.boolean().describe("A run adds to the table, unless it is a full refresh"),
   exclusive: z.string().nullable().describe("Steps of one run with the same value run one at a time"),
   code_version: z.string(),
   sources: z.array(source).min(1).describe("The asset's own file first"),

@@ -18,6 +18,11 @@ export interface WindowBound {
   readonly bound: "start" | "end";
 }
 
+/** Where the last publish ended, bound as a value of the cursor's column; on the first run its least value. */
+export interface CursorBound {
+  readonly kind: "cursor";
+}
+
 /** The staged rows that a check reads. */
 export interface SelfRef {
   readonly kind: "self";
@@ -25,7 +30,7 @@ export interface SelfRef {
 
 /** What may stand between the braces of a {@link sql} template. Plain values become bound parameters. */
 export type SqlValue =
-  TableRef | ColumnRef | WindowBound | SelfRef | Sql | string | number | bigint | boolean | Date | null;
+  TableRef | ColumnRef | WindowBound | CursorBound | SelfRef | Sql | string | number | bigint | boolean | Date | null;
 
 /** SQL text with its references and values kept apart from it, so that no value is ever pasted into the text. */
 export interface Sql {
@@ -47,6 +52,9 @@ export const window: { readonly start: WindowBound; readonly end: WindowBound } 
   start: { kind: "window", bound: "start" },
   end: { kind: "window", bound: "end" },
 };
+
+/** In the SQL of an asset with `append({ cursor })` or `merge({ cursor })`: rows beyond it are new. */
+export const cursor: CursorBound = { kind: "cursor" };
 
 /** In the SQL of a check: the rows that are about to be published. */
 export const self: SelfRef = { kind: "self" };

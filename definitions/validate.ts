@@ -4,6 +4,7 @@ import type { Fault, FaultCode, SourcePosition } from "./fault.ts";
 import { checkRule } from "./validate_check.ts";
 import { checkDagsterOptions, checkLimits, checkPartitions } from "./validate_options.ts";
 import { checkStorage } from "./validate_storage.ts";
+import { checkWrite } from "./validate_write.ts";
 
 /** A part of an asset key, and so a schema or table name in every store. */
 const KEY_PART = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
@@ -37,6 +38,7 @@ export function validate(key: string, options: AssetOptions<Shape>, position: So
     checkLimits(options, add);
     checkStorage(options, columns, add);
     checkCopy(options, add);
+    checkWrite(options, columns, add);
     return { options, columns, faults };
   } catch (error) {
     // Reached from plain JavaScript, through a cast, or by an import that is undefined in an import cycle.

@@ -17,7 +17,7 @@ export interface HashedRows {
 export function hashedFacts(
   target: Pick<Target, "columns" | "buckets">,
   hashed: HashedRows,
-): Omit<StagedFacts, "sample"> {
+): Omit<StagedFacts, "sample" | "cursor"> {
   const isBucketed = target.buckets !== undefined;
   const facts = hashed.rows.map((row) => {
     const [count, ...sums] = isBucketed ? row.slice(1) : row;

@@ -54,6 +54,8 @@ export interface Target {
   readonly key: readonly string[];
   readonly storage: Storage;
   readonly strategy: WriteStrategy;
+  /** The column whose greatest staged value is asked for with the facts. */
+  readonly cursorColumn?: string | undefined;
   /** Only for runs of partitions. */
   readonly buckets?: Buckets | undefined;
 }
@@ -123,6 +125,8 @@ export interface StagedFacts {
   /** Changes when any row does; not when only their order does. */
   readonly contentHash: string;
   readonly sample: Sample;
+  /** The greatest value of the cursor's column, an instant as ISO text; `null` without such a column, or without rows. */
+  readonly cursor: string | null;
   /** By bucket; `null` without buckets. */
   readonly buckets: ReadonlyMap<string, BucketFacts> | null;
   /** The content hash of the rows of some buckets. */
@@ -151,6 +155,11 @@ export interface LedgerEntry {
   readonly startedAt: Date;
   /** Where an incremental source goes on next time, in the source's own form; `null` without one. */
   readonly cursor: string | null;
+  /**
+   * The cursor from which the rows were read; `undefined`: from none. When it is not the latest any more, another run has
+   * published rows that these would double: nothing is published then.
+   */
+  readonly after?: string | null | undefined;
   /** What was to be reported to Dagster, as JSON: reported again if the process died before it could. */
   readonly report: string;
 }

@@ -6,6 +6,7 @@ import { tryGetSeconds } from "../definitions/duration.ts";
 import type { Fault } from "../definitions/fault.ts";
 import type { Manifest, ManifestAsset } from "../definitions/manifest_schema.ts";
 import type { Disproof } from "../resources/store.ts";
+import { bindCursor } from "./cursor.ts";
 import { listFiles, projectPath } from "./import_scan.ts";
 import { loadAllAssets } from "./load_assets.ts";
 import { sortByNeeds } from "./order.ts";
@@ -129,9 +130,11 @@ async function proofFaults(
   const byKey = new Map(sound.map((asset) => [asset.key, asset]));
   const disproofs: Disproof[] = [];
   for (const [store, assets] of Map.groupBy(sound, (asset) => asset.store)) {
-    const claims = assets.flatMap(({ target, deps, body, checks }) =>
-      target === null ? [] : [{ target, deps, sql: body.kind === "query" ? body.sql : null, checks }],
-    );
+    const claims = assets.flatMap(({ target, deps, body, checks, defined }) => {
+      if (target === null) return [];
+      const sql = body.kind === "query" ? bindCursor(body.sql, target, defined.options.write, store, null) : null;
+      return [{ target, deps, sql, checks }];
+    });
     if (claims.length === 0) continue;
     try {
       disproofs.push(...(await store.prove(claims, projectDir, process.env)));
@@ -200,6 +203,7 @@ function describe(asset: ResolvedAsset, projectDir: string): ManifestAsset {
             jitter: retry.jitter ?? null,
           },
     timeout_seconds: tryGetSeconds(options.timeout ?? "") ?? DEFAULT_TIMEOUT_SECONDS,
+    incremental: options.write !== undefined,
     exclusive: body.kind === "task" ? null : asset.store.exclusive(body.kind),
     code_version: asset.codeVersion,
     sources: asset.sources.map(({ file, line }) => ({ file: projectPath(projectDir, file), line })),

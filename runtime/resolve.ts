@@ -10,7 +10,7 @@ import type { Sql, SqlValue, TableRef } from "../definitions/sql.ts";
 import type { StoreKind, Target } from "../resources/store.ts";
 import { chooseStore, DEFAULT_STORE } from "../resources/stores.ts";
 import { scanFile } from "./import_scan.ts";
-import { parseSqlFile } from "./sql_file.ts";
+import { type Bounds, parseSqlFile } from "./sql_file.ts";
 
 /** How an asset is computed, with its SQL read and its placeholders resolved. */
 export type ResolvedBody =
@@ -89,7 +89,8 @@ export function resolveAsset(
   const checks = options.checks ?? [];
   for (const { name, rule } of checks) {
     if (rule.kind === "references") depend(`check ${name}: the table`, rule.to);
-    if (rule.kind === "sql") walkSql(`check ${name}`, rule.bad, { hasWindow: false, hasSelf: true }, collector);
+    if (rule.kind === "sql")
+      walkSql(`check ${name}`, rule.bad, { hasWindow: false, hasCursor: false, hasSelf: true }, collector);
   }
   if (deps.delete(key))
     add("cycle", "the asset reads itself: take the rows from another asset, or from self in a check");
@@ -186,14 +187,21 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
 /** Reads a query's SQL, and collects what it refers to. */
 function readQuery(
   query: Query | Sql,
-  { options: { partitions } }: DefinedAsset,
+  { options: { partitions, write } }: DefinedAsset,
   projectDir: string,
   collector: Collector,
 ): { readonly sql: Sql; readonly file: string | null } {
   const { add, depend, sources, store } = collector;
-  const hasWindow = partitions !== undefined && "start" in partitions;
+  const bounds = {
+    hasWindow: partitions !== undefined && "start" in partitions,
+    hasCursor: typeof write?.cursor === "string",
+  };
+  const requireUse = (isUsed: boolean): void => {
+    if (bounds.hasCursor && !isUsed) add("bad_option", "write: the SQL never says where it begins: WHERE … > {cursor}");
+  };
   if (query.kind === "sql") {
-    walkSql("the SQL", query, { hasWindow, hasSelf: false }, collector);
+    walkSql("the SQL", query, { ...bounds, hasSelf: false }, collector);
+    requireUse(usesCursor(query));
     return { sql: query, file: null };
   }
   for (const [name, ref] of Object.entries(query.refs)) depend(`reference ${name}`, ref);
@@ -203,8 +211,9 @@ function readQuery(
     return { sql: { kind: "sql", strings: [""], values: [] }, file: null };
   }
   sources.push({ file, line: 1 });
-  const parsed = parseSqlFile(readFileSync(file, "utf8"), query.refs, hasWindow);
+  const parsed = parseSqlFile(readFileSync(file, "utf8"), query.refs, bounds);
   for (const { line, message } of parsed.faults) add("unknown_placeholder", message, { file, line });
+  requireUse(parsed.used.has("cursor"));
   for (const name of Object.keys(query.refs)) {
     if (!parsed.used.has(name))
       add("unknown_placeholder", `reference ${name} is declared, but the SQL never says {${name}}`);
@@ -218,13 +227,18 @@ function findSqlFile(projectDir: string, file: string, dialect: string): string 
   return [path.replace(/\.sql$/, `.${dialect}.sql`), path].find((candidate) => existsSync(candidate));
 }
 
+function usesCursor({ values }: Sql): boolean {
+  return values.some(
+    (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      "kind" in value &&
+      (value.kind === "cursor" || (value.kind === "sql" && usesCursor(value))),
+  );
+}
+
 /** Collects what a template refers to, and what it cannot refer to where it stands. */
-function walkSql(
-  where: string,
-  sql: Sql,
-  allowed: { readonly hasWindow: boolean; readonly hasSelf: boolean },
-  collector: Collector,
-): void {
+function walkSql(where: string, sql: Sql, allowed: Bounds & { readonly hasSelf: boolean }, collector: Collector): void {
   const { add, depend } = collector;
   for (const value of sql.values as readonly (SqlValue | undefined)[]) {
     if (value === undefined) depend(`${where}: a value`, undefined);
@@ -243,6 +257,13 @@ function walkSql(
         case "window":
           if (!allowed.hasWindow)
             add("unknown_placeholder", `${where}: window is for the body of an asset with time partitions`);
+          break;
+        case "cursor":
+          if (!allowed.hasCursor)
+            add(
+              "unknown_placeholder",
+              `${where}: cursor is for the body of an asset with append({ cursor }) or merge({ cursor })`,
+            );
           break;
         case "self":
           if (!allowed.hasSelf) add("unknown_placeholder", `${where}: self stands for the staged rows of a check`);

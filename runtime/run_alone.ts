@@ -26,7 +26,15 @@ export async function runAlone(
   };
   const runId = randomUUID();
   // Nobody here knows whether a run on another machine is over, so its staging stays.
-  const request = { runId, rootRunId: runId, resume: false, isOpen: () => true, partitions: null, redact };
+  const request = {
+    runId,
+    rootRunId: runId,
+    resume: false,
+    isOpen: () => true,
+    partitions: null,
+    fullRefresh: false,
+    redact,
+  };
   const stores = new OpenStores(projectDir);
   try {
     const assets = new Map<string, Awaited<ReturnType<typeof findAsset>>>();

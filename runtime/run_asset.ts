@@ -1,7 +1,7 @@
 import type { BodyContext } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
 import { metadata } from "../pipes/index.ts";
-import type { Attempt, CheckOutcome, Staged, StagedFacts, Store, Target } from "../resources/store.ts";
+import type { Attempt, CheckOutcome, Staged, StagedFacts, Store, Target, WriteStrategy } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
 import {
   judgePartitions,
@@ -12,6 +12,7 @@ import {
   type RunPartition,
 } from "./partitions.ts";
 import { type AssetReport, checkReport, type CheckReport, durationMetadata, tableReport } from "./report.ts";
+import { Cursor } from "./cursor.ts";
 import type { Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 import { stage } from "./stage.ts";
@@ -26,6 +27,8 @@ export interface RunRequest {
   /** An earlier attempt may have published without reporting it. */
   readonly resume: boolean;
   readonly isOpen: (runId: string) => boolean;
+  /** Makes the whole table anew, where a run would add to it otherwise. */
+  readonly fullRefresh: boolean;
   /** The partitions to compute; `null` without partitions. */
   readonly partitions: readonly RunPartition[] | null;
   readonly redact: Redact;
@@ -62,10 +65,13 @@ export async function runAsset(
 
   if (asset.target === null) throw new TypeError(`${asset.key} has no table`);
   const plan = planOf(asset, request);
-  const target: Target =
-    plan === null
-      ? asset.target
-      : { ...asset.target, strategy: { kind: "replacePartitions", partitions: plan.set }, buckets: plan.buckets };
+  const { write } = asset.defined.options;
+  const target: Target = {
+    ...asset.target,
+    strategy: strategyOf(asset, request, plan),
+    cursorColumn: write?.cursor ?? undefined,
+    buckets: plan?.buckets,
+  };
   const store = await stores.get(asset.store);
   const attempt: Attempt = {
     ...request,
@@ -86,8 +92,10 @@ export async function runAsset(
       return { outcome: "reused", report: JSON.parse(published.report) as AssetReport };
     }
   }
+  const last = write === undefined || request.fullRefresh ? null : await store.lastCursor(target, attempt);
+  const cursor = write === undefined ? null : new Cursor(write, target, last);
   const clock = startClock();
-  const { staged, read, quarantined } = await stage({ asset, target, stores, context, attempt });
+  const { staged, read, quarantined } = await stage({ asset, target, stores, context, attempt, cursor });
   const stageSeconds = clock();
   try {
     const found = await staged.check(asset.checks);
@@ -115,6 +123,9 @@ export async function runAsset(
       read,
       quarantined,
       partitionKeys: context.partitionKeys,
+      cursor: (staged) => cursor?.next(staged) ?? null,
+      // Of a table that is made anew, nothing is added to.
+      after: cursor === null || request.fullRefresh ? undefined : cursor.last,
       redact: request.redact,
       durations: { stage: stageSeconds, check: checkSeconds },
       clock,
@@ -127,7 +138,19 @@ export async function runAsset(
   }
 }
 
-/** A run of partitions replaces those and leaves the others; any other run makes the whole table. */
+/** A run of partitions replaces those and leaves the others. */
+function strategyOf(
+  { defined }: ResolvedAsset,
+  { fullRefresh }: RunRequest,
+  plan: PartitionPlan | null,
+): WriteStrategy {
+  const { write, key = [] } = defined.options;
+  if (plan !== null) return { kind: "replacePartitions", partitions: plan.set };
+  if (write === undefined || fullRefresh) return { kind: "replace" };
+  return write.kind === "merge" ? { kind: "merge", key } : { kind: "append" };
+}
+
+/** `null` where the run is of no partitions. */
 function planOf({ defined, target }: ResolvedAsset, { partitions }: RunRequest): PartitionPlan | null {
   const definition = defined.options.partitions;
   if (definition === undefined || partitions === null || target === null) return null;
@@ -146,6 +169,8 @@ async function publish(
     readonly read: number | undefined;
     readonly quarantined: number;
     readonly partitionKeys: readonly string[] | null;
+    readonly cursor: (staged: string | null) => string | null;
+    readonly after: string | null | undefined;
     readonly redact: Redact;
     readonly durations: { readonly stage: number; readonly check: number };
     readonly clock: () => number;
@@ -176,7 +201,8 @@ async function publish(
     columns: target.columns.map(({ name, type, nullable }) => ({ name, type: asset.store.typeName(type), nullable })),
     contentHash: facts.contentHash,
     startedAt: attempt.startedAt,
-    cursor: null,
+    cursor: known.cursor(facts.cursor),
+    after: known.after,
     // Everyone who can read the warehouse can read it.
     report: JSON.stringify(report, (_key, value: unknown) => (typeof value === "string" ? known.redact(value) : value)),
   });

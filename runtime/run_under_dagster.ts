@@ -18,6 +18,7 @@ const extrasSchema = z.object({
   partition_keys: z.array(z.string()).nullable(),
   partition_key_range: range.nullable(),
   partition_windows: z.array(range).nullable(),
+  full_refresh: z.boolean(),
   partition_time_window: range.nullable(),
   watchdog: z.boolean(),
 });
@@ -40,6 +41,7 @@ export async function runUnderDagster(
         resume: extras.resume,
         isOpen: (runId: string) => open.has(runId),
         partitions: runPartitions(extras),
+        fullRefresh: extras.full_refresh,
         redact,
       };
       const window = extras.partition_time_window;

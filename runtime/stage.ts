@@ -1,6 +1,7 @@
 import type { BodyContext } from "../definitions/body.ts";
 import type { Attempt, Staged, Target } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
+import { bindCursor, type Cursor } from "./cursor.ts";
 import { stageCopy } from "./stage_copy.ts";
 import { stageRows } from "./stage_rows.ts";
 import type { ResolvedAsset } from "./resolve.ts";
@@ -12,6 +13,8 @@ export interface Staging {
   readonly stores: OpenStores;
   readonly context: BodyContext;
   readonly attempt: Attempt;
+  /** `null` where the rows of a run do not join earlier ones. */
+  readonly cursor: Cursor | null;
 }
 
 /** Staged rows, and how they came. */
@@ -23,12 +26,14 @@ export interface StagedBody {
 }
 
 /** Computes an asset's rows into staging, by its body. */
-export async function stage({ asset, target, stores, context, attempt }: Staging): Promise<StagedBody> {
+export async function stage(staging: Staging): Promise<StagedBody> {
+  const { asset, target, stores, context, attempt, cursor } = staging;
   const { body } = asset;
   const store = await stores.get(asset.store);
   switch (body.kind) {
     case "query": {
-      const { sql, view } = body;
+      const { view } = body;
+      const sql = bindCursor(body.sql, target, asset.defined.options.write, asset.store, cursor?.start ?? null);
       const staged =
         view === null
           ? await store.stageQuery(target, sql, context.window, attempt)
@@ -37,12 +42,12 @@ export async function stage({ asset, target, stores, context, attempt }: Staging
     }
     case "copy":
       return {
-        staged: await stageCopy(body, { asset, target, stores, context, attempt }),
+        staged: await stageCopy(body, staging),
         read: undefined,
         quarantined: 0,
       };
     case "rows":
-      return await stageRows(asset, target, body.rows, store, context, attempt);
+      return await stageRows(asset, target, body.rows, store, context, attempt, cursor);
     case "task":
       throw new TypeError(`${asset.key} is a task: it has no rows`);
   }

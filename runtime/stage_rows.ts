@@ -1,6 +1,7 @@
 import type { BodyContext, Rows } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
 import type { Attempt, Staged, Store, Target } from "../resources/store.ts";
+import type { Cursor } from "./cursor.ts";
 import { arrowPages, isArrow } from "./arrow_rows.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 import { RowValidator } from "./validate_rows.ts";
@@ -36,6 +37,7 @@ export async function stageRows(
   store: Store,
   context: BodyContext,
   attempt: Attempt,
+  cursor: Cursor | null,
 ): Promise<StagedRows> {
   const { columns: schema, quarantine } = asset.defined.options;
   if (schema === undefined) throw new TypeError(`${asset.key} has no columns`);
@@ -53,12 +55,16 @@ export async function stageRows(
     }
     quarantined += bad.length;
   };
+  const saveCursor = (text: string): void => {
+    if (cursor === null) throw new TypeError("saveCursor: the asset has no cursor: say write: append() or merge()");
+    cursor.save(text);
+  };
   const isOver = (): boolean => quarantined > maxRows;
 
   try {
     let pending: unknown[] = [];
     let nextProgress = performance.now() + PROGRESS_EVERY_MS;
-    for await (const item of rows({ ...context, row: (row) => row })) {
+    for await (const item of rows({ ...context, row: (row) => row, cursor: cursor?.start ?? null, saveCursor })) {
       context.signal.throwIfAborted();
       if (isArrow(item)) {
         for (const page of arrowPages(item, target.columns)) await write(page);

@@ -1,6 +1,7 @@
 import type { Column, ColumnType } from "../../definitions/column_type.ts";
 import { bucketOf } from "../checks.ts";
 import { hashedFacts } from "../content_hash.ts";
+import { latestStaged } from "../cursor.ts";
 import type { Statement } from "../render_sql.ts";
 import type { Sample, StagedFacts, Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -17,7 +18,7 @@ const SAMPLE_ROWS = 5;
  */
 export async function stagedFacts(
   client: Client,
-  target: Pick<Target, "columns" | "buckets">,
+  target: Pick<Target, "columns" | "cursorColumn" | "buckets">,
   relation: string,
 ): Promise<StagedFacts> {
   const parts = target.columns.flatMap(hashed).join(", ");
@@ -30,6 +31,7 @@ export async function stagedFacts(
       : `SELECT ${bucket}, count(), ${sum} FROM ${relation} GROUP BY ${bucket}`,
   );
   return {
+    cursor: await latestStaged(client, quote, target, relation),
     ...hashedFacts(target, { rows, typeName: columnTypeName }),
     sample: await sampleOf(client, { text: `SELECT ${columnNames(target)} FROM ${relation}`, parameters: [] }),
   };

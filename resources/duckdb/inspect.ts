@@ -1,5 +1,6 @@
 import { bucketOf, sampleOf } from "../checks.ts";
 import { hashedFacts } from "../content_hash.ts";
+import { latestStaged } from "../cursor.ts";
 import type { StagedFacts, Target } from "../store.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
@@ -12,7 +13,7 @@ import { columnTypeName } from "./type_names.ts";
  */
 export async function stagedFacts(
   client: Client,
-  target: Pick<Target, "columns" | "buckets">,
+  target: Pick<Target, "columns" | "cursorColumn" | "buckets">,
   relation: string,
 ): Promise<StagedFacts> {
   const names = target.columns.map(({ name }) => quote(name)).join(", ");
@@ -25,6 +26,7 @@ export async function stagedFacts(
   // The engine's hash function may change between versions.
   const [[engine] = []] = (await client.text("SELECT version()")).rows;
   return {
+    cursor: await latestStaged(client, quote, target, relation),
     ...hashedFacts(target, { rows, engine: engine ?? "", typeName: columnTypeName }),
     sample: await sampleOf(client, DUCKDB_CHECKS, { text: `SELECT * FROM ${relation}`, parameters: [] }),
   };

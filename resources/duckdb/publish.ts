@@ -1,11 +1,12 @@
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
+import { requireCursor } from "../cursor.ts";
 import type { CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { stagedFacts } from "./inspect.ts";
-import { createOwnTables, insertLedgerEntry } from "./ledger.ts";
+import { createOwnTables, insertLedgerEntry, lastCursor } from "./ledger.ts";
 import { quote, stagingName } from "../quote.ts";
 import { writeStaged } from "./write.ts";
 
@@ -63,6 +64,7 @@ export class WarehouseStaged implements Staged {
   async publish(entry: LedgerEntry): Promise<void> {
     await writeStaged(this.#client, this.#target, this.#stage);
     await createOwnTables(this.#client);
+    requireCursor(entry, await lastCursor(this.#client, entry.assetKey));
     await insertLedgerEntry(this.#client, entry);
     await this.#client.run("COMMIT");
   }

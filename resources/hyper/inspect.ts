@@ -1,6 +1,7 @@
 import type { Column } from "../../definitions/column_type.ts";
 import { bucketOf, sampleOf } from "../checks.ts";
 import { hashedFacts } from "../content_hash.ts";
+import { latestStaged } from "../cursor.ts";
 import type { StagedFacts, Target } from "../store.ts";
 import { HYPER_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
@@ -20,7 +21,7 @@ const SUMS = 2;
  */
 export async function stagedFacts(
   client: Client,
-  target: Pick<Target, "columns" | "buckets">,
+  target: Pick<Target, "columns" | "cursorColumn" | "buckets">,
   relation: string,
 ): Promise<StagedFacts> {
   const sums = Array.from({ length: SUMS }, (_, index) => `sum(${summand(index * BYTES_PER_SUM)})`);
@@ -33,6 +34,7 @@ export async function stagedFacts(
     ) AS hashed${groupBy}`,
   );
   return {
+    cursor: await latestStaged(client, quote, target, relation),
     ...hashedFacts(target, { rows, typeName: columnTypeName }),
     sample: await sampleOf(client, HYPER_CHECKS, { text: `SELECT * FROM ${relation}`, parameters: [] }),
   };

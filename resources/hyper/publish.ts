@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
+import { requireCursor } from "../cursor.ts";
 import type { Attempt, CheckOutcome, LedgerEntry, QuarantinedRow, Staged, StagedFacts, Target } from "../store.ts";
 import { HYPER_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
@@ -13,6 +14,7 @@ import {
   createTurn,
   findLedgerEntry,
   insertLedgerEntry,
+  lastCursor,
   replaceQuarantine,
   takeTurn,
 } from "./ledger.ts";
@@ -84,6 +86,7 @@ export class HyperStaged implements Staged {
           await takeTurn(client, target.assetKey, entry.runId);
           // A killed attempt may have sent its COMMIT, and the server done it after this one had looked.
           if (target.strategy.kind === "append" && (await findLedgerEntry(client, entry)) !== undefined) return;
+          requireCursor(entry, await lastCursor(client, entry.assetKey));
           await writeStaged(client, target, stage);
           await replaceQuarantine(client, target.assetKey, entry.runId, this.quarantined);
           await insertLedgerEntry(client, entry);

@@ -1,5 +1,6 @@
 import { bucketOf, sampleOf } from "../checks.ts";
 import { hashedFacts } from "../content_hash.ts";
+import { latestStaged } from "../cursor.ts";
 import { quote } from "../quote.ts";
 import type { StagedFacts, Target } from "../store.ts";
 import { POSTGRES_CHECKS } from "./checks.ts";
@@ -12,7 +13,7 @@ import { columnTypeName } from "./type_names.ts";
  */
 export async function stagedFacts(
   client: Client,
-  target: Pick<Target, "columns" | "buckets">,
+  target: Pick<Target, "columns" | "cursorColumn" | "buckets">,
   relation: string,
 ): Promise<StagedFacts> {
   // Documents have no hash function of their own; -0 and 0 have one hash, but are two values.
@@ -30,6 +31,7 @@ export async function stagedFacts(
   // The engine's hash functions may change between versions.
   const [[engine] = []] = (await client.text("SELECT current_setting('server_version_num')::integer / 10000")).rows;
   return {
+    cursor: await latestStaged(client, quote, target, relation),
     ...hashedFacts(target, { rows, engine: engine ?? "", typeName: columnTypeName }),
     sample: await sampleOf(client, POSTGRES_CHECKS, { text: `SELECT * FROM ${relation}`, parameters: [] }),
   };

@@ -1,11 +1,12 @@
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
+import { requireCursor } from "../cursor.ts";
 import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
 import { POSTGRES_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import type { Connections, Transaction } from "./connections.ts";
 import { stagedFacts } from "./inspect.ts";
-import { createOwnTables, insertLedgerEntry, lockAsset, replaceQuarantine } from "./ledger.ts";
+import { createOwnTables, insertLedgerEntry, lastCursor, lockAsset, replaceQuarantine } from "./ledger.ts";
 import { placeView, type StagedView } from "./materialized_view.ts";
 import { requireRows } from "./staging.ts";
 import type { LockWait } from "./swap.ts";
@@ -55,6 +56,7 @@ abstract class StagingTable implements Staged {
   protected async write(client: Client, entry: LedgerEntry): Promise<void> {
     await createOwnTables(client);
     await lockAsset(client, this.target.assetKey);
+    requireCursor(entry, await lastCursor(client, entry.assetKey));
     const { lockTimeoutMs: timeoutMs } = this.connections.config;
     await this.place(client, entry.rowCount, { timeoutMs, log: this.attempt.log });
     await insertLedgerEntry(client, entry);

@@ -64,6 +64,7 @@ def test_a_reexecution_of_what_the_root_run_reported_computes_it_again(dagster: 
         "partition_key_range": None,
         "partition_time_window": None,
         "partition_windows": None,
+        "full_refresh": False,
         "watchdog": True,
     }
 
@@ -117,3 +118,15 @@ def test_a_resume_asks_for_the_same_partition(dagster: Any) -> None:
     parent = dagster.assets("by_day", tags={"dagster/partition": "2017-05-01"})
     again = dagster.assets("by_day", tags={"dagster/partition": "2017-05-01"}, **dagster.all_again(parent))
     assert extras(again, "by_day")["resume"] is False
+
+
+def test_a_full_refresh_is_asked_for_in_the_launchpad(dagster: Any) -> None:
+    config = {"ops": {"bodies__plain": {"config": {"full_refresh": True}}}}
+    assert extras(dagster.assets("plain", run_config=config), "plain")["full_refresh"] is True
+    assert extras(dagster.assets("plain"), "plain")["full_refresh"] is False
+
+
+def test_an_asset_whose_runs_add_nothing_takes_no_full_refresh(dagster: Any) -> None:
+    config = {"ops": {"bodies__after_plain": {"config": {"full_refresh": True}}}}
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        dagster.assets("after_plain", run_config=config)

@@ -42,6 +42,7 @@ export interface Launch {
   readonly openRunIds?: readonly string[];
   readonly partitionKeys?: readonly string[] | null;
   readonly window?: { readonly start: string; readonly end: string } | null;
+  readonly fullRefresh?: boolean;
   /** Of each partition. @default the window */
   readonly windows?: readonly { readonly start: string; readonly end: string }[];
   readonly env?: Readonly<Record<string, string>>;
@@ -194,6 +195,7 @@ function contextOf(key: string, runId: string, launch: Launch): object {
         partition_key_range: null,
         partition_time_window: launch.window ?? null,
         partition_windows: launch.windows ?? (launch.window == null ? null : [launch.window]),
+        full_refresh: launch.fullRefresh ?? false,
         watchdog: true,
       },
     },

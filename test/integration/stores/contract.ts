@@ -90,6 +90,7 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       to: Target,
       given = attempt(),
       cursor: string | null = null,
+      after?: string | null,
     ): Promise<void> => {
       const facts = await staged.facts();
       await staged.publish({
@@ -104,6 +105,7 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         contentHash: facts.contentHash,
         startedAt: given.startedAt,
         cursor,
+        after,
         report: JSON.stringify({ rows: String(facts.rowCount) }),
       });
       await harness.store.close();
@@ -374,6 +376,34 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       expect(nulls?.sample?.rows).toHaveLength(2);
       await staged.discard();
       await harness.store.close();
+    });
+
+    it("tells the greatest value of the cursor's column, to the microsecond, in one form for all stores", async () => {
+      const greatest = async (column: string, rows: readonly Row[]): Promise<string | null> => {
+        const staged = await stageRows({ ...target(), cursorColumn: column }, rows);
+        const facts = await staged.facts();
+        await staged.discard();
+        await harness.store.close();
+        return facts.cursor;
+      };
+      const rows = [line(9, { day: "03" }), line(10, { day: "04" }), line(1)];
+      expect(await greatest("day", rows)).toBe("2017-01-04T12:00:00.000000Z");
+      expect(await greatest("id", rows)).toBe("10");
+      expect(await greatest("day", [])).toBeNull();
+    });
+
+    it("refuses rows that were read from a cursor that is not the latest any more", async () => {
+      const to = target(LINES, { kind: "append" });
+      await write(to, [line(1)], attempt(), "1");
+      const late = await stageRows(to, [line(1), line(2)]);
+      await expect(publish(late, to, attempt(), "2", null)).rejects.toMatchObject({
+        code: "cursor_moved",
+        retryable: true,
+      });
+      await late.discard();
+      await harness.store.close();
+      await publish(await stageRows(to, [line(2)]), to, attempt(), "2", "1");
+      expect(await ids(to)).toEqual(["1 1.00 NULL", "2 2.00 NULL"]);
     });
 
     it("counts, hashes and checks the rows of each stretch of time for themselves", async () => {

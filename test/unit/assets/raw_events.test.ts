@@ -30,7 +30,15 @@ async function ingest(...lines: readonly unknown[]): Promise<unknown[]> {
   const log = { debug: silent, info: silent, warning: silent, error: silent };
   const signal = new AbortController().signal;
   const rows: unknown[] = [];
-  for await (const page of body.rows({ row: (row) => row, signal, log, partitionKeys: null, window: null })) {
+  for await (const page of body.rows({
+    row: (row) => row,
+    signal,
+    log,
+    partitionKeys: null,
+    window: null,
+    cursor: null,
+    saveCursor: () => undefined,
+  })) {
     rows.push(...(page as readonly unknown[]));
   }
   return rows;

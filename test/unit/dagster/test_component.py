@@ -49,6 +49,7 @@ def declared(name: str, **changes: Any) -> dict[str, Any]:
         "retry": None,
         "timeout_seconds": 600,
         "exclusive": None,
+        "incremental": False,
         "code_version": "abc",
         "sources": [{"file": f"assets/retail/{name}.ts", "line": 5}, {"file": f"sql/retail/{name}.sql", "line": 1}],
         **changes,

@@ -45,6 +45,7 @@ def asset(**changes: Any) -> dict[str, Any]:
         "retry": {"max_retries": 2, "delay_seconds": 0.5, "backoff": "exponential", "jitter": "full"},
         "timeout_seconds": 600,
         "exclusive": "duckdb:warehouse",
+        "incremental": True,
         "code_version": "abc",
         "sources": [{"file": "assets/retail/cleaned_events.ts", "line": 5}],
         **changes,

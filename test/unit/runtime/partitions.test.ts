@@ -61,6 +61,7 @@ describe("what a partition is reported with", () => {
     rowCount: 3n,
     contentHash: "all",
     sample: { columns: [], rows: [] },
+    cursor: null,
     buckets: new Map([
       ["a", part(1n)],
       ["b", part(2n)],

@@ -6,7 +6,8 @@ import { parseSqlFile } from "../../../runtime/sql_file.ts";
 const refs = { events: { kind: "table", assetKey: "retail/events" } } as const;
 const render = (text: string, hasWindow = false): string => {
   const window = { start: new Date(0), end: new Date(1) };
-  return renderSql(parseSqlFile(text, refs, hasWindow).sql, duckdbDialect({ self: null, window })).text;
+  return renderSql(parseSqlFile(text, refs, { hasWindow, hasCursor: false }).sql, duckdbDialect({ self: null, window }))
+    .text;
 };
 
 test("a placeholder becomes the quoted table, each time that it stands there", () => {
@@ -14,7 +15,10 @@ test("a placeholder becomes the quoted table, each time that it stands there", (
 });
 
 test("window bounds become bound values", () => {
-  const { sql } = parseSqlFile("WHERE at >= {window.start} AND at < {window.end}", refs, true);
+  const { sql } = parseSqlFile("WHERE at >= {window.start} AND at < {window.end}", refs, {
+    hasWindow: true,
+    hasCursor: false,
+  });
   const window = { start: new Date(0), end: new Date(1) };
   expect(renderSql(sql, duckdbDialect({ self: null, window })).parameters).toEqual([window.start, window.end]);
 });
@@ -31,11 +35,17 @@ test.each([
   "SELECT { events }",
 ])("%j holds no placeholder", (text) => {
   expect(render(text)).toBe(text);
-  expect(parseSqlFile(text, refs, false)).toMatchObject({ faults: [], used: new Set() });
+  expect(parseSqlFile(text, refs, { hasWindow: false, hasCursor: false })).toMatchObject({
+    faults: [],
+    used: new Set(),
+  });
 });
 
 test("an unknown placeholder is named with its line and what could stand there", () => {
-  const { faults } = parseSqlFile("SELECT 1\nFROM {evnts}\nWHERE {window.start} > {toString}", refs, false);
+  const { faults } = parseSqlFile("SELECT 1\nFROM {evnts}\nWHERE {window.start} > {toString}", refs, {
+    hasWindow: false,
+    hasCursor: false,
+  });
   expect(faults).toEqual([
     { line: 2, message: "{evnts} is no declared reference; expected one of events" },
     { line: 3, message: "{window.start}: the asset has no time partitions, so it has no window" },
