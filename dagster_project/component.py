@@ -164,7 +164,9 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
         tags = dict(op.tags or {})
         if asset.exclusive is not None:
             tags[EXCLUSIVE_TAG] = asset.exclusive
-        backfill_policy = op.backfill_policy or dg.BackfillPolicy.single_run()
+        per_run = asset.max_partitions_per_run
+        own_policy = None if per_run is None else dg.BackfillPolicy.multi_run(per_run)
+        backfill_policy = own_policy or op.backfill_policy or dg.BackfillPolicy.single_run()
 
         @dg.multi_asset(
             name=op_name,

@@ -1,7 +1,7 @@
 """What Dagster tells the runtime about a step beyond the Pipes context."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
@@ -21,10 +21,15 @@ def build_extras(context: dg.AssetExecutionContext) -> dict[str, Any]:
             "resume": _may_have_published(context, root_run_id),
             "open_run_ids": _open_run_ids(context.instance),
             **_partitions(context),
-            "full_refresh": bool((context.op_execution_context.op_config or {}).get(FULL_REFRESH, False)),
+            "full_refresh": _is_full_refresh(context),
             "watchdog": True,
         }
     }
+
+
+def _is_full_refresh(context: dg.AssetExecutionContext) -> bool:
+    config = cast("Mapping[str, Any] | None", context.op_execution_context.op_config)
+    return config is not None and config.get(FULL_REFRESH) is True
 
 
 def _open_run_ids(instance: dg.DagsterInstance) -> Sequence[str]:

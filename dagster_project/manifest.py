@@ -85,6 +85,36 @@ class DynamicPartitions:
     name: str
 
 
+@dataclass(frozen=True, config=_STRICT)
+class AllOrLastMapping:
+    """A partition reads all partitions of an asset, or the last."""
+
+    kind: Literal["all", "last"]
+    asset: Key
+
+
+@dataclass(frozen=True, config=_STRICT)
+class OffsetMapping:
+    """A partition reads those of the same time, moved by whole partitions."""
+
+    kind: Literal["offset"]
+    asset: Key
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, config=_STRICT)
+class KeysMapping:
+    """A partition reads these partitions of an asset."""
+
+    kind: Literal["keys"]
+    asset: Key
+    keys: tuple[str, ...]
+
+
+PartitionMapping = Annotated[AllOrLastMapping | OffsetMapping | KeysMapping, Field(discriminator="kind")]
+
+
 def _family(value: object) -> str | None:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return kind if kind in ("static", "dynamic") else "time"
@@ -171,6 +201,8 @@ class ManifestAsset:
     columns: tuple[ManifestColumn, ...]
     checks: tuple[ManifestCheck, ...]
     partitions: Partitions | None
+    partition_mappings: tuple[PartitionMapping, ...]
+    max_partitions_per_run: Positive | None
     freshness: Annotated[TimeWindowFreshness | CronFreshness, Field(discriminator="kind")] | None
     automation: Annotated[EagerAutomation | CronAutomation | MissingAutomation, Field(discriminator="kind")] | None
     owners: tuple[str, ...]

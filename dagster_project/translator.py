@@ -16,9 +16,12 @@ from dagster_project.manifest import (
     CronFreshness,
     EagerAutomation,
     Key,
+    KeysMapping,
     ManifestAsset,
     ManifestCheck,
     MissingAutomation,
+    OffsetMapping,
+    PartitionMapping,
     Partitions,
     StaticPartitions,
     TimePartitions,
@@ -55,7 +58,7 @@ class TypeScriptAssetsTranslator:
         """Return the spec of an asset."""
         return dg.AssetSpec(
             key=self.get_asset_key(asset.key),
-            deps=[self.get_asset_key(key) for key in asset.deps],
+            deps=[self.get_asset_dep(asset, key) for key in asset.deps],
             description=asset.description,
             metadata=self.get_metadata(asset),
             group_name=asset.group,
@@ -66,6 +69,13 @@ class TypeScriptAssetsTranslator:
             automation_condition=self.get_automation_condition(asset),
             partitions_def=self.get_partitions_def(asset),
             freshness_policy=self.get_freshness_policy(asset),
+        )
+
+    def get_asset_dep(self, asset: ManifestAsset, key: Key) -> dg.AssetDep:
+        """Return the dependency of an asset on another, with the partitions that it reads of it."""
+        mapping = next((one for one in asset.partition_mappings if one.asset == key), None)
+        return dg.AssetDep(
+            self.get_asset_key(key), partition_mapping=None if mapping is None else _partition_mapping(mapping)
         )
 
     def get_check_spec(self, asset: ManifestAsset, check: ManifestCheck, spec: dg.AssetSpec) -> dg.AssetCheckSpec:
@@ -191,6 +201,14 @@ def _on_missing() -> Automation:
 def _fresh_within(fail_seconds: float, warn_seconds: float | None) -> dg.FreshnessPolicy:
     warn = None if warn_seconds is None else timedelta(seconds=warn_seconds)
     return dg.FreshnessPolicy.time_window(timedelta(seconds=fail_seconds), warn)
+
+
+def _partition_mapping(mapping: PartitionMapping) -> dg.PartitionMapping:
+    if isinstance(mapping, OffsetMapping):
+        return dg.TimeWindowPartitionMapping(start_offset=mapping.start, end_offset=mapping.end)
+    if isinstance(mapping, KeysMapping):
+        return dg.SpecificPartitionsPartitionMapping(list(mapping.keys))
+    return dg.AllPartitionMapping() if mapping.kind == "all" else dg.LastPartitionMapping()
 
 
 @cache

@@ -8,7 +8,7 @@ import type { Column } from "./column_type.ts";
 import type { Duration } from "./duration.ts";
 import type { Fault, SourcePosition } from "./fault.ts";
 import type { Freshness } from "./freshness.ts";
-import type { DynamicPartitions, StaticPartitions, TimePartitions } from "./partitions.ts";
+import type { DynamicPartitions, PartitionMapping, StaticPartitions, TimePartitions } from "./partitions.ts";
 import { register } from "./registry.ts";
 import { callerPositions, UNKNOWN_POSITION } from "./source_position.ts";
 import type { ColumnRef, TableRef } from "./sql.ts";
@@ -52,6 +52,10 @@ export interface AssetOptions<S extends Shape> {
     | StaticPartitions<NoInfer<NameOf<S, string>>>
     | DynamicPartitions<NoInfer<NameOf<S, string>>>
     | undefined;
+  /** Which partitions of other assets a partition reads. @default those of the same key or time; all, without partitions */
+  readonly partitionMappings?: readonly PartitionMapping[] | undefined;
+  /** Cuts a long backfill into runs of so many partitions. @default one run */
+  readonly maxPartitionsPerRun?: number | undefined;
   /**
    * How the rows of a run join the table: `append(…)` or `merge(…)`. @default they are the table; with partitions, they
    * are those of the run's partitions

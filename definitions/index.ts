@@ -38,7 +38,20 @@ export {
 export { date, type Decimal, decimal, int64, json, type PlainDate, timestamp } from "./column.ts";
 export type { Duration } from "./duration.ts";
 export { by, type Freshness, within } from "./freshness.ts";
-export { daily, dynamicKeys, hourly, monthly, type Partitions, staticKeys, weekly } from "./partitions.ts";
+export {
+  allOf,
+  daily,
+  dynamicKeys,
+  hourly,
+  lastOf,
+  monthly,
+  offsetOf,
+  type PartitionMapping,
+  type Partitions,
+  someOf,
+  staticKeys,
+  weekly,
+} from "./partitions.ts";
 export {
   defineSchedule,
   type Schedule,

@@ -21,6 +21,12 @@ const partitions = z
   ])
   .nullable();
 
+const partitionMapping = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.enum(["all", "last"]), asset: assetKey }),
+  z.strictObject({ kind: z.literal("offset"), asset: assetKey, start: z.int(), end: z.int() }),
+  z.strictObject({ kind: z.literal("keys"), asset: assetKey, keys: z.array(z.string()) }),
+]);
+
 const freshness = z
   .discriminatedUnion("kind", [
     z.strictObject({
@@ -81,6 +87,8 @@ const asset = z.strictObject({
   columns: z.array(column),
   checks: z.array(check),
   partitions,
+  partition_mappings: z.array(partitionMapping),
+  max_partitions_per_run: z.int().min(1).nullable(),
   freshness,
   automation,
   owners: z.array(z.string()),

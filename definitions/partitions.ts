@@ -1,3 +1,5 @@
+import type { TableRef } from "./sql.ts";
+
 /** How the rows of an asset are cut into partitions, and by which column. */
 export type Partitions<N extends string = string> = TimePartitions<N> | StaticPartitions<N> | DynamicPartitions<N>;
 
@@ -63,6 +65,40 @@ export function staticKeys<const N extends string>(column: N, keys: readonly str
 /** One partition for each value that is added to Dagster's list `name` at run time. */
 export function dynamicKeys<const N extends string>(column: N, name: string): DynamicPartitions<N> {
   return { kind: "dynamic", column, name };
+}
+
+/** Which partitions of an asset another one reads, where it is not those of the same keys, or of the same time. */
+export type PartitionMapping =
+  | { readonly kind: "all" | "last"; readonly assetKey: string }
+  | { readonly kind: "offset"; readonly assetKey: string; readonly start: number; readonly end: number }
+  | { readonly kind: "keys"; readonly assetKey: string; readonly keys: readonly string[] };
+
+/** Each partition reads all partitions of the asset. */
+export function allOf({ assetKey }: TableRef): PartitionMapping {
+  return { kind: "all", assetKey };
+}
+
+/** Each partition reads the last partition of the asset. */
+export function lastOf({ assetKey }: TableRef): PartitionMapping {
+  return { kind: "last", assetKey };
+}
+
+/**
+ * Each partition reads the asset's partitions of the same time, and some before or after it.
+ *
+ * @param offset.start Moves the first of them, in partitions: -1 is one more before. Default: 0.
+ * @param offset.end Moves the last of them. Default: 0.
+ */
+export function offsetOf(
+  { assetKey }: TableRef,
+  offset: { readonly start?: number; readonly end?: number },
+): PartitionMapping {
+  return { kind: "offset", assetKey, start: offset.start ?? 0, end: offset.end ?? 0 };
+}
+
+/** Each partition reads these partitions of the asset. */
+export function someOf({ assetKey }: TableRef, keys: readonly string[]): PartitionMapping {
+  return { kind: "keys", assetKey, keys };
 }
 
 function time<const N extends string>(

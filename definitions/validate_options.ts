@@ -94,6 +94,19 @@ export function checkLimits(options: AssetOptions<Shape>, add: Add): void {
     }
   };
   whole("quarantine.maxRows", options.quarantine?.maxRows);
+  const perRun = options.maxPartitionsPerRun;
+  if (perRun !== undefined && !(Number.isSafeInteger(perRun) && perRun > 0))
+    add("bad_option", `maxPartitionsPerRun: expected a whole number of 1 or more, got ${String(perRun)}`);
+  if (perRun !== undefined && options.partitions === undefined)
+    add("bad_option", "maxPartitionsPerRun: the asset has no partitions");
+  for (const mapping of options.partitionMappings ?? []) {
+    if (mapping.kind !== "offset") continue;
+    if (!Number.isSafeInteger(mapping.start) || !Number.isSafeInteger(mapping.end) || mapping.start > mapping.end)
+      add(
+        "bad_option",
+        `partitionMappings: expected whole numbers, start not after end, got ${mapping.start} and ${mapping.end}`,
+      );
+  }
   whole("retry.maxRetries", options.retry?.maxRetries);
   const delay = options.retry?.delaySeconds;
   if (delay !== undefined && !(Number.isFinite(delay) && delay >= 0))

@@ -186,6 +186,11 @@ function describe(asset: ResolvedAsset, projectDir: string): ManifestAsset {
       description,
     })),
     partitions: partitions === undefined ? null : (structuredClone(partitions) as ManifestAsset["partitions"]),
+    partition_mappings: (options.partitionMappings ?? []).map(({ assetKey, ...mapping }) => ({
+      ...structuredClone(mapping as object),
+      asset: assetKey.split("/"),
+    })) as ManifestAsset["partition_mappings"],
+    max_partitions_per_run: options.maxPartitionsPerRun ?? null,
     freshness: describeFreshness(freshness),
     automation: automation ?? null,
     owners: [...(options.owners ?? [])],

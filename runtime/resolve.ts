@@ -92,6 +92,9 @@ export function resolveAsset(
     if (rule.kind === "sql")
       walkSql(`check ${name}`, rule.bad, { hasWindow: false, hasCursor: false, hasSelf: true }, collector);
   }
+  for (const { assetKey } of options.partitionMappings ?? []) {
+    if (!deps.has(assetKey)) add("unknown_reference", `partitionMappings: the asset does not read ${assetKey}`);
+  }
   if (deps.delete(key))
     add("cycle", "the asset reads itself: take the rows from another asset, or from self in a check");
   return {

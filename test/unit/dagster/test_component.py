@@ -50,6 +50,8 @@ def declared(name: str, **changes: Any) -> dict[str, Any]:
         "timeout_seconds": 600,
         "exclusive": None,
         "incremental": False,
+        "partition_mappings": [],
+        "max_partitions_per_run": None,
         "code_version": "abc",
         "sources": [{"file": f"assets/retail/{name}.ts", "line": 5}, {"file": f"sql/retail/{name}.sql", "line": 1}],
         **changes,
@@ -352,3 +354,48 @@ def test_the_options_of_the_component_are_described_for_editors() -> None:
     schema = model.model_json_schema()
     assert {"project_dir", "translation", "op"} <= set(schema["properties"])
     assert "relative to the Dagster project" in schema["properties"]["project_dir"]["description"]
+
+
+DAILY = {"kind": "daily", "column": "day", "start": "2017-01-01", "end": None, "timezone": "America/New_York"}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "expected"),
+    [
+        ({"kind": "all"}, dg.AllPartitionMapping()),
+        ({"kind": "last"}, dg.LastPartitionMapping()),
+        ({"kind": "offset", "start": -1, "end": 0}, dg.TimeWindowPartitionMapping(start_offset=-1)),
+        ({"kind": "keys", "keys": ["2017-01-01"]}, dg.SpecificPartitionsPartitionMapping(["2017-01-01"])),
+    ],
+    ids=["all", "last", "offset", "keys"],
+)
+def test_a_partition_reads_the_partitions_that_its_file_says(project: Any, mapping: Any, expected: Any) -> None:
+    mapped = {**mapping, "asset": ["retail", "raw"]}
+    orders = declared("orders", deps=[["retail", "raw"]], partitions=DAILY, partition_mappings=[mapped])
+    folder = project(declared("raw", partitions=DAILY), orders)
+    [dep] = spec_of(TypeScriptAssetsComponent().build_project_defs(folder)).deps
+    assert dep.partition_mapping == expected
+
+
+def test_hours_roll_up_to_the_days_of_a_clock_and_to_all_time_without_a_word(project: Any) -> None:
+    hours = {**DAILY, "kind": "hourly", "start": "2017-01-01-00:00"}
+    days = declared("orders", deps=[["retail", "raw"]], partitions=DAILY)
+    ever = declared("ever", deps=[["retail", "orders"]])
+    folder = project(declared("raw", partitions=hours), days, ever)
+    graph = TypeScriptAssetsComponent().build_project_defs(folder).resolve_asset_graph()
+    parents = graph.get(KEY).partition_mappings
+    mapping = parents.get(RAW) or dg.TimeWindowPartitionMapping()
+    daily, hourly = (graph.get(key).partitions_def for key in (KEY, RAW))
+    assert daily is not None
+    assert hourly is not None
+    keys = mapping.get_upstream_mapped_partitions_result_for_partitions(
+        daily.subset_with_partition_keys(["2017-03-12"]), daily, hourly
+    ).partitions_subset.get_partition_keys()
+    # The day on which clocks go forward.
+    assert len(list(keys)) == 23
+
+
+def test_a_long_backfill_is_cut_where_the_file_says(project: Any) -> None:
+    folder = project(declared("orders", partitions=DAILY, max_partitions_per_run=30))
+    policy = asset_of(TypeScriptAssetsComponent().build_project_defs(folder)).backfill_policy
+    assert policy == dg.BackfillPolicy.multi_run(30)

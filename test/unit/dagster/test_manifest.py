@@ -46,6 +46,8 @@ def asset(**changes: Any) -> dict[str, Any]:
         "timeout_seconds": 600,
         "exclusive": "duckdb:warehouse",
         "incremental": True,
+        "partition_mappings": [],
+        "max_partitions_per_run": None,
         "code_version": "abc",
         "sources": [{"file": "assets/retail/cleaned_events.ts", "line": 5}],
         **changes,

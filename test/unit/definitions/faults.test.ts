@@ -3,6 +3,7 @@ import type { AssetOptions, Shape } from "../../../definitions/asset.ts";
 import type { FaultCode } from "../../../definitions/fault.ts";
 import {
   acceptedValues,
+  append,
   between,
   by,
   copy,
@@ -13,8 +14,10 @@ import {
   dynamicKeys,
   hourly,
   matches,
+  merge,
   named,
   notNull,
+  offsetOf,
   onCron,
   parquet,
   postgresTable,
@@ -42,6 +45,8 @@ const columns = z.strictObject({
 const rows = { async *rows() {} };
 const good = { description: "A test.", columns, body: rows };
 
+const byDay = { partitions: daily("at", { start: "2017-01-01" }) };
+const other = { kind: "table", assetKey: "a/other" } as const;
 const i = (name: string): object => ({ columns: ["id"], name });
 
 /** The faults of a definition, as `code: message`. Its options may be anything, as plain JavaScript allows. */
@@ -145,6 +150,23 @@ test.each<[string, object, FaultCode, RegExp]>([
   ["NUL in a pattern", { checks: [matches("id", "\0")] }, "bad_option", /NUL/],
   ["check name", { checks: [named("a b", notNull("id"))] }, "bad_option", /letters/],
   ["check name of SQL", { checks: [sqlCheck(`x"; --`, sql`SELECT * FROM ${self}`)] }, "bad_option", /letters/],
+  ["merge without key", { write: merge() }, "bad_option", /merge needs key/],
+  ["a cursor that is not there", { write: append({ cursor: "idd" }) }, "unknown_column", /cursor names column "idd"/],
+  ["a cursor that may be null", { write: append({ cursor: "maybe" }) }, "bad_option", /never null/],
+  ["a cursor of text", { write: append({ cursor: "id" }) }, "bad_option", /timestamp, a date or an integer/],
+  ["a lag of days", { key: ["id"], write: merge({ cursor: "day", lag: "1d" }) }, "bad_option", /lag needs/],
+  ["a lag of nothing", { key: ["id"], write: merge({ lag: "1d" }) }, "bad_option", /lag is about a cursor/],
+  ["a lag without unit", { key: ["id"], write: merge({ cursor: "at", lag: "1" as "1s" }) }, "bad_option", /"15m"/],
+  ["a copy that is added", { write: append(), body: copy(parquet("x")) }, "bad_option", /add once more/],
+  [
+    "additions to partitions",
+    { write: append(), partitions: daily("at", { start: "2017-01-01" }) },
+    "bad_option",
+    /leave out write/,
+  ],
+  ["a cut of nothing", { maxPartitionsPerRun: 3 }, "bad_option", /no partitions/],
+  ["a cut to nothing", { ...byDay, maxPartitionsPerRun: 0 }, "bad_option", /1 or more/],
+  ["an offset backwards", { partitionMappings: [offsetOf(other, { start: 1 })] }, "bad_option", /start not after end/],
   ["index of nothing", { storage: { postgres: { indexes: [{ columns: [] }] } } }, "bad_option", /at least one column/],
   ["index", { storage: { postgres: { indexes: [{ columns: ["idd"] }] } } }, "unknown_column", /indexes\[0\].*"idd"/],
   ["index twice", { storage: { postgres: { indexes: [i("x"), i("x")] } } }, "bad_option", /two indexes are called x/],

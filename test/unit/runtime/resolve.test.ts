@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { AssetOptions, Shape } from "../../../definitions/asset.ts";
 import {
+  allOf,
   type Asset,
   copy,
   daily,
@@ -54,6 +55,15 @@ describe("a materialised view", () => {
     if (fault === null) expect(faults).toEqual([]);
     else expect(faults).toEqual([expect.stringMatching(fault)]);
   });
+});
+
+test("a partition reads partitions of what the asset reads, and of nothing else", () => {
+  const body = sql`SELECT id, at FROM ${from}`;
+  expect(faultsOf({ store: "postgres", body, partitionMappings: [allOf(from)] })).toEqual([]);
+  const stranger = { kind: "table", assetKey: "a/stranger" } as const;
+  expect(faultsOf({ store: "postgres", body, partitionMappings: [allOf(stranger)] })).toEqual([
+    "partitionMappings: the asset does not read a/stranger",
+  ]);
 });
 
 describe("a copy", () => {
