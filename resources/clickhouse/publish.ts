@@ -3,8 +3,7 @@ import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } 
 import { runChecks } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { stagedFacts } from "./inspect.ts";
-import { requireCursor } from "../cursor.ts";
-import { findLedgerEntry, lastCursor, prepareEntry, recordEntry, settleEntry } from "./ledger.ts";
+import { findLedgerEntry, prepareEntry, recordEntry, settleEntry } from "./ledger.ts";
 import { type IsOpen, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
 import { attachOthers, buildPartitions, hangsTheSame, replaceInPlace } from "./partitions.ts";
@@ -60,7 +59,7 @@ export class ClickHouseStaged implements Staged {
   async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
     return await runChecks(
       this.#client,
-      { columns: this.#target.columns, relation: ownTable(this.#stage.name), buckets: this.#target.buckets },
+      { columns: this.#target.columns, relation: ownTable(this.#stage.name) },
       checks,
     );
   }
@@ -91,7 +90,6 @@ export class ClickHouseStaged implements Staged {
     await settleEntry(client, target);
     // Once per root run, even when an attempt that looked dead exchanged the tables after all.
     if (target.strategy.kind === "append" && (await this.#isPublished(entry))) return;
-    requireCursor(entry, await lastCursor(client, target));
 
     const present = await tryGetTable(client, target.schema, target.table);
     if (present === undefined)
