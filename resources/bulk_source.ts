@@ -53,6 +53,8 @@ export interface PostgresReader {
   readonly server: PostgresServer;
   /** The rows in a format of COPY, as the server sends them; NULL is `\N`, an empty text is none. */
   rows(format: "text" | "csv"): AsyncGenerator<Uint8Array>;
+  /** Ends the statement of a connection of another engine, which it names by its `pg_backend_pid()`. */
+  cancel(processId: string): Promise<void>;
 }
 
 /** How an engine connects to PostgreSQL by itself. Holds the password: never to be logged, nor a part of an error's message. */

@@ -1,4 +1,5 @@
 import { ProjectError } from "../../definitions/project_error.ts";
+import { StatementError } from "../errors.ts";
 
 /** Another process kept the warehouse file open for longer than the limit. */
 export class WarehouseLockedError extends ProjectError {
@@ -10,6 +11,12 @@ export class WarehouseLockedError extends ProjectError {
 export class AmbiguousSchemaError extends ProjectError {
   readonly code = "ambiguous_schema";
   readonly retryable = false;
+}
+
+/** The server that a copy reads from ended the connection, or answers not at the moment. */
+export class SourceLostError extends StatementError {
+  override readonly code = "connection_lost";
+  override readonly retryable = true;
 }
 
 /** The holder of a file, as DuckDB's message names it; `undefined` if the error is not about a lock. */

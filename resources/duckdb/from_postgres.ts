@@ -1,5 +1,6 @@
 import { existsSync, globSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import type { PostgresReader, PostgresTableSource, ReadColumn, ReadLimits } from "../bulk_source.ts";
 import { readCsv } from "../csv.ts";
 import { ConfigError, StatementError } from "../errors.ts";
@@ -7,6 +8,7 @@ import { throughPipe } from "../pipe.ts";
 import { literal, quote } from "../quote.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
+import { SourceLostError } from "./errors.ts";
 
 /** CSV brings no years before Christ; later ones overflow on their way through the extension. */
 const LIMITS: ReadLimits = { first: "0001-01-01", end: "290000-01-01", allowsInfinity: true };
@@ -41,7 +43,7 @@ export async function copyFromPostgres(
   }));
   const { assetKey } = target;
   const reader = await source.open({ assetKey, runId, columns: wanted, limits: LIMITS, signal, log });
-  if (await loadExtension(client, projectDir)) await scan(client, into, reader);
+  if (await loadExtension(client, projectDir)) await scan(client, into, reader, signal);
   else await pipe(client, into, reader, wanted);
   return `-- in ${reader.place}\n${reader.query}`;
 }
@@ -55,35 +57,72 @@ async function pipe(
   await throughPipe(reader.rows("csv"), (path) => client.run(`INSERT INTO ${into} FROM ${readCsv(path, columns)}`));
 }
 
-async function scan(client: Client, into: string, { query, server }: PostgresReader): Promise<void> {
-  const run = async (text: string): Promise<void> => {
+async function scan(client: Client, into: string, reader: PostgresReader, signal: AbortSignal): Promise<void> {
+  const { query, server } = reader;
+  const guarded = async <T>(act: () => Promise<T>): Promise<T> => {
     try {
-      await client.run(text);
+      return await act();
     } catch (error) {
-      throw withoutSecrets(error, query, server.password);
+      throw sourceError(error, query, server.password);
     }
   };
-  const inServer = (text: string): string => `CALL postgres_execute(${literal("_postgres")}, ${literal(text)})`;
-  await run(`ATTACH ${literal(server.url)} AS ${ATTACHED} (TYPE postgres, READ_ONLY)`);
+  const inServer = (text: string): Promise<void> =>
+    guarded(() => client.run(`CALL postgres_execute(${literal("_postgres")}, ${literal(text)})`));
+  const read = (text: string): string => `postgres_query(${literal("_postgres")}, ${literal(text)})`;
+  await guarded(() => client.run(`ATTACH ${literal(server.url)} AS ${ATTACHED} (TYPE postgres, READ_ONLY)`));
   try {
     await client.transaction(async () => {
       // They hold for the transaction: PgBouncer may stand between.
-      await run(inServer(`SET LOCAL statement_timeout = ${server.statementTimeoutMs}`));
-      await run(inServer(`SET LOCAL lock_timeout = ${server.lockTimeoutMs}`));
-      await run(inServer("SET LOCAL timezone = 'UTC'"));
-      await run(`INSERT INTO ${into} FROM postgres_query(${literal("_postgres")}, ${literal(query)})`);
+      await inServer(`SET LOCAL statement_timeout = ${server.statementTimeoutMs}`);
+      await inServer(`SET LOCAL lock_timeout = ${server.lockTimeoutMs}`);
+      await inServer("SET LOCAL timezone = 'UTC'");
+      const { rows } = await guarded(() => client.text(`FROM ${read("SELECT pg_catalog.pg_backend_pid()")}`));
+      const end = cancelOnAbort(reader, rows[0]?.[0] ?? "", signal);
+      try {
+        await guarded(() => client.run(`INSERT INTO ${into} FROM ${read(query)}`));
+      } finally {
+        await end();
+      }
     });
   } finally {
     await client.run(`DETACH ${ATTACHED}`);
   }
 }
 
+const CANCEL_EVERY_MS = 200;
+
+/** While the extension waits for PostgreSQL it hears no interrupt: PostgreSQL has to end the statement. */
+function cancelOnAbort(reader: PostgresReader, processId: string, signal: AbortSignal): () => Promise<void> {
+  const over = new AbortController();
+  let cancelling: Promise<void> = Promise.resolve();
+  const cancel = async (): Promise<void> => {
+    while (!over.signal.aborted) {
+      await reader.cancel(processId).catch(() => undefined);
+      await wait(CANCEL_EVERY_MS, undefined, { signal: over.signal }).catch(() => undefined);
+    }
+  };
+  const begin = (): void => {
+    cancelling = cancel();
+  };
+  signal.addEventListener("abort", begin, { once: true });
+  return async () => {
+    signal.removeEventListener("abort", begin);
+    over.abort();
+    await cancelling;
+  };
+}
+
+/** What libpq and the server say of what may be gone the next time. */
+const TRANSIENT =
+  /terminating connection|server closed the connection|could not receive data|could not send data|no connection to the server|SSL SYSCALL|Unable to connect|database system is|conflict with recovery/;
+
 /** The engine's messages and statements name the server with its password. */
-function withoutSecrets(error: unknown, statement: string, password: string): Error {
+function sourceError(error: unknown, statement: string, password: string): Error {
   const message = error instanceof Error ? error.message : String(error);
   const spellings = [password, encodeURIComponent(password)].filter((text) => text !== "");
-  const told = spellings.reduce((text, secret) => text.replaceAll(secret, "[redacted]"), message);
-  return new StatementError("a copy from PostgreSQL failed", statement, new Error(told));
+  const told = new Error(spellings.reduce((text, secret) => text.replaceAll(secret, "[redacted]"), message));
+  const Kind = TRANSIENT.test(message) ? SourceLostError : StatementError;
+  return new Kind("a copy from PostgreSQL failed", statement, told);
 }
 
 /** Loads the extension; `false` where there is none. @throws ConfigError */

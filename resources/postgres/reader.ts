@@ -31,6 +31,7 @@ export async function openReader(
       query,
       server: serverOf(config, applicationName(assetKey, runId)),
       rows: (format) => rowsOf(config, work, query, format),
+      cancel: (processId) => cancel(config, { assetKey, runId, isReadOnly: true }, processId),
     };
   } finally {
     await connections.close();
@@ -112,6 +113,16 @@ async function* rowsOf(
     await transaction.commit();
   } finally {
     await transaction.rollback();
+    await connections.close();
+  }
+}
+
+async function cancel(config: PostgresConfig, work: Work, processId: string): Promise<void> {
+  const connections = new Connections(config);
+  const statement = { text: "SELECT pg_catalog.pg_cancel_backend($1)", parameters: [processId] };
+  try {
+    await connections.transaction(work, (client) => client.run(statement));
+  } finally {
     await connections.close();
   }
 }

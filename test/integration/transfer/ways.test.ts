@@ -1,0 +1,254 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { date, decimal, json, timestamp, z } from "../../../definitions/index.ts";
+import { clickhouse } from "../../../resources/clickhouse/kind.ts";
+import { duckdb } from "../../../resources/duckdb/kind.ts";
+import { hyper } from "../../../resources/hyper/kind.ts";
+import { postgres } from "../../../resources/postgres/kind.ts";
+import type { StoreKind } from "../../../resources/store.ts";
+import type { CopiedSource } from "../../../runtime/resolve.ts";
+import { Server } from "../postgres/server.ts";
+import { installScanner } from "./postgres_scanner.ts";
+import { attempt, newTarget, Stores } from "./stores.ts";
+
+const stores = Stores.forThisFile(["duckdb", "clickhouse", "hyper"]);
+const folder = mkdtempSync(join(tmpdir(), "ways-"));
+let server: Server;
+let extension: string;
+
+beforeAll(async () => {
+  const [certFile, keyFile] = [join(folder, "server.pem"), join(folder, "server.key")];
+  const key = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  execFileSync("openssl", [...key, "-subj", "/CN=localhost", "-keyout", keyFile, "-out", certFile], {
+    stdio: "ignore",
+  });
+  server = await Server.start({ tls: { certFile, keyFile } });
+  extension = await installScanner();
+}, 600_000);
+afterAll(async () => {
+  await server.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+afterEach(() => {
+  for (const name of ["DUCKDB_POSTGRES_EXTENSION", "SHOP_URL", "DATABASE_STATEMENT_TIMEOUT_SECONDS"])
+    Reflect.deleteProperty(process.env, name);
+});
+
+/** The ways from a table of PostgreSQL into a store, and what makes a copy take one. */
+const WAYS: readonly { readonly way: string; readonly to: StoreKind; readonly choose: () => URL }[] = [
+  { way: "DuckDB by COPY", to: duckdb, choose: () => new URL(server.url) },
+  {
+    way: "DuckDB by its extension",
+    to: duckdb,
+    choose: () => {
+      process.env["DUCKDB_POSTGRES_EXTENSION"] = extension;
+      return new URL(server.url);
+    },
+  },
+  { way: "ClickHouse by postgresql()", to: clickhouse, choose: () => new URL(server.url) },
+  {
+    way: "ClickHouse by COPY, as the way is encrypted",
+    to: clickhouse,
+    choose: () => encrypted(server.url),
+  },
+  { way: "Hyper by COPY", to: hyper, choose: () => encrypted(server.url) },
+];
+
+function encrypted(url: string): URL {
+  const changed = new URL(url);
+  changed.searchParams.set("sslmode", "require");
+  return changed;
+}
+
+/** A table of the shop's database, read in a way. */
+async function source(choose: () => URL, definition: string): Promise<CopiedSource> {
+  const { schema } = newTarget({});
+  await server.sql(`CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.source AS ${definition}`);
+  process.env["SHOP_URL"] = choose().href;
+  return { format: "postgres", schema, table: "source", url: "SHOP_URL" };
+}
+
+async function faultOf(
+  act: () => Promise<unknown>,
+): Promise<Error & { readonly code: string; readonly retryable: boolean }> {
+  try {
+    await act();
+  } catch (error) {
+    return error as Error & { readonly code: string; readonly retryable: boolean };
+  }
+  throw new Error("expected a fault");
+}
+
+describe.each(WAYS)("$way", ({ to, choose }) => {
+  it("brings every value as it was", async () => {
+    const from = await source(
+      choose,
+      `SELECT 1 AS "i'd", -9223372036854775808 AS "b\\s", 9999999999999999999999999999.9999999999::numeric(38,10) AS "n""n",
+        'Infinity'::float8 AS f, true AS t, '1969-12-31 23:59:59.999999+00'::timestamptz AS at, '1900-01-01'::date AS day,
+        E'a\\tb\\n"c", \\\\N' AS s, '{"b": 1.0, "a": "\\u0041"}'::json AS j
+      UNION ALL SELECT 2, 9223372036854775807, -0.0000000001, 5e-324, false, '2299-12-31 23:59:59.999999+00', '2299-12-31', '', '[]'
+      UNION ALL SELECT 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL`,
+    );
+    const target = newTarget({
+      "i'd": z.int(),
+      "b\\s": z.int64().nullable(),
+      'n"n': decimal(38, 10).nullable(),
+      f: z.number().nullable(),
+      t: z.boolean().nullable(),
+      at: timestamp().nullable(),
+      day: date().nullable(),
+      s: z.string().nullable(),
+      j: json(z.unknown()).nullable(),
+    });
+    const { statement } = await stores.copy(to, target, from);
+    expect(await stores.rows(to, target)).toEqual([
+      [
+        ...["1", "-9223372036854775808", "9999999999999999999999999999.9999999999", "Infinity", "true"],
+        ...["1969-12-31T23:59:59.999999Z", "1900-01-01", 'a\tb\n"c", \\N', '{"b": 1.0, "a": "\\u0041"}'],
+      ],
+      [
+        ...["2", "9223372036854775807", "-0.0000000001", "5e-324", "false"],
+        ...["2299-12-31T23:59:59.999999Z", "2299-12-31", "", "[]"],
+      ],
+      ["3", ...Array.from({ length: 8 }, () => null)],
+    ]);
+    const { password, host } = new URL(server.url);
+    expect(statement).toContain(`-- in PostgreSQL at ${host}/warehouse\nSELECT `);
+    expect(statement).not.toContain(password);
+  });
+
+  it("stops at a value that does not fit, says which, and never how it connects", async () => {
+    const from = await source(
+      choose,
+      "SELECT CASE g WHEN 90000 THEN 'NaN'::numeric ELSE g END AS n FROM generate_series(1, 100000) AS g",
+    );
+    const target = newTarget({ n: decimal(12, 2) });
+    const fault = await faultOf(() => stores.copy(to, target, from));
+    expect(fault).toMatchObject({ retryable: false });
+    expect(fault.message).toContain("no number: NaN");
+    expect(shown(fault)).not.toContain(new URL(server.url).password);
+  });
+
+  it("leaves out nothing, and adds nothing, when rows are written meanwhile", async () => {
+    const from = await source(choose, "SELECT g AS id, 1 AS part FROM generate_series(1, 200000) AS g");
+    if (from.format !== "postgres") throw new TypeError("a table");
+    const over = new AbortController();
+    const writing = (async () => {
+      // Each statement leaves as many rows as there were, all of one part.
+      for (let part = 2; !over.signal.aborted; part += 1) await server.sql(`UPDATE ${from.schema}.source SET part = ${part}`);
+    })();
+    try {
+      const target = newTarget({ id: z.int(), part: z.int() });
+      await stores.copy(to, target, from);
+      const rows = await stores.query(
+        to,
+        `SELECT count(*), count(DISTINCT id), count(DISTINCT part) FROM ${target.schema}.x`,
+      );
+      expect(rows).toEqual([["200000", "200000", "1"]]);
+    } finally {
+      over.abort();
+      await writing;
+    }
+  });
+
+  it("ends when the run is terminated, and nothing is left", async () => {
+    const { schema } = newTarget({});
+    await server.sql(`CREATE SCHEMA ${schema}; CREATE VIEW ${schema}.source AS SELECT 1 AS id FROM pg_sleep(600)`);
+    process.env["SHOP_URL"] = choose().href;
+    const run = new AbortController();
+    const reason = new Error("terminated");
+    const given = attempt({ signal: run.signal });
+    const copying = stores.stage(
+      to,
+      newTarget({ id: z.int() }),
+      { format: "postgres", schema, table: "source", url: "SHOP_URL" },
+      { given },
+    );
+    const reading = `SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%${schema}%'`;
+    await expect.poll(() => server.sql(reading), { timeout: 60_000 }).toEqual([["1"]]);
+    run.abort(reason);
+    await expect(copying).rejects.toBe(reason);
+    await expect.poll(() => server.sql(reading), { timeout: 60_000 }).toEqual([["0"]]);
+    await stores.open.close();
+  });
+});
+
+describe.each(WAYS.filter(({ way }) => !way.includes("postgresql()")))("$way", ({ to, choose }) => {
+  it("ends at the limit of a statement", async () => {
+    const from = await source(choose, "SELECT 1 AS id");
+    if (from.format !== "postgres") throw new TypeError("a table");
+    await server.sql(`CREATE VIEW ${from.schema}.slow AS SELECT 1 AS id FROM pg_sleep(600)`);
+    process.env["DATABASE_STATEMENT_TIMEOUT_SECONDS"] = "1";
+    const fault = await faultOf(() => stores.copy(to, newTarget({ id: z.int() }), { ...from, table: "slow" }));
+    expect(fault).toMatchObject({ retryable: false });
+    expect(fault.message).toMatch(/statement timeout|DATABASE_STATEMENT_TIMEOUT_SECONDS/);
+  });
+
+  it("says that the connection was lost when the server ends it, which may pass", async () => {
+    const { schema } = newTarget({});
+    await server.sql(
+      `CREATE SCHEMA ${schema}; CREATE VIEW ${schema}.source AS SELECT generate_series(1, 100000000000) AS id`,
+    );
+    process.env["SHOP_URL"] = choose().href;
+    const copying = faultOf(() =>
+      stores.copy(to, newTarget({ id: z.int() }), { format: "postgres", schema, table: "source", url: "SHOP_URL" }),
+    );
+    const kill = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%${schema}%'`;
+    await expect.poll(() => server.sql(kill), { timeout: 60_000 }).toEqual([["1"]]);
+    const fault = await copying;
+    expect(fault, fault.message).toMatchObject({ code: "connection_lost", retryable: true });
+    await stores.open.close();
+  });
+});
+
+it("where ClickHouse cannot connect, the rows go through this process, and the log says so", async () => {
+  await server.sql(`
+    CREATE FUNCTION public.only_us() RETURNS event_trigger LANGUAGE plpgsql AS
+      $$BEGIN IF current_setting('application_name') = '' THEN RAISE 'not you'; END IF; END$$;
+    CREATE EVENT TRIGGER only_us ON login EXECUTE FUNCTION public.only_us()`);
+  try {
+    const from = await source(() => new URL(`${server.url}?application_name=us`), "SELECT 7 AS id");
+    const said: string[] = [];
+    const target = newTarget({ id: z.int() });
+    const given = attempt({ log: (message) => said.push(message) });
+    const staged = await stores.stage(clickhouse, target, from, { given });
+    expect((await staged.facts()).sample.rows).toEqual([["7"]]);
+    await staged.discard();
+    expect(said.join("\n")).toContain("ClickHouse cannot read PostgreSQL at ");
+    expect(said.join("\n")).not.toContain(new URL(server.url).password);
+  } finally {
+    await server.sql("DROP EVENT TRIGGER only_us");
+  }
+});
+
+it("an extension that cannot be loaded is told by the variable that names it", async () => {
+  const from = await source(() => new URL(server.url), "SELECT 7 AS id");
+  process.env["DUCKDB_POSTGRES_EXTENSION"] = join(folder, "nothing.duckdb_extension");
+  const fault = await faultOf(() => stores.copy(duckdb, newTarget({ id: z.int() }), from));
+  expect(fault).toMatchObject({ code: "bad_configuration", retryable: false });
+  expect(fault.message).toContain("DUCKDB_POSTGRES_EXTENSION: ");
+});
+
+it("PostgreSQL copies a table of another database, byte by byte", async () => {
+  const from = await source(
+    () => encrypted(server.url),
+    "SELECT 'infinity'::timestamptz AS at, '0044-03-15 BC'::date AS day",
+  );
+  process.env["DATABASE_URL"] = server.url;
+  try {
+    const target = newTarget({ at: timestamp(), day: date() });
+    await stores.copy(postgres, target, from);
+    expect(await server.sql(`SELECT * FROM ${target.schema}.x`)).toEqual([["infinity", "0044-03-15 BC"]]);
+  } finally {
+    delete process.env["DATABASE_URL"];
+  }
+});
+
+/** All that an error may print. */
+function shown(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return [error.stack, ...Object.values(error).map(String), shown(error.cause ?? "")].join("\n");
+}
