@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { z } from "../../../definitions/index.ts";
+import { date, z } from "../../../definitions/index.ts";
 import { literal } from "../../../resources/quote.ts";
 import type { Target, WriteStrategy } from "../../../resources/store.ts";
 import { attempt } from "../duckdb/warehouse.ts";
@@ -67,7 +67,7 @@ async function writeParquet(file: string, rootRunId: string, first: number): Pro
   instance.closeSync();
 }
 
-test.each<[Body, WriteStrategy["kind"], boolean]>([
+test.each<[Body, WriteStrategy["kind"], boolean, isPartitioned?: boolean]>([
   ["rows", "replace", false],
   ["rows", "append", false],
   ["query", "replace", true],
@@ -75,14 +75,22 @@ test.each<[Body, WriteStrategy["kind"], boolean]>([
   ["copy", "replace", false],
   ["view", "replace", true],
   ["refresh", "replace", true],
+  ["rows", "append", false, true],
+  ["query", "replace", false, true],
+  ["query", "replace", true, true],
 ])(
-  "%s, %s (with a view: %s): whenever its process is killed, a rerun makes the table exact and readers see whole publishes",
+  "%s, %s (with a view: %s; partitioned: %s): whenever its process is killed, a rerun makes the table exact and readers see whole publishes",
   { timeout: 600_000 },
-  async (body, kind, hasView) => {
+  async (body, kind, hasView, isPartitioned = false) => {
     const warehouse = new Warehouse(server);
     const strategy: WriteStrategy =
       kind === "merge" ? { kind, key: ["id"] } : kind === "append" ? { kind } : { kind: "replace" };
-    const target = { ...warehouse.target(SHAPE, strategy), key: ["id"] };
+    const target: Target = isPartitioned
+      ? {
+          ...warehouse.target({ ...SHAPE, day: date() }, strategy),
+          storage: { postgres: { partitionBy: { column: "day", every: "week" }, indexes: [{ columns: ["id"] }] } },
+        }
+      : { ...warehouse.target(SHAPE, strategy), key: ["id"] };
     if (body === "refresh")
       await warehouse.sql(`CREATE SCHEMA ${warehouse.schema}; CREATE TABLE {root} AS SELECT 'none'::text AS root`);
     const { said, ms } = await run(body, target, "root-0", 0);

@@ -10,6 +10,7 @@ import { sql, type TableRef } from "../../../definitions/sql.ts";
 
 const [body = "", target = "", rootRunId = "", first = "", count = "", file = ""] = process.argv.slice(2);
 const to = JSON.parse(target) as Target;
+const hasDay = to.columns.some(({ name }) => name === "day");
 const attempt = {
   runId: randomUUID(),
   rootRunId,
@@ -50,7 +51,9 @@ async function stage(): Promise<Staged> {
     const numbers = sql`generate_series(${Number(first)}, ${Number(first) + Number(count) - 1})`;
     return await store.stageQuery(
       to,
-      sql`SELECT n::bigint AS id, ${rootRunId}::text AS run FROM ${numbers} AS n`,
+      hasDay
+        ? sql`SELECT n::bigint AS id, ${rootRunId}::text AS run, DATE '2024-01-01' + n::integer % 28 AS day FROM ${numbers} AS n`
+        : sql`SELECT n::bigint AS id, ${rootRunId}::text AS run FROM ${numbers} AS n`,
       null,
       attempt,
     );
@@ -71,7 +74,10 @@ async function stage(): Promise<Staged> {
   const writer = await store.stageRows(to, attempt);
   for (let row = 0; row < Number(count); row += 1_000) {
     await writer.append(
-      Array.from({ length: 1_000 }, (_, index) => ({ id: Number(first) + row + index, run: rootRunId })),
+      Array.from({ length: 1_000 }, (_, index) => {
+        const id = Number(first) + row + index;
+        return { id, run: rootRunId, ...(hasDay ? { day: `2024-01-${String((id % 28) + 1).padStart(2, "0")}` } : {}) };
+      }),
     );
   }
   return await writer.finish();
