@@ -67,11 +67,6 @@ export class Client {
     }
   }
 
-  /** The machine of the server. */
-  get host(): string {
-    return this.#pg.host;
-  }
-
   /** `false` when the server or the network has ended the connection. */
   get usable(): boolean {
     return this.#usable;

@@ -7,7 +7,12 @@ export interface HyperConfig {
   readonly connectTimeoutMs: number;
   /** How long one statement may take; 0 for any time. The client cancels it: Hyper has no limit of its own. */
   readonly statementTimeoutMs: number;
+  /** Whether the server reads and writes the files of this machine; otherwise rows go over the connection. */
+  readonly sharesFiles: boolean;
 }
+
+/** Names of this machine. */
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /**
  * Reads the configuration off the environment.
@@ -15,6 +20,8 @@ export interface HyperConfig {
  * - `HYPER_URL`: server and database file.
  * - `HYPER_CONNECT_TIMEOUT_SECONDS`: how long to wait for a connection. Default: 10.
  * - `HYPER_STATEMENT_TIMEOUT_SECONDS`: limit of one statement; 0 for none. Default: 300.
+ * - `HYPER_SHARES_FILES`: `true` or `false`, whether the server reads and writes the files of this machine, which is
+ *   quicker than the connection. Default: `true` where the URL names this machine.
  *
  * @throws HyperConfigurationError
  */
@@ -35,6 +42,7 @@ export function hyperConfig(env: Readonly<Record<string, string | undefined>>): 
     url,
     connectTimeoutMs: seconds(env, "HYPER_CONNECT_TIMEOUT_SECONDS", "10") * 1000,
     statementTimeoutMs: seconds(env, "HYPER_STATEMENT_TIMEOUT_SECONDS", "300") * 1000,
+    sharesFiles: sharesFiles(env["HYPER_SHARES_FILES"] ?? "", new URL(url).hostname),
   };
 }
 
@@ -49,6 +57,12 @@ export function withDatabase(url: string, database: string): string {
   const changed = new URL(url);
   changed.pathname = `/${encodeURI(database)}`;
   return changed.href;
+}
+
+function sharesFiles(text: string, host: string): boolean {
+  if (text === "") return LOOPBACK.test(host);
+  if (text === "true" || text === "false") return text === "true";
+  throw new HyperConfigurationError(`HYPER_SHARES_FILES: expected true or false, got ${JSON.stringify(text)}`);
 }
 
 function seconds(env: Readonly<Record<string, string | undefined>>, name: string, otherwise: string): number {

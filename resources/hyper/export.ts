@@ -4,28 +4,35 @@ import { writeParquet } from "../parquet_file.ts";
 import { literal, quote, tableName } from "../quote.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
+import type { HyperConfig } from "./config.ts";
+import { HyperConfigurationError } from "./errors.ts";
 import { hasTable } from "./ledger.ts";
 import { columnTypeName } from "./type_names.ts";
 
-/** Names of this machine in HYPER_URL. */
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
-
 /**
- * Writes all rows of a table to a new Parquet file: the server by itself where it is on this machine, else this process,
- * to which the server sends the rows.
+ * Writes all rows of a table to a new Parquet file: the server by itself where it shares the files of this machine, else
+ * this process, to which the server sends the rows.
  *
- * @throws MissingTableError
+ * @throws MissingTableError, HyperConfigurationError
  */
-export async function exportTable(client: Client, target: Target, path: string, { signal }: Attempt): Promise<void> {
+export async function exportTable(
+  client: Client,
+  target: Target,
+  path: string,
+  { signal, sharesFiles }: Pick<Attempt, "signal"> & Pick<HyperConfig, "sharesFiles">,
+): Promise<void> {
   if (!(await hasTable(client, target.schema, target.table))) throw new MissingTableError(target.assetKey);
   const table = tableName(target.assetKey);
-  const list = target.columns.map(({ name, type }) =>
-    type.kind === "json" ? `CAST(${quote(name)} AS text) AS ${quote(name)}` : quote(name),
-  );
-  if (LOOPBACK.test(client.host)) {
+  if (sharesFiles) {
+    const list = target.columns.map(({ name, type }) =>
+      type.kind === "json" ? `CAST(${quote(name)} AS text) AS ${quote(name)}` : quote(name),
+    );
     await client.run(`COPY (SELECT ${list.join(", ")} FROM ${table}) TO ${literal(path)} WITH (FORMAT parquet)`);
-    // A server in a container has written to a disk of its own.
     if (existsSync(path)) return;
+    throw new HyperConfigurationError(
+      `the server of HYPER_URL wrote ${path} where it is not seen from here, as from a container: ` +
+        "set HYPER_SHARES_FILES=false, so that the rows go over the connection",
+    );
   }
   const guarded = target.columns.map(({ name, type }) => {
     const column = quote(name);

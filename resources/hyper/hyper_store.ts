@@ -1,6 +1,7 @@
 import { isAbsolute, join } from "node:path";
 import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
+import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
 import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -9,7 +10,7 @@ import { Connections } from "./connections.ts";
 import { columnNames, requireContract } from "./contract.ts";
 import { hyperDialect } from "./dialect.ts";
 import { exportTable } from "./export.ts";
-import { stageFromPostgres } from "./from_postgres.ts";
+import { stageStream, stageFromPostgres } from "./stage_stream.ts";
 import { findLedgerEntry, lastCursor } from "./ledger.ts";
 import { maxOf } from "./max_of.ts";
 import { HyperStaged } from "./publish.ts";
@@ -84,10 +85,15 @@ export class HyperStore implements Store {
       return await stageFromPostgres(this.#connections, source, columns, target, attempt);
     }
     const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
+    if (!this.#config.sharesFiles) {
+      const statement = parquetQuery(path, target, columns);
+      const rows = csvOf(statement, target, attempt.signal);
+      return await stageStream(this.#connections, { rows, statement, options: CSV_OPTIONS }, target, attempt);
+    }
     const casts = target.columns.map(
       ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)})`,
     );
-    // The server reads the file, so it has to be on the machine of the server.
+    // The server reads the file by itself.
     const text = `SELECT ${casts.join(", ")}\nFROM external(${literal(path)}, FORMAT => 'parquet')`;
     return await this.#stage(target, attempt, null, { text, parameters: [] });
   }
@@ -97,7 +103,9 @@ export class HyperStore implements Store {
   }
 
   async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {
-    await this.#with(target, attempt, (client) => exportTable(client, target, path, attempt));
+    await this.#with(target, attempt, (client) =>
+      exportTable(client, target, path, { signal: attempt.signal, sharesFiles: this.#config.sharesFiles }),
+    );
   }
 
   removeOrphans(): Promise<void> {

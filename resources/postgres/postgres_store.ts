@@ -1,6 +1,7 @@
 import { isAbsolute, join } from "node:path";
 import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
+import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
 import { quote } from "../quote.ts";
 import { renderSql } from "../render_sql.ts";
 import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
@@ -14,7 +15,6 @@ import { exportTable, readRequest } from "./export.ts";
 import { createOwnTables, findLedgerEntry, lastCursor, lockAsset } from "./ledger.ts";
 import { stageMaterializedView } from "./materialized_view.ts";
 import { maxOf } from "./max_of.ts";
-import { CSV_OPTIONS, csvOf, parquetQuery } from "./parquet.ts";
 import { PostgresRowWriter } from "./row_writer.ts";
 import { StagedInTable, StagedInTransaction, StagedMaterializedView } from "./staged.ts";
 import { dropOrphan, findOrphans, newStagingTable, ownedBy } from "./staging.ts";

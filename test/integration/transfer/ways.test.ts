@@ -138,7 +138,8 @@ describe.each(WAYS)("$way", ({ to, choose }) => {
     const over = new AbortController();
     const writing = (async () => {
       // Each statement leaves as many rows as there were, all of one part.
-      for (let part = 2; !over.signal.aborted; part += 1) await server.sql(`UPDATE ${from.schema}.source SET part = ${part}`);
+      for (let part = 2; !over.signal.aborted; part += 1)
+        await server.sql(`UPDATE ${from.schema}.source SET part = ${part}`);
     })();
     try {
       const target = newTarget({ id: z.int(), part: z.int() });

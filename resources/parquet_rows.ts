@@ -4,29 +4,37 @@ import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
-import type { ColumnType } from "../../definitions/column_type.ts";
-import { StatementError } from "../errors.ts";
-import { literal, quote } from "../quote.ts";
-import type { Target } from "../store.ts";
+import type { Column } from "../definitions/column_type.ts";
+import { columnTypeName } from "./duckdb/type_names.ts";
+import { StatementError } from "./errors.ts";
+import { literal, quote } from "./quote.ts";
 
 /** The statement with which DuckDB reads a Parquet file as the columns of a contract. */
-export function parquetQuery(path: string, target: Target, columns: ReadonlyMap<string, string>): string {
+export function parquetQuery(
+  path: string,
+  target: { readonly columns: readonly Column[] },
+  columns: ReadonlyMap<string, string>,
+): string {
   const casts = target.columns.map(
-    ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${readerType(type)}) AS ${quote(name)}`,
+    ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)}) AS ${quote(name)}`,
   );
   return `SELECT ${casts.join(", ")}\nFROM read_parquet(${literal(path)})`;
 }
 
-/** Options of COPY that read what {@link csvOf} yields. */
+/** Options of COPY … FROM STDIN that read what {@link csvOf} yields. */
 export const CSV_OPTIONS = "FORMAT csv, NULL '\\N'";
 
 /**
- * The rows of a query, as CSV that DuckDB writes in this process: into a pipe, from which they go to PostgreSQL as they
+ * The rows of a query, as CSV that DuckDB writes in this process: into a pipe, from which they go to a server as they
  * are. No row is a JavaScript object, nothing is written to a disk.
  *
  * @throws StatementError where DuckDB cannot read the source or a value does not fit
  */
-export async function* csvOf(query: string, target: Target, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* csvOf(
+  query: string,
+  target: { readonly columns: readonly Column[] },
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   const folder = mkdtempSync(join(tmpdir(), "parquet-"));
   const pipe = join(folder, "rows.csv");
   execFileSync("mkfifo", ["-m", "600", pipe]);
@@ -73,29 +81,5 @@ export async function* csvOf(query: string, target: Target, signal: AbortSignal)
     connection.closeSync();
     instance.closeSync();
     rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** A column's type for DuckDB, which casts strictly: a value that does not fit fails the copy. */
-function readerType(type: ColumnType): string {
-  switch (type.kind) {
-    case "string":
-      return "VARCHAR";
-    case "int32":
-      return "INTEGER";
-    case "int64":
-      return "BIGINT";
-    case "float64":
-      return "DOUBLE";
-    case "boolean":
-      return "BOOLEAN";
-    case "timestamp":
-      return "TIMESTAMP WITH TIME ZONE";
-    case "date":
-      return "DATE";
-    case "json":
-      return "JSON";
-    case "decimal":
-      return `DECIMAL(${type.precision},${type.scale})`;
   }
 }
