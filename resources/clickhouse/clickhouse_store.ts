@@ -6,18 +6,21 @@ import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, 
 import { Client } from "./client.ts";
 import type { ClickHouseConfig } from "./config.ts";
 import { columnNames, requireContract, requireValues } from "./contract.ts";
-import { clickhouseDialect } from "./dialect.ts";
+import { clickhouseDialect, literalDialect } from "./dialect.ts";
 import { exportTable } from "./export.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
+import { getInner } from "./incremental_build.ts";
+import { IncrementalStaged } from "./incremental_staged.ts";
 import { createOwnTables, findLedgerEntry, lastCursor } from "./ledger.ts";
 import type { IsOpen } from "./lock.ts";
 import { maxOf } from "./max_of.ts";
 import { planCopy } from "./parquet.ts";
 import { ClickHouseStaged } from "./publish.ts";
 import { ownTable } from "./quote.ts";
+import { refreshInto } from "./refreshable_view.ts";
 import { ClickHouseRowWriter } from "./row_writer.ts";
 import { createStage, dropOrphans, type Stage } from "./staging.ts";
-import { dropOwn } from "./tables.ts";
+import { dropOwn, getPlace } from "./tables.ts";
 
 /** Tables of a ClickHouse server; a schema is a database. Rows are staged in `_dagster_typescript`. */
 export class ClickHouseStore implements Store {
@@ -66,14 +69,22 @@ export class ClickHouseStore implements Store {
     });
   }
 
-  stageView(
+  async stageView(
     target: Target,
-    _sql: Sql,
-    _refresh: MaterializedView["refresh"],
+    sql: Sql,
+    refresh: MaterializedView["refresh"],
     _window: QueryWindow | null,
-    _attempt: Attempt,
+    attempt: Attempt,
   ): Promise<Staged> {
-    return Promise.reject(new TypeError(`${target.assetKey}: not yet`));
+    const client = this.#for(target, attempt);
+    if (refresh === "incremental") return await this.#stageIncremental(client, target, sql, attempt);
+    const statement = renderSql(sql, literalDialect({ self: null, window: null }));
+    await requireContract(client, statement, target);
+    const stage = await this.#createStage(client, target, attempt);
+    return await this.#fill(client, target, attempt, stage, async () => {
+      await refreshInto(client, target, attempt, this.#isOpen, statement.text, stage);
+      return statement.text;
+    });
   }
 
   async stageCopy(
@@ -116,6 +127,14 @@ export class ClickHouseStore implements Store {
     await client?.close();
   }
 
+  async #stageIncremental(client: Client, target: Target, sql: Sql, attempt: Attempt): Promise<Staged> {
+    await this.#makeOwnTables(client);
+    await dropOrphans(client.unending(), this.#isOpen, target.assetKey);
+    const { inner: live } = await getPlace(client, target);
+    const inner = await getInner(client, target, sql, attempt, live);
+    return await IncrementalStaged.create(client, target, attempt, inner, this.#isOpen);
+  }
+
   async #stage(
     client: Client,
     target: Target,
@@ -152,6 +171,11 @@ export class ClickHouseStore implements Store {
   }
 
   async #createStage(client: Client, target: Target, attempt: Attempt): Promise<Stage> {
+    await this.#makeOwnTables(client);
+    return await createStage(client, target, attempt);
+  }
+
+  async #makeOwnTables(client: Client): Promise<void> {
     this.#ownTables ??= createOwnTables(client.unending());
     try {
       await this.#ownTables;
@@ -159,7 +183,6 @@ export class ClickHouseStore implements Store {
       this.#ownTables = undefined;
       throw error;
     }
-    return await createStage(client, target, attempt);
   }
 
   #for({ assetKey }: Pick<Target, "assetKey">, { runId, signal }: Attempt): Client {

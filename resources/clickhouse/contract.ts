@@ -54,14 +54,8 @@ export async function contractDifferences(
   { text, parameters }: Statement,
   columns: Target["columns"] | null,
 ): Promise<string[]> {
-  const { rows } = await client.text({ text: `DESCRIBE TABLE (${text}\n)`, parameters });
+  const { types: actual, differences } = await describeQuery(client, { text, parameters });
   if (columns === null) return [];
-  const actual = new Map<string, string>();
-  const differences: string[] = [];
-  for (const [name = "", type] of rows) {
-    if (actual.has(name ?? "")) differences.push(`column ${JSON.stringify(name)} is there twice`);
-    actual.set(name ?? "", type ?? "");
-  }
   for (const { name, type } of columns) {
     const expected = columnTypeName(type);
     const got = actual.get(name);
@@ -74,6 +68,21 @@ export async function contractDifferences(
   return differences;
 }
 
+/** The columns that a query yields; `differences` names those that are there twice. */
+export async function describeQuery(
+  client: Client,
+  { text, parameters }: Statement,
+): Promise<{ readonly types: Map<string, string>; readonly differences: string[] }> {
+  const { rows } = await client.text({ text: `DESCRIBE TABLE (${text}\n)`, parameters });
+  const types = new Map<string, string>();
+  const differences: string[] = [];
+  for (const [name = "", type] of rows) {
+    if (types.has(name ?? "")) differences.push(`column ${JSON.stringify(name)} is there twice`);
+    types.set(name ?? "", type ?? "");
+  }
+  return { types, differences };
+}
+
 /** The narrow types that ClickHouse gives to literals and counts; all their values are values of the contract's type. */
 const NARROWER: Readonly<Partial<Record<ColumnType["kind"], ReadonlySet<string>>>> = {
   int32: new Set(["Int8", "Int16", "UInt8", "UInt16"]),
@@ -83,7 +92,7 @@ const NARROWER: Readonly<Partial<Record<ColumnType["kind"], ReadonlySet<string>>
 };
 
 /** Whether a column of this type goes into one of the contract's type without loss. NULL shows only on values. */
-function fits(got: string, type: ColumnType): boolean {
+export function fits(got: string, type: ColumnType): boolean {
   let bare = got;
   for (let inner = unwrap(bare); inner !== undefined; inner = unwrap(bare)) bare = inner;
   return bare === columnTypeName(type) || NARROWER[type.kind]?.has(bare) === true;

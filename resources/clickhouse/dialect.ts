@@ -1,5 +1,5 @@
 import type { Dialect, Parameter, Statement } from "../render_sql.ts";
-import { quote, tableName } from "./quote.ts";
+import { literal, quote, tableName } from "./quote.ts";
 import { toParameter } from "./values.ts";
 
 /** How ClickHouse writes references and parameters. */
@@ -27,4 +27,15 @@ export function bound(build: (bind: Bind) => string): Statement {
   const parameters: Parameter[] = [];
   const text = build((value) => parameter(parameters.push(value), value));
   return { text, parameters };
+}
+
+/** How definitions are written, which take no parameters: values stand in them as literals of the same types. */
+export function literalDialect(context: Pick<Dialect, "self" | "window">): Dialect {
+  return { ...clickhouseDialect(context), parameter: (_index, value) => literalValue(value) };
+}
+
+function literalValue(given: Parameter): string {
+  if (given === null) return "NULL";
+  const { value, type } = toParameter(given);
+  return `CAST(${literal(value)} AS ${type})`;
 }

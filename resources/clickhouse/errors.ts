@@ -61,11 +61,25 @@ export class TableLockedError extends ProjectError {
   readonly retryable = true;
 }
 
+/** Inserts follow each other so closely that a view cannot tell which of them it got. */
+export class BusySourceError extends ProjectError {
+  readonly code = "source_busy";
+  readonly retryable = true;
+}
+
+/** A run of the same asset made the view anew meanwhile. */
+export class ViewReplacedError extends ProjectError {
+  readonly code = "view_replaced";
+  readonly retryable = true;
+}
+
 /** @see https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp */
 export const EXCEPTION = {
   UNKNOWN_TABLE: 60,
   TABLE_ALREADY_EXISTS: 57,
   UNKNOWN_DATABASE: 81,
+  FUNCTION_THROW_IF_VALUE_IS_NON_ZERO: 395,
+  REFRESH_FAILED: 730,
 } as const;
 
 type Child = new (message: string, statement: string, exceptionCode: number | null, cause: unknown) => StatementError;
@@ -88,16 +102,30 @@ const CLASSES: readonly (readonly [child: Child, advice: string, codes: readonly
   [DiskFullError, " Free space on the server's disk", [243]],
 ];
 
+/**
+ * Maps what `system.view_refreshes` says of the last refresh of a view.
+ *
+ * @param exception Such as `Code: 159. DB::Exception: Timeout exceeded…, Stack trace…`.
+ */
+export function toRefreshError(exception: string, statement: string, cause: unknown): StatementError {
+  const [, code, what] = /^Code: (\d+)\. DB::Exception: (.*?)(?:, Stack trace|$)/s.exec(exception) ?? [];
+  return ofCode(Number(code ?? EXCEPTION.REFRESH_FAILED), what ?? exception, statement, cause);
+}
+
+function ofCode(code: number, what: string, statement: string, cause: unknown): StatementError {
+  const found = CLASSES.find(([, , codes]) => codes.includes(code));
+  const full = /No space left on device/.test(what);
+  const [child, advice] = full ? ([DiskFullError, ""] as const) : (found ?? ([StatementError, ""] as const));
+  return new child(`ClickHouse refused a statement (${code}): ${what}${advice}`, statement, code, cause);
+}
+
 /** Maps whatever the driver threw. */
 export function toStatementError(error: unknown, statement: string): StatementError {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof ClickHouseError) {
     const code = Number(error.code);
-    const found = CLASSES.find(([, , codes]) => codes.includes(code));
     const what = message.replace(/^Code: \d+\.\s*/, "");
-    const full = /No space left on device/.test(message);
-    const [child, advice] = full ? ([DiskFullError, ""] as const) : (found ?? ([StatementError, ""] as const));
-    return new child(`ClickHouse refused a statement (${code}): ${what}${advice}`, statement, code, error);
+    return ofCode(code, what, statement, error);
   }
   // All that does not come from the server comes from the way to it: refused, reset, not found, timed out.
   return new UnreachableError(`ClickHouse does not answer: ${message || nameOf(error)}`, statement, null, error);

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { LedgerEntry, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { UndefinedRelationError } from "./errors.ts";
-import { OWN_DATABASE, ownTable, quote } from "./quote.ts";
+import { literal, OWN_DATABASE, ownTable, quote } from "./quote.ts";
 import { instantText } from "./values.ts";
 import { onCluster } from "./tables.ts";
 
@@ -158,6 +158,19 @@ async function query(client: Client, statement: Parameters<Client["text"]>[0]): 
     if (error instanceof UndefinedRelationError) return [];
     throw error;
   }
+}
+
+/** How often runs have published each asset. */
+export async function publishCounts(
+  client: Client,
+  assetKeys: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  if (assetKeys.length === 0) return new Map();
+  const rows = await query(
+    client,
+    `SELECT asset_key, count() FROM ${LEDGER} WHERE asset_key IN (${assetKeys.map(literal).join(", ")}) GROUP BY asset_key`,
+  );
+  return new Map(rows.map(([key, count]) => [key ?? "", count ?? ""]));
 }
 
 /** Replaces an asset's quarantined rows by those of this run. */

@@ -9,9 +9,14 @@ const MAX_RUN_ID_LENGTH = 48;
 
 /**
  * - `stage`: staged rows
- * - `build`: what the table is about to be
+ * - `build`: what the table, or the view that people read, is about to be
+ * - `inner`: the rows of an incremental view
+ * - `feed`: adds the rows of each insert to the `inner` table of the same name
+ * - `cut`: the rows of a source that a feed did not get
  */
-export type OwnKind = "stage" | "build";
+export type OwnKind = "stage" | "build" | "inner" | "feed" | "cut";
+
+const KINDS: ReadonlySet<string> = new Set<OwnKind>(["stage", "build", "inner", "feed", "cut"]);
 
 /** Who made a table of the runtime's own. */
 export interface Owner {
@@ -29,12 +34,19 @@ export function ownName(kind: OwnKind, assetKey: string, runId: string): string 
   return [prefix(kind, assetKey), short, thisProcess(), randomBytes(4).toString("hex")].join(SEPARATOR);
 }
 
+/** The same name with another kind. */
+export function siblingOf(name: string, kind: OwnKind): string {
+  return `_${kind}${name.slice(name.indexOf(SEPARATOR))}`;
+}
+
 /** The owner of a table; `undefined` when it is none of the kinds above. */
-export function tryGetOwner(name: string): (Owner & { readonly assetHash: string }) | undefined {
-  const [kind, hash, run, process, random] = name.split(SEPARATOR);
-  if ((kind !== "_stage" && kind !== "_build") || hash === undefined) return undefined;
+export function tryGetOwner(
+  name: string,
+): (Owner & { readonly kind: OwnKind; readonly assetHash: string }) | undefined {
+  const [kind = "", hash, run, process, random] = name.split(SEPARATOR);
+  if (!kind.startsWith("_") || !KINDS.has(kind.slice(1)) || hash === undefined) return undefined;
   if (run === undefined || process === undefined || random === undefined) return undefined;
-  return { runId: decodeURIComponent(run), process, assetHash: hash };
+  return { kind: kind.slice(1) as OwnKind, runId: decodeURIComponent(run), process, assetHash: hash };
 }
 
 /** Whether the owner is at work; of a process on another machine only the orchestrator can tell. */

@@ -3,13 +3,14 @@ import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } 
 import { runChecks } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { stagedFacts } from "./inspect.ts";
-import { findLedgerEntry, prepareEntry, recordEntry, settleEntry } from "./ledger.ts";
+import { requireCursor } from "../cursor.ts";
+import { findLedgerEntry, lastCursor, prepareEntry, recordEntry, settleEntry } from "./ledger.ts";
 import { type IsOpen, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
 import { attachOthers, buildPartitions, hangsTheSame, replaceInPlace } from "./partitions.ts";
-import { OWN_DATABASE, ownTable, quote } from "./quote.ts";
-import { dropOrphans, type Stage, writesPartitions } from "./staging.ts";
-import { bringUpToContract, changesToContract, dropOwn, onCluster, type Table, tryGetTable } from "./tables.ts";
+import { ownTable, quote } from "./quote.ts";
+import { dropInner, dropOrphans, type Stage, writesPartitions } from "./staging.ts";
+import { bringUpToContract, changesToContract, dropOwn, getPlace, onCluster, type Table, uuidOf } from "./tables.ts";
 import { build, putInPlace, requireWritable } from "./write.ts";
 
 /**
@@ -39,6 +40,8 @@ export class ClickHouseStaged implements Staged {
   readonly #stage: Stage;
   /** Tables of ours to be dropped at the end. */
   readonly #own: Set<string>;
+  /** Of the incremental view that had the table's place. */
+  #inner: string | undefined;
 
   constructor(
     client: Client,
@@ -59,7 +62,7 @@ export class ClickHouseStaged implements Staged {
   async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
     return await runChecks(
       this.#client,
-      { columns: this.#target.columns, relation: ownTable(this.#stage.name) },
+      { columns: this.#target.columns, relation: ownTable(this.#stage.name), buckets: this.#target.buckets },
       checks,
     );
   }
@@ -82,6 +85,7 @@ export class ClickHouseStaged implements Staged {
       await dropOwn(client, name);
       this.#own.delete(name);
     }
+    if (this.#inner !== undefined) await dropInner(client, this.#inner);
   }
 
   async #publish(entry: LedgerEntry): Promise<void> {
@@ -90,15 +94,17 @@ export class ClickHouseStaged implements Staged {
     await settleEntry(client, target);
     // Once per root run, even when an attempt that looked dead exchanged the tables after all.
     if (target.strategy.kind === "append" && (await this.#isPublished(entry))) return;
+    requireCursor(entry, await lastCursor(client, target));
 
-    const present = await tryGetTable(client, target.schema, target.table);
-    if (present === undefined)
-      await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
+    const { table: present, inner } = await getPlace(client, target);
+    const isPresent = present !== undefined || inner !== undefined;
+    if (!isPresent) await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
     if (present !== undefined && (await this.#replaceInPlace(present, entry))) return;
     const name = await this.#make(present);
     await prepareEntry(client, entry, await uuidOf(client, name));
-    await putInPlace(client, name, target, present !== undefined);
+    await putInPlace(client, name, target, isPresent);
     await settleEntry(client.unending(), target);
+    if (inner !== undefined) this.#inner = inner;
   }
 
   /**
@@ -148,14 +154,4 @@ export class ClickHouseStaged implements Staged {
     const found = await findLedgerEntry(this.#client, this.#target, { rootRunId, codeVersion });
     return found !== undefined && JSON.stringify(found.partitionKeys) === JSON.stringify(partitionKeys);
   }
-}
-
-async function uuidOf(client: Client, name: string): Promise<string> {
-  const { rows } = await client.text({
-    text: "SELECT toString(uuid) FROM system.tables WHERE database = {p1:String} AND name = {p2:String}",
-    parameters: [OWN_DATABASE, name],
-  });
-  const [uuid] = rows[0] ?? [];
-  if (typeof uuid !== "string") throw new TypeError(`the staging table ${name} is gone`);
-  return uuid;
 }

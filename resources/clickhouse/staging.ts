@@ -1,19 +1,20 @@
+import { ContractError } from "../errors.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { type IsOpen, removeDeadLocks } from "./lock.ts";
-import { isAlive, ownName, tryGetOwner } from "./names.ts";
-import { assetHash } from "./quote.ts";
+import { isAlive, ownName, siblingOf, tryGetOwner } from "./names.ts";
+import { assetHash, OWN_DATABASE } from "./quote.ts";
 import {
   createFromContract,
   createLike,
   createPlain,
   createTwin,
   dropOwn,
+  getPlace,
   listOwn,
   sameColumns,
   sayDifferences,
   type Table,
-  tryGetTable,
 } from "./tables.ts";
 
 /** An empty table for rows that nobody reads yet. */
@@ -26,7 +27,12 @@ export interface Stage {
 /** Makes a staging table; where the rows are to be the table or its partitions, one that can take their place. */
 export async function createStage(client: Client, target: Target, attempt: Attempt): Promise<Stage> {
   const name = ownName("stage", target.assetKey, attempt.runId);
-  const present = await tryGetTable(client, target.schema, target.table);
+  const { table: present, inner } = await getPlace(client, target);
+  if (inner !== undefined && target.strategy.kind !== "replace") {
+    throw new ContractError(
+      `${target.assetKey} is an incremental view, to which no rows can be written: publish it once by replacing all of them, or drop it`,
+    );
+  }
   if (present === undefined) {
     await createFromContract(client, name, target);
     return { name, like: undefined };
@@ -61,10 +67,35 @@ export function writesPartitions(present: Table, target: Target): boolean {
  */
 export async function dropOrphans(client: Client, isOpen: IsOpen, assetKey?: string): Promise<void> {
   const names = await listOwn(client);
-  for (const name of names) {
+  const dead = names.filter((name) => {
     const owner = tryGetOwner(name);
-    if (owner === undefined || (assetKey !== undefined && owner.assetHash !== assetHash(assetKey))) continue;
-    if (!isAlive(owner, isOpen)) await dropOwn(client, name);
+    if (owner === undefined || (assetKey !== undefined && owner.assetHash !== assetHash(assetKey))) return false;
+    return !isAlive(owner, isOpen);
+  });
+  const isView = (name: string): boolean => ["inner", "feed"].includes(tryGetOwner(name)?.kind ?? "");
+  for (const name of dead.filter((one) => !isView(one))) await dropOwn(client, name);
+  // Only now can none of them come into place any more.
+  const ofViews = dead.filter(isView);
+  if (ofViews.length > 0) {
+    const used = await usedInner(client);
+    const unused = ofViews.filter((name) => !used.some((text) => text.includes(siblingOf(name, "inner"))));
+    // An insert into a source fails when there is a feed without its table.
+    for (const kind of ["feed", "inner"])
+      for (const name of unused.filter((one) => tryGetOwner(one)?.kind === kind)) await dropOwn(client, name);
   }
   if (assetKey === undefined) await removeDeadLocks(client, names, isOpen);
+}
+
+/** The texts of the views that people read over incremental rows. */
+async function usedInner(client: Client): Promise<string[]> {
+  const { rows } = await client.text({
+    text: "SELECT create_table_query FROM system.tables WHERE engine = 'View' AND database <> {p1:String} AND position(create_table_query, '_inner~') > 0",
+    parameters: [OWN_DATABASE],
+  });
+  return rows.map(([text]) => text ?? "");
+}
+
+/** Drops the inner table of a view that nobody reads any more, its feed first: a feed without its table fails inserts. */
+export async function dropInner(client: Client, inner: string): Promise<void> {
+  for (const name of [siblingOf(inner, "cut"), siblingOf(inner, "feed"), inner]) await dropOwn(client, name);
 }

@@ -13,7 +13,7 @@ import {
   newClauses,
   parseEngine,
 } from "./layout.ts";
-import { literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
+import { assetHash, literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
 import { fullTypeName } from "./type_names.ts";
 
 const PARTITIONS_PER_STATEMENT = 100;
@@ -39,12 +39,31 @@ export interface Table {
   readonly attachments: readonly { readonly name: string; readonly sql: string }[];
 }
 
+/** What has an asset's name. */
+export interface Place {
+  /** The table; `undefined` where there is none. */
+  readonly table: Table | undefined;
+  /** The inner table of the incremental view that people read instead. */
+  readonly inner: string | undefined;
+}
+
 /**
- * Reads a table; `undefined` when there is none.
+ * Looks at what has the name of an asset.
  *
- * @throws ContractError when something else than a table of the MergeTree family has its name
+ * @throws ContractError when it is neither a table of the MergeTree family nor a view that the runtime has made
  */
-export async function tryGetTable(client: Client, database: string, name: string): Promise<Table | undefined> {
+export async function getPlace(client: Client, { assetKey, schema, table }: Target): Promise<Place> {
+  const { rows } = await client.text({
+    text: `SELECT extract(create_table_query, {p3:String}) FROM system.tables
+      WHERE database = {p1:String} AND name = {p2:String} AND engine = 'View'`,
+    parameters: [schema, table, `_inner~${assetHash(assetKey)}~[^\`]+`],
+  });
+  const inner = rows[0]?.[0] ?? "";
+  if (inner !== "") return { table: undefined, inner };
+  return { table: await tryGetTable(client, schema, table), inner: undefined };
+}
+
+async function tryGetTable(client: Client, database: string, name: string): Promise<Table | undefined> {
   const parameters = [database, name];
   const where = "WHERE database = {p1:String} AND table = {p2:String}";
   const { rows } = await client.text({
@@ -291,4 +310,15 @@ export async function listOwn(client: Client): Promise<string[]> {
     parameters: [OWN_DATABASE],
   });
   return rows.map(([name]) => name ?? "");
+}
+
+/** The UUID of one of the runtime's own tables. */
+export async function uuidOf(client: Client, name: string): Promise<string> {
+  const { rows } = await client.text({
+    text: "SELECT toString(uuid) FROM system.tables WHERE database = {p1:String} AND name = {p2:String}",
+    parameters: [OWN_DATABASE, name],
+  });
+  const [uuid] = rows[0] ?? [];
+  if (typeof uuid !== "string") throw new TypeError(`the table ${name} is gone`);
+  return uuid;
 }

@@ -1,6 +1,7 @@
 // Publishes once, as an asset's run does, and says how far it got. Killed by the tests at any moment.
 import { sql, timestamp, z } from "../../../definitions/index.ts";
 import { clickhouse } from "../../../resources/clickhouse/kind.ts";
+import type { Sql } from "../../../definitions/sql.ts";
 import type { ClickHouseTable } from "../../../definitions/storage.ts";
 import type { Target, WriteStrategy } from "../../../resources/store.ts";
 import { attempt, publish, targetOf } from "./warehouse_values.ts";
@@ -10,6 +11,8 @@ interface Job {
   readonly strategy: WriteStrategy;
   /** The layout; its expressions as text. */
   readonly layout?: Pick<ClickHouseTable, "replacePartitions"> & { readonly partitionBy: string };
+  /** Publishes a view over this asset instead, with its definition changed by `first`. */
+  readonly view?: { readonly source: string; readonly refresh: "full" | "incremental" };
   readonly runId: string;
   readonly rootRunId: string;
   readonly resume: boolean;
@@ -21,22 +24,35 @@ interface Job {
 const job = JSON.parse(process.argv[2] ?? "{}", (name, value: unknown) =>
   name === "start" || name === "end" ? new Date(String(value)) : value,
 ) as Job;
-const to: Target = {
-  ...targetOf({ id: z.int(), run: z.string(), at: timestamp() }, job.strategy, job.assetKey),
-  storage:
-    job.layout === undefined
-      ? {}
-      : { clickhouse: { ...job.layout, partitionBy: { kind: "sql", strings: [job.layout.partitionBy], values: [] } } },
-};
 const store = await clickhouse.open(process.cwd(), process.env);
 const given = attempt({ runId: job.runId, rootRunId: job.rootRunId });
+const to = job.view === undefined ? tableOf(job) : { ...targetOf({ run: z.string(), n: z.int() }, job.strategy, job.assetKey), key: ["run"] }; // prettier-ignore
 console.log("begun");
 const found = job.resume ? await store.findPublished(to, given) : undefined;
 if (found === undefined) {
   await store.removeOrphans(() => false);
-  const rows = sql`SELECT toInt64(number + ${job.first}) AS id, CAST(${job.rootRunId} AS String) AS run,
-    toDateTime64('2017-01-02 12:00:00', 6, 'UTC') + INTERVAL (number % 3) HOUR AS at FROM numbers(${job.count})`;
-  await publish(await store.stageQuery(to, rows, null, given), to, given);
+  const staged =
+    job.view === undefined
+      ? await store.stageQuery(to, rowsOf(job), null, given)
+      : await store.stageView(to, viewOf(job.view.source, job.first), job.view.refresh, null, given);
+  await publish(staged, to, given);
 }
 await store.close();
 console.log(found === undefined ? "published" : "reused");
+
+function tableOf({ strategy, assetKey, layout }: Job): Target {
+  const target = targetOf({ id: z.int(), run: z.string(), at: timestamp() }, strategy, assetKey);
+  if (layout === undefined) return target;
+  const partitionBy = { kind: "sql", strings: [layout.partitionBy], values: [] } as const;
+  return { ...target, storage: { clickhouse: { ...layout, partitionBy } } };
+}
+
+function rowsOf({ first, count, rootRunId }: Job): Sql {
+  return sql`SELECT toInt64(number + ${first}) AS id, CAST(${rootRunId} AS String) AS run,
+    toDateTime64('2017-01-02 12:00:00', 6, 'UTC') + INTERVAL (number % 3) HOUR AS at FROM numbers(${count})`;
+}
+
+function viewOf(assetKey: string, change: number): Sql {
+  const source = { kind: "table", assetKey } as const;
+  return sql`SELECT run, CAST(count() AS Int64) AS n FROM ${source} WHERE id <> ${-change - 1} GROUP BY run`;
+}

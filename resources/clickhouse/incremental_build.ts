@@ -1,0 +1,262 @@
+import { createHash } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Sql, SqlValue } from "../../definitions/sql.ts";
+import { ContractError } from "../errors.ts";
+import { renderSql } from "../render_sql.ts";
+import type { Attempt, Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { literalDialect } from "./dialect.ts";
+import { BusySourceError, EXCEPTION, StatementError } from "./errors.ts";
+import { type IncrementalShape, incrementalShape } from "./incremental_shape.ts";
+import { mayInsert } from "./inserts.ts";
+import { publishCounts } from "./ledger.ts";
+import { ownName, siblingOf } from "./names.ts";
+import { literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
+import { viewSettings } from "./refreshable_view.ts";
+import { dropOwn, onCluster } from "./tables.ts";
+
+const LONGEST_WAIT_MS = 200;
+const MESSAGE_EVERY_MS = 10_000;
+
+/** The table that holds the rows of an incremental view. */
+export interface Inner {
+  readonly name: string;
+  readonly isNew: boolean;
+  readonly shape: IncrementalShape;
+  readonly statement: string;
+}
+
+/** What an inner table was made of; its comment. */
+interface Origin {
+  readonly definition: string;
+  /** Key of an asset that the query reads to what its table was then. */
+  readonly sources: Readonly<Record<string, string>>;
+}
+
+/**
+ * The inner table of an incremental view: the one in use when its query is the same and reads the same tables, else a new
+ * one with all rows that the source has.
+ *
+ * @param live The inner table in use.
+ * @throws BusySourceError, ContractError
+ */
+export async function getInner(
+  client: Client,
+  target: Target,
+  sql: Sql,
+  attempt: Attempt,
+  live: string | undefined,
+): Promise<Inner> {
+  const statement = renderSql(sql, literalDialect({ self: null, window: null }));
+  const shape = await incrementalShape(client, statement, target);
+  const refs = [...new Set(tablesOf(sql))];
+  const definition = createHash("sha256")
+    .update(JSON.stringify([statement.text, shape, client.config.engine]))
+    .digest("hex")
+    .slice(0, 32);
+  const result = { shape, statement: statement.text };
+  if (live !== undefined) {
+    const origin = await tryGetOrigin(client, live);
+    const reason = changeOf(origin, { definition, sources: await sourcesOf(client, refs) });
+    if (reason === undefined) return { ...result, name: live, isNew: false };
+    attempt.log(`The view is made anew: ${reason}`);
+  }
+  const render = (cut: { key: string; name: string }): string =>
+    renderSql(sql, {
+      ...literalDialect({ self: null, window: null }),
+      table: (key) => (key === cut.key ? ownTable(cut.name) : tableName(key)),
+    }).text;
+  const name = await make(client, target, attempt, { definition, refs, shape, text: statement.text, render });
+  return { ...result, name, isNew: true };
+}
+
+interface Plan {
+  readonly definition: string;
+  readonly refs: readonly string[];
+  readonly shape: IncrementalShape;
+  /** The query. */
+  readonly text: string;
+  /** The query over the cut in the place of the source. */
+  readonly render: (cut: { key: string; name: string }) => string;
+}
+
+/**
+ * Makes a new inner table, feeds it from now on, and adds the rows that were there before. Each row of the source comes
+ * into it exactly once, while others go on inserting: see docs/adr/0012-clickhouse-incremental-cut.md.
+ */
+async function make(client: Client, target: Target, attempt: Attempt, plan: Plan): Promise<string> {
+  const start = performance.now();
+  let nextMessage = MESSAGE_EVERY_MS;
+  for (let tries = 1; ; tries += 1) {
+    attempt.signal.throwIfAborted();
+    const name = ownName("inner", target.assetKey, attempt.runId);
+    const reason = await tryMake(client, target, attempt, plan, name);
+    if (reason === undefined) return name;
+    const waited = performance.now() - start;
+    if (waited >= client.config.lockTimeoutMs) {
+      throw new BusySourceError(
+        `${target.assetKey}: no moment was found in ${Math.round(waited / 1000)} s (CLICKHOUSE_LOCK_TIMEOUT_SECONDS) and ` +
+          `${tries} tries at which nobody was inserting: ${reason}. Let the writers pause, or insert larger blocks less often`,
+      );
+    }
+    if (waited >= nextMessage) {
+      attempt.log(`Waiting for a moment without inserts: ${reason}`);
+      nextMessage = waited + MESSAGE_EVERY_MS;
+    }
+    const waitMs = Math.min(2 * tries, LONGEST_WAIT_MS) * Math.random();
+    await wait(waitMs, undefined, { signal: attempt.signal }).catch((aborted: unknown) => {
+      attempt.signal.throwIfAborted();
+      throw aborted;
+    });
+  }
+}
+
+/** @returns why it has to be tried again; `undefined`: the inner table is complete, and fed */
+async function tryMake(
+  client: Client,
+  target: Target,
+  attempt: Attempt,
+  { definition, refs, shape, text, render }: Plan,
+  inner: string,
+): Promise<string | undefined> {
+  const [feed, cut] = [siblingOf(inner, "feed"), siblingOf(inner, "cut")];
+  const giveUp = async (): Promise<void> => {
+    // In this order: an insert into the source fails when its feed has no table.
+    for (const name of [cut, feed, inner]) await dropOwn(client.unending(), name);
+  };
+  if (await mayInsert(client, refs)) return "inserts are running";
+  try {
+    const sources = await sourcesOf(client, refs);
+    const engine = client.config.engine.replace("MergeTree", shape.engine);
+    const nullable = shape.isKeyNullable ? " SETTINGS allow_nullable_key = 1" : "";
+    const comment = JSON.stringify({ definition, sources } satisfies Origin);
+    await client.run(
+      `CREATE TABLE ${ownTable(inner)}${onCluster(client)} (${shape.definitions}) ENGINE = ${engine} ` +
+        `ORDER BY ${shape.orderBy}${nullable} COMMENT ${literal(comment)}`,
+    );
+    // Between the two looks at the parts, nothing may have been inserted.
+    const before = await partsOf(client, refs);
+    await client.run(
+      `CREATE MATERIALIZED VIEW ${ownTable(feed)}${onCluster(client)} TO ${ownTable(inner)} AS ` +
+        `SELECT ${shape.fed} FROM (${text}\n) AS query SETTINGS ${viewSettings(client, target.assetKey)}`,
+    );
+    const inserting = await mayInsert(client, refs);
+    const after = await partsOf(client, refs);
+    const source = await sourceOf(client, refs, feed);
+    if (source === undefined) {
+      throw new ContractError(
+        `${target.assetKey}: nothing feeds its view: the first table after FROM must be the table of an asset`,
+      );
+    }
+    const blocks = before.get(source) ?? [];
+    if (inserting || JSON.stringify(blocks) !== JSON.stringify(after.get(source) ?? [])) {
+      await giveUp();
+      return `${source} was being inserted into`;
+    }
+    await client.run(
+      `CREATE VIEW ${ownTable(cut)}${onCluster(client)} AS SELECT * FROM ${tableName(source)} WHERE ${upTo(blocks)}`,
+    );
+    const fed = `SELECT ${shape.fed} FROM (${render({ key: source, name: cut })}\n) AS query`;
+    try {
+      await client.run(`INSERT INTO ${ownTable(inner)} ${fed}`);
+    } catch (error) {
+      if (!(error instanceof StatementError) || error.exceptionCode !== EXCEPTION.FUNCTION_THROW_IF_VALUE_IS_NON_ZERO)
+        throw error;
+      if (!error.message.includes(MERGED)) throw error;
+      await giveUp();
+      return `parts of ${source} were merged`;
+    }
+    await dropOwn(client, cut);
+    if (JSON.stringify(await sourcesOf(client, refs)) === JSON.stringify(sources)) return undefined;
+    await giveUp();
+    return "the tables that it reads were published";
+  } catch (error) {
+    await giveUp().catch((fault: unknown) => {
+      attempt.log(`What was made of the view could not be dropped; a later run will: ${String(fault)}`);
+    });
+    throw error;
+  }
+}
+
+/** One partition of a table: its highest block, and its rows. */
+type PartitionBlocks = readonly [partition: string, block: string, rows: string];
+
+const MERGED = "a part holds rows from before and after the cut";
+
+/** The condition that holds for the rows in blocks up to those. A part that holds others, too, is an error. */
+function upTo(blocks: readonly PartitionBlocks[]): string {
+  const list = (values: readonly string[]): string => `[${values.join(", ")}]`;
+  const last =
+    blocks.length === 0
+      ? "-1"
+      : `transform(_partition_id, ${list(blocks.map(([id]) => literal(id)))}, ${list(blocks.map(([, block]) => `toInt64(${block})`))}, toInt64(-1))`;
+  // The name of a part: partition_first_last_level, then the number of its mutation.
+  const number = (place: number): string =>
+    `toInt64(splitByChar('_', substring(_part, length(_partition_id) + 2))[${place}])`;
+  const [first, end] = [number(1), number(2)];
+  return `${end} <= ${last} OR throwIf(${first} <= ${last} AND ${end} > ${last}, ${literal(MERGED)}) = 1`;
+}
+
+/** Asset to the blocks of its table. */
+async function partsOf(
+  client: Client,
+  refs: readonly string[],
+): Promise<ReadonlyMap<string, readonly PartitionBlocks[]>> {
+  const { rows } = await client.text(
+    `SELECT concat(database, '/', table), partition_id, max(max_block_number), sumIf(rows, active) FROM system.parts
+     WHERE ${among(refs, "table")} GROUP BY database, table, partition_id ORDER BY ALL`,
+  );
+  const blocks = new Map<string, PartitionBlocks[]>();
+  for (const [key, partition, block, count] of rows)
+    blocks.set(key ?? "", [...(blocks.get(key ?? "") ?? []), [partition ?? "", block ?? "", count ?? ""]]);
+  return blocks;
+}
+
+/** The asset whose inserts feed the view, as the server understood the query. */
+async function sourceOf(client: Client, refs: readonly string[], feed: string): Promise<string | undefined> {
+  const { rows } = await client.text({
+    text: `SELECT concat(database, '/', name) FROM system.tables WHERE ${among(refs, "name")} AND engine LIKE '%MergeTree'
+      AND arrayExists((d, t) -> d = {p1:String} AND t = {p2:String}, dependencies_database, dependencies_table)`,
+    parameters: [OWN_DATABASE, feed],
+  });
+  return rows[0]?.[0] ?? undefined;
+}
+
+/** What the tables are now: their UUIDs, and how often runs have written them, which a partition replaced in place tells. */
+async function sourcesOf(client: Client, refs: readonly string[]): Promise<Record<string, string>> {
+  const { rows } = await client.text(
+    `SELECT concat(database, '/', name), toString(uuid) FROM system.tables WHERE ${among(refs, "name")} ORDER BY 1`,
+  );
+  const counts = await publishCounts(client, refs);
+  return Object.fromEntries(rows.map(([key, uuid]) => [key ?? "", `${uuid ?? ""} ${counts.get(key ?? "") ?? "0"}`]));
+}
+
+function among(refs: readonly string[], column: string): string {
+  if (refs.length === 0) return "false";
+  return `(database, ${quote(column)}) IN (${refs.map((key) => `(${key.split("/").map(literal).join(", ")})`).join(", ")})`;
+}
+
+async function tryGetOrigin(client: Client, inner: string): Promise<Origin | undefined> {
+  const { rows } = await client.text({
+    text: "SELECT comment FROM system.tables WHERE database = {p1:String} AND name = {p2:String}",
+    parameters: [OWN_DATABASE, inner],
+  });
+  const [comment] = rows[0] ?? [];
+  return comment === undefined || comment === null ? undefined : (JSON.parse(comment) as Origin);
+}
+
+function changeOf(was: Origin | undefined, is: Origin): string | undefined {
+  if (was === undefined) return "its rows are gone";
+  if (was.definition !== is.definition) return "its SQL, contract or key changed";
+  const changed = Object.keys({ ...was.sources, ...is.sources }).filter((key) => was.sources[key] !== is.sources[key]);
+  return changed.length === 0 ? undefined : `${changed.join(", ")} published since`;
+}
+
+/** Keys of the assets that a query names. */
+export function tablesOf(sql: Sql): string[] {
+  return sql.values.flatMap((value: SqlValue) => {
+    if (value === null || typeof value !== "object" || value instanceof Date) return [];
+    if (value.kind === "table") return [value.assetKey];
+    return value.kind === "sql" ? tablesOf(value) : [];
+  });
+}

@@ -1,0 +1,121 @@
+import type { Check } from "../../definitions/check.ts";
+import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
+import { runChecks } from "./checks.ts";
+import type { Client } from "./client.ts";
+import { columnDefinitions } from "./contract.ts";
+import { ViewReplacedError } from "./errors.ts";
+import type { Inner } from "./incremental_build.ts";
+import { stagedFacts } from "./inspect.ts";
+import { prepareEntry, settleEntry } from "./ledger.ts";
+import { type IsOpen, withLock } from "./lock.ts";
+import { ownName } from "./names.ts";
+import { literal, ownTable, quote } from "./quote.ts";
+import { dropInner, dropOrphans } from "./staging.ts";
+import { dropOwn, getPlace, onCluster, uuidOf } from "./tables.ts";
+import { putInPlace } from "./write.ts";
+
+/**
+ * An incremental view that is to be read: a view over the inner table, which puts the rows of each key together. It takes
+ * the asset's name as a table does, with the same ledger and lock: see {@link ClickHouseStaged}. Only then what was read
+ * before is dropped.
+ */
+export class IncrementalStaged implements Staged {
+  readonly statement: string;
+  readonly #client: Client;
+  readonly #target: Target;
+  readonly #attempt: Attempt;
+  readonly #isOpen: IsOpen;
+  readonly #inner: Inner;
+  readonly #view: string;
+  #isPublished = false;
+
+  private constructor(
+    client: Client,
+    target: Target,
+    attempt: Attempt,
+    inner: Inner,
+    options: { readonly view: string; readonly isOpen: IsOpen },
+  ) {
+    this.#client = client;
+    this.#target = target;
+    this.#attempt = attempt;
+    this.#inner = inner;
+    this.#view = options.view;
+    this.#isOpen = options.isOpen;
+    this.statement = inner.statement;
+  }
+
+  /** Makes the view. Each run makes it anew: it has the contract's descriptions, and the UUID that the ledger goes by. */
+  static async create(
+    client: Client,
+    target: Target,
+    attempt: Attempt,
+    inner: Inner,
+    isOpen: IsOpen,
+  ): Promise<IncrementalStaged> {
+    const view = ownName("build", target.assetKey, attempt.runId);
+    const staged = new IncrementalStaged(client, target, attempt, inner, { view, isOpen });
+    const { read, groupBy } = inner.shape;
+    try {
+      await client.run(
+        // Who may read the view need not have rights on the runtime's own database.
+        `CREATE VIEW ${ownTable(view)}${onCluster(client)} (${columnDefinitions(target.columns)}) ` +
+          `DEFINER = CURRENT_USER SQL SECURITY DEFINER AS ` +
+          `SELECT ${read} FROM ${ownTable(inner.name)} AS parts GROUP BY ${groupBy} COMMENT ${literal(target.description)}`,
+      );
+    } catch (error) {
+      await staged.discard().catch(() => undefined);
+      throw error;
+    }
+    return staged;
+  }
+
+  async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
+    return await runChecks(this.#client, { columns: this.#target.columns, relation: ownTable(this.#view) }, checks);
+  }
+
+  async facts(): Promise<StagedFacts> {
+    return await stagedFacts(this.#client, this.#target, ownTable(this.#view));
+  }
+
+  async publish(entry: LedgerEntry): Promise<void> {
+    const before = await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, () =>
+      this.#publish(entry),
+    );
+    this.#isPublished = true;
+    const client = this.#client.unending();
+    const tidy = async (): Promise<void> => {
+      await dropOwn(client, this.#view);
+      if (before !== undefined && before !== this.#inner.name) await dropInner(client, before);
+    };
+    await tidy().catch((error: unknown) => {
+      this.#attempt.log(`Published; what is left of the former view will be dropped by a later run: ${String(error)}`);
+    });
+  }
+
+  async discard(): Promise<void> {
+    if (this.#isPublished) return;
+    const client = this.#client.unending();
+    await dropOwn(client, this.#view);
+    if (this.#inner.isNew) await dropInner(client, this.#inner.name);
+  }
+
+  /** @returns the inner table of the view that was read before */
+  async #publish(entry: LedgerEntry): Promise<string | undefined> {
+    const [client, target] = [this.#client, this.#target];
+    await dropOrphans(client, this.#isOpen, target.assetKey);
+    await settleEntry(client, target);
+    const { table, inner } = await getPlace(client, target);
+    if (!this.#inner.isNew && inner !== this.#inner.name) {
+      throw new ViewReplacedError(
+        `${target.assetKey} was made anew by another run, after this one had looked at it: run it again`,
+      );
+    }
+    const isPresent = table !== undefined || inner !== undefined;
+    if (!isPresent) await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
+    await prepareEntry(client, entry, await uuidOf(client, this.#view));
+    await putInPlace(client, this.#view, target, isPresent);
+    await settleEntry(client.unending(), target);
+    return inner;
+  }
+}
