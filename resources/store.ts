@@ -75,6 +75,8 @@ export interface Attempt {
   readonly rootRunId: string;
   readonly codeVersion: string;
   readonly startedAt: Date;
+  /** The partitions that it computes; without partitions `null` or absent. */
+  readonly partitionKeys?: readonly string[] | null | undefined;
   /** Ends waits, for example on a lock. */
   readonly signal: AbortSignal;
   readonly log: (message: string) => void;
@@ -141,6 +143,9 @@ export interface QuarantinedRow {
   /** The row as JSON text. */
   readonly value: string;
 }
+
+/** By which a publish is found again. */
+export type PublishedBy = Pick<LedgerEntry, "assetKey" | "rootRunId" | "codeVersion"> & Pick<Attempt, "partitionKeys">;
 
 /** One line of the ledger: what a publish was. */
 export interface LedgerEntry {

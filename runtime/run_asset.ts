@@ -77,6 +77,7 @@ export async function runAsset(
     ...request,
     codeVersion: asset.codeVersion,
     startedAt: new Date(),
+    partitionKeys: context.partitionKeys,
     signal: context.signal,
     log: context.log.info,
   };

@@ -1,4 +1,4 @@
-import type { LedgerEntry } from "../store.ts";
+import type { LedgerEntry, PublishedBy } from "../store.ts";
 import type { Client } from "./client.ts";
 import { OWN_SCHEMA, ownTable, quote } from "../quote.ts";
 
@@ -56,17 +56,18 @@ export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Pro
   });
 }
 
-/** The latest publish of an asset by the runs of one root and by the same code. */
+/** The latest publish of an asset by the runs of one root, by the same code and for the same partitions. */
 export async function findLedgerEntry(
   client: Client,
-  { assetKey, rootRunId, codeVersion }: Pick<LedgerEntry, "assetKey" | "rootRunId" | "codeVersion">,
+  { assetKey, rootRunId, codeVersion, partitionKeys: keys = null }: PublishedBy,
 ): Promise<LedgerEntry | undefined> {
   if (!(await hasLedger(client))) return undefined;
   const { rows } = await client.text({
     text: `SELECT run_id, partition_keys, row_count, columns, content_hash, epoch_ms(started_at), cursor, report
       FROM ${LEDGER} WHERE asset_key = $1 AND root_run_id = $2 AND code_version = $3
+        AND COALESCE(CAST(partition_keys AS text), 'null') = $4
       ORDER BY published_at DESC LIMIT 1`,
-    parameters: [assetKey, rootRunId, codeVersion],
+    parameters: [assetKey, rootRunId, codeVersion, JSON.stringify(keys)],
   });
   const [row] = rows;
   if (row === undefined) return undefined;

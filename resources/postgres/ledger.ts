@@ -1,5 +1,5 @@
 import { literal, OWN_SCHEMA, ownTable, quote } from "../quote.ts";
-import type { LedgerEntry } from "../store.ts";
+import type { LedgerEntry, PublishedBy } from "../store.ts";
 import type { Client } from "./client.ts";
 
 const LEDGER = ownTable("ledger");
@@ -82,18 +82,19 @@ export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Pro
   });
 }
 
-/** The latest publish of an asset by the runs of one root and by the same code. */
+/** The latest publish of an asset by the runs of one root, by the same code and for the same partitions. */
 export async function findLedgerEntry(
   client: Client,
-  { assetKey, rootRunId, codeVersion }: Pick<LedgerEntry, "assetKey" | "rootRunId" | "codeVersion">,
+  { assetKey, rootRunId, codeVersion, partitionKeys: keys = null }: PublishedBy,
 ): Promise<LedgerEntry | undefined> {
   if (!(await hasLedger(client))) return undefined;
   const { rows } = await client.text({
     text: `SELECT run_id, partition_keys, row_count, columns, content_hash,
         (EXTRACT(epoch FROM started_at) * 1000)::bigint, cursor, report
       FROM ${LEDGER} WHERE asset_key = $1 AND root_run_id = $2 AND code_version = $3
+        AND COALESCE(CAST(partition_keys AS text), 'null') = $4
       ORDER BY published_at DESC LIMIT 1`,
-    parameters: [assetKey, rootRunId, codeVersion],
+    parameters: [assetKey, rootRunId, codeVersion, JSON.stringify(keys)],
   });
   const [row] = rows;
   if (row === undefined) return undefined;

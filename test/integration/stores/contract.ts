@@ -91,11 +91,12 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       given = attempt(),
       cursor: string | null = null,
       after?: string | null,
+      partitionKeys: readonly string[] | null = null,
     ): Promise<void> => {
       const facts = await staged.facts();
       await staged.publish({
         ...{ assetKey: to.assetKey, runId: given.runId, rootRunId: given.rootRunId, codeVersion: given.codeVersion },
-        partitionKeys: null,
+        partitionKeys,
         rowCount: facts.rowCount,
         columns: to.columns.map(({ name: column, type, nullable }) => ({
           name: column,
@@ -375,6 +376,20 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       expect(nulls).toMatchObject({ failedRows: 2n, checkedRows: 3n });
       expect(nulls?.sample?.rows).toHaveLength(2);
       await staged.discard();
+      await harness.store.close();
+    });
+
+    it("finds what an attempt published again, by its partitions", async () => {
+      const to = target();
+      const given = attempt();
+      const keys = ["2017-01-02", "it's"];
+      const staged = await stageRows(to, [line(1)], given);
+      await publish(staged, to, given, null, undefined, keys);
+      const find = (partitionKeys: readonly string[] | null): Promise<unknown> =>
+        harness.store.findPublished(to, { ...attempt({ rootRunId: given.rootRunId }), partitionKeys });
+      expect(await find(keys)).toMatchObject({ runId: given.runId, partitionKeys: keys });
+      expect(await find(["2017-01-02"])).toBeUndefined();
+      expect(await find(null)).toBeUndefined();
       await harness.store.close();
     });
 
