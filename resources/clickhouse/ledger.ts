@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { LedgerEntry, QuarantinedRow, Target } from "../store.ts";
+import type { LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { UndefinedRelationError } from "./errors.ts";
 import { literal, OWN_DATABASE, ownTable, quote } from "./quote.ts";
@@ -111,17 +111,18 @@ const PUBLISHED = `(
     AND table_uuid NOT IN (SELECT table_uuid FROM ${LEDGER} WHERE asset_key = {p1:String})
 )`;
 
-/** The latest publish of an asset by the runs of one root and by the same code. */
+/** The latest publish of an asset by the runs of one root, by the same code and for the same partitions. */
 export async function findLedgerEntry(
   client: Client,
   target: Target,
-  { rootRunId, codeVersion }: Pick<LedgerEntry, "rootRunId" | "codeVersion">,
+  { rootRunId, codeVersion, partitionKeys: keys = null }: Omit<PublishedBy, "assetKey">,
 ): Promise<LedgerEntry | undefined> {
   const rows = await query(client, {
     text: `SELECT run_id, partition_keys, row_count, columns, content_hash, toUnixTimestamp64Milli(started_at), cursor, report
       FROM ${PUBLISHED} WHERE root_run_id = {p4:String} AND code_version = {p5:String}
+        AND ifNull(partition_keys, 'null') = {p6:String}
       ORDER BY unsettled DESC, published_at DESC LIMIT 1`,
-    parameters: [target.assetKey, target.schema, target.table, rootRunId, codeVersion],
+    parameters: [target.assetKey, target.schema, target.table, rootRunId, codeVersion, JSON.stringify(keys)],
   });
   const [row] = rows;
   if (row === undefined) return undefined;

@@ -150,8 +150,7 @@ export class ClickHouseStaged implements Staged {
     return name;
   }
 
-  async #isPublished({ rootRunId, codeVersion, partitionKeys }: LedgerEntry): Promise<boolean> {
-    const found = await findLedgerEntry(this.#client, this.#target, { rootRunId, codeVersion });
-    return found !== undefined && JSON.stringify(found.partitionKeys) === JSON.stringify(partitionKeys);
+  async #isPublished(entry: LedgerEntry): Promise<boolean> {
+    return (await findLedgerEntry(this.#client, this.#target, entry)) !== undefined;
   }
 }
