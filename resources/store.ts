@@ -203,6 +203,8 @@ export interface Claim {
   /** The query of the asset; `null` where rows come from elsewhere. */
   readonly sql: Sql | null;
   readonly checks: readonly Check[];
+  /** How a materialised view is refreshed; `null`: it is a table. */
+  readonly view?: MaterializedView["refresh"] | null | undefined;
 }
 
 /** What an engine says against a claim. */

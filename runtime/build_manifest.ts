@@ -133,7 +133,7 @@ async function proofFaults(
     const claims = assets.flatMap(({ target, deps, body, checks, defined }) => {
       if (target === null) return [];
       const sql = body.kind === "query" ? bindCursor(body.sql, target, defined.options.write, store, null) : null;
-      return [{ target, deps, sql, checks }];
+      return [{ target, deps, sql, checks, view: body.kind === "query" ? body.view : null }];
     });
     if (claims.length === 0) continue;
     try {

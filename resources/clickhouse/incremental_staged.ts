@@ -71,7 +71,8 @@ export class IncrementalStaged implements Staged {
   }
 
   async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
-    return await runChecks(this.#client, { columns: this.#target.columns, relation: ownTable(this.#view) }, checks);
+    const { columns, buckets } = this.#target;
+    return await runChecks(this.#client, { columns, relation: ownTable(this.#view), buckets }, checks);
   }
 
   async facts(): Promise<StagedFacts> {

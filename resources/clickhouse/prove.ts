@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Sql } from "../../definitions/sql.ts";
 import { thisProcess, tryGetAlive } from "../process_identity.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
 import type { Claim, Disproof, Target } from "../store.ts";
@@ -9,6 +10,7 @@ import { columnDefinitions, contractDifferences } from "./contract.ts";
 import { clickhouseDialect } from "./dialect.ts";
 import { StatementError, UndefinedRelationError } from "./errors.ts";
 import { engineSql, indexDefinitions, newClauses } from "./layout.ts";
+import { proveIncremental } from "./prove_view.ts";
 import { assetHash, quote } from "./quote.ts";
 
 /** Between the parts of the name of a scratch database. */
@@ -53,6 +55,8 @@ interface Question extends Statement {
   readonly columns: Target["columns"] | null;
   /** Keys of the assets that it may read. */
   readonly readable: ReadonlySet<string>;
+  /** The query of an incremental view, which yields what the contract's columns are made of. */
+  readonly incremental?: Sql | undefined;
 }
 
 class Proof {
@@ -61,10 +65,14 @@ class Proof {
   /** Name of a scratch table to the key of its asset. */
   readonly #keys: ReadonlyMap<string, string>;
 
+  /** Keys of the assets that are incremental views. */
+  readonly #views: ReadonlySet<string>;
+
   constructor(client: Client, database: string, claims: readonly Claim[]) {
     this.#client = client;
     this.#database = database;
     this.#keys = new Map(claims.map(({ target }) => [`${database}.${assetHash(target.assetKey)}`, target.assetKey]));
+    this.#views = new Set(claims.flatMap(({ target, view }) => (view === "incremental" ? [target.assetKey] : [])));
   }
 
   /** The scratch table of an asset. */
@@ -91,7 +99,7 @@ class Proof {
     return disproofs;
   }
 
-  async prove({ target, deps, sql, checks }: Claim): Promise<Disproof[]> {
+  async prove({ target, deps, sql, checks, view }: Claim): Promise<Disproof[]> {
     const disproofs: Disproof[] = [];
     const dialect = (self: string | null): Parameters<typeof renderSql>[1] => ({
       ...clickhouseDialect({ self, window: { start: new Date(0), end: new Date(0) } }),
@@ -103,6 +111,7 @@ class Proof {
         ...renderSql(sql, dialect(null)),
         columns: target.columns,
         readable,
+        incremental: view === "incremental" ? sql : undefined,
       }));
     const own = { columns: target.columns, relation: this.table(target.assetKey), table: this.table };
     for (const check of checks) {
@@ -132,7 +141,16 @@ class Proof {
     };
     try {
       const question = build();
-      const differences = await contractDifferences(this.#client, question, question.columns);
+      if (question.incremental !== undefined) {
+        const found = await proveIncremental(this.#client, target, question.incremental, {
+          database: this.#database,
+          table: this.table,
+          views: this.#views,
+        });
+        for (const { code, message } of found) add(code, message);
+      }
+      const wanted = question.incremental === undefined ? question.columns : null;
+      const differences = await contractDifferences(this.#client, question, wanted);
       if (differences.length > 0)
         add("contract_mismatch", `the SQL does not yield the contract: ${differences.join("; ")}`);
       for (const name of await this.#tablesOf(question)) {

@@ -72,6 +72,41 @@ test("checks are proven too", async () => {
   ]);
 });
 
+test("an incremental view is proven by making it, and what people will read has the contract's types", async () => {
+  const codesOf = async (query: Sql, view = true): Promise<string[]> => {
+    const day = { ...targetOf({ name: z.string(), n: z.int() }), key: ["name"] };
+    const over = { ...targetOf({ name: z.string(), n: z.int() }), key: ["name"] };
+    const claims = [
+      { target: events, deps: [], sql: null, checks: [] },
+      { target: day, deps: [events.assetKey], sql: query, checks: [], view: "incremental" as const },
+      ...(view
+        ? []
+        : [
+            {
+              target: over,
+              deps: [day.assetKey],
+              sql: sql`SELECT name, n FROM ${{ kind: "table", assetKey: day.assetKey }}`,
+              checks: [],
+              view: "incremental" as const,
+            },
+          ]),
+    ];
+    const env = { CLICKHOUSE_URL: warehouse.url };
+    return (await clickhouse.prove(claims, warehouse.dir, env)).map(({ code }) => code);
+  };
+  const good = sql`SELECT assumeNotNull(name) AS name, CAST(count() AS Int64) AS n FROM ${read} GROUP BY name`;
+  expect(await codesOf(good)).toEqual([]);
+  expect(await codesOf(sql`SELECT assumeNotNull(name) AS name, countState() AS n FROM ${read} GROUP BY name`)).toEqual(
+    [],
+  );
+  expect(await codesOf(sql`SELECT assumeNotNull(name) AS name, avgState(id) AS n FROM ${read} GROUP BY name`)).toEqual(["contract_mismatch"]); // prettier-ignore
+  expect(await codesOf(sql`SELECT assumeNotNull(name) AS name, 'x' AS n FROM ${read}`)).toEqual(["contract_mismatch"]);
+  expect(await codesOf(sql`SELECT 'x' AS name, 1 AS n FROM numbers(3)`)).toEqual(["bad_sql"]);
+  expect(await codesOf(sql`SELECT 'x' AS name, 1 AS n FROM ${read} WHERE id IN (SELECT id FROM ${read})`)).toEqual(["bad_option"]); // prettier-ignore
+  expect(await codesOf(sql`SELECT 'x' AS name, lost AS n FROM ${read}`)).toEqual(["bad_sql"]);
+  expect(await codesOf(good, false)).toEqual(["bad_option"]);
+});
+
 test("proofs leave nothing behind, and clear away what killed ones left", async () => {
   await warehouse.run("CREATE DATABASE `_dagster_typescript_proof~not.a.living.1.0~01234567`");
   await prove(sql`SELECT id FROM ${read}`);
