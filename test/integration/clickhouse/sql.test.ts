@@ -3,7 +3,11 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
-import { sql, z } from "../../../definitions/index.ts";
+import { sql, timestamp, z } from "../../../definitions/index.ts";
+import type { Sql } from "../../../definitions/sql.ts";
+import type { ClickHouseTable } from "../../../definitions/storage.ts";
+import type { ClickHouseStore } from "../../../resources/clickhouse/clickhouse_store.ts";
+import type { Target } from "../../../resources/store.ts";
 import { attempt, publish, targetOf } from "./warehouse_values.ts";
 import { Warehouse } from "./warehouse.ts";
 
@@ -79,6 +83,113 @@ test("on a cluster all DDL runs on all nodes, and tables are of the replicated e
   );
   for (const sent of created) expect(sent).toContain("ENGINE = ReplicatedMergeTree ORDER BY");
   expect(await warehouse.sql(`SELECT id FROM ${to.schema}.x ORDER BY id`)).toEqual([["1"], ["2"]]);
+  await store.close();
+  close();
+});
+
+const VIEW = { name: z.string(), n: z.int() };
+const viewOf = (source: Target): Sql =>
+  sql`SELECT name, CAST(count() AS Int64) AS n FROM ${{ kind: "table", assetKey: source.assetKey }} GROUP BY name`;
+
+async function sourceOf(store: ClickHouseStore): Promise<Target> {
+  const source = { ...targetOf({ name: z.string(), at: timestamp() }), storage: { clickhouse: LAYOUT } };
+  const given = attempt();
+  const rows = sql`SELECT 'a' AS name, toDateTime64('2017-01-05 00:00:00', 6, 'UTC') AS at`;
+  await publish(await store.stageQuery(source, rows, null, given), source, given);
+  return source;
+}
+const LAYOUT: ClickHouseTable = { partitionBy: sql`toYYYYMM(at)` };
+
+test.each(["full", "incremental"] as const)(
+  "statements of a view with %s refresh carry limit, asset and run, and the view's name is never without a table",
+  async (refresh) => {
+    const { seen, url, close } = await recorder();
+    const store = warehouse.another({ CLICKHOUSE_URL: url, CLICKHOUSE_STATEMENT_TIMEOUT_SECONDS: "77" });
+    const source = await sourceOf(store);
+    const to = { ...targetOf(VIEW), key: ["name"] };
+    for (const id of [1, 2]) {
+      seen.length = 0;
+      const given = attempt({ runId: `run ${id}` });
+      await publish(await store.stageView(to, viewOf(source), refresh, null, given), to, given);
+      for (const one of seen) {
+        expect(one.url.searchParams.get("max_execution_time"), one.text).toBe("77");
+        expect(JSON.parse(one.url.searchParams.get("log_comment") ?? "{}")).toMatchObject({ assetKey: to.assetKey });
+        expect(one.url.searchParams.get("query_id")).toMatch(`${to.assetKey}:run ${id}:`);
+      }
+      // What runs in the view, when nobody is there to say who it is.
+      for (const { text: sent } of seen.filter((one) => one.text.startsWith("CREATE MATERIALIZED VIEW"))) {
+        expect(sent).toContain("max_execution_time = 77");
+        expect(sent).toContain(`log_comment = '{"assetKey":"${to.assetKey}"}'`);
+      }
+      const swaps = seen
+        .map((one) => one.text)
+        .filter((sent) => /^(CREATE OR|DROP|RENAME|TRUNCATE|DELETE|EXCHANGE|ALTER|INSERT)/.test(sent))
+        .filter((sent) => sent.includes(`\`${to.schema}\`.\`x\``));
+      // Grants and row policies belong to the name.
+      expect(swaps).toEqual([expect.stringMatching(id === 1 ? /^RENAME TABLE .* TO / : /^EXCHANGE TABLES /)]);
+    }
+    await store.close();
+    close();
+  },
+);
+
+test("who may read an incremental view needs no right on the tables behind it", async () => {
+  const { seen, url, close } = await recorder();
+  const store = warehouse.another({ CLICKHOUSE_URL: url });
+  const to = { ...targetOf(VIEW), key: ["name"] };
+  const given = attempt();
+  await publish(await store.stageView(to, viewOf(await sourceOf(store)), "incremental", null, given), to, given);
+  const views = seen
+    .map((one) => one.text)
+    .filter((sent) => sent.startsWith("CREATE VIEW") && sent.includes("_build~"));
+  expect(views).toEqual([expect.stringContaining(" DEFINER = CURRENT_USER SQL SECURITY DEFINER AS SELECT ")]);
+  await store.close();
+  close();
+});
+
+test("partitions that are replaced in place touch nothing else of the table", async () => {
+  const { seen, url, close } = await recorder();
+  const store = warehouse.another({ CLICKHOUSE_URL: url });
+  const base = await sourceOf(store);
+  const [start, end] = [new Date("2017-01-01T00:00:00Z"), new Date("2017-02-01T00:00:00Z")];
+  const to: Target = { ...base, strategy: { kind: "replacePartitions", partitions: { kind: "window", column: "at", start, end } } }; // prettier-ignore
+  seen.length = 0;
+  const given = attempt();
+  const rows = sql`SELECT 'b' AS name, toDateTime64('2017-01-06 00:00:00', 6, 'UTC') AS at`;
+  await publish(await store.stageQuery(to, rows, null, given), to, given);
+  const changes = seen
+    .map((one) => one.text)
+    .filter((sent) => /^(DROP|RENAME|TRUNCATE|DELETE|EXCHANGE|ALTER|INSERT INTO) ?(TABLE|TABLES)? ?`t_/.test(sent));
+  expect(changes).toEqual([
+    expect.stringMatching(/^ALTER TABLE `t_\w+`.`x` REPLACE PARTITION ID '201701' FROM `_dagster_typescript`.`_build~/),
+  ]);
+  await store.close();
+  close();
+});
+
+test("on a cluster the DDL of views and partitions runs on all nodes, too", async () => {
+  const onHere = (sent: string): string =>
+    sent
+      .replaceAll(/ ON CLUSTER `cluster`/g, "")
+      .replaceAll(/Replicated(\w*MergeTree)/g, "$1")
+      .replaceAll("clusterAllReplicas('cluster', system.processes)", "system.processes");
+  const { seen, url, close } = await recorder(onHere);
+  const store = warehouse.another({ CLICKHOUSE_URL: url, CLICKHOUSE_CLUSTER: "cluster" });
+  const source = await sourceOf(store);
+  for (const refresh of ["full", "incremental"] as const) {
+    const to = { ...targetOf(VIEW), key: ["name"] };
+    for (let round = 1; round <= 2; round += 1) {
+      const given = attempt();
+      await publish(await store.stageView(to, viewOf(source), refresh, null, given), to, given);
+    }
+    expect(await warehouse.sql(`SELECT * FROM ${to.schema}.x`)).toEqual([["a", "1"]]);
+  }
+  const ddl = seen.map((one) => one.text).filter((sent) => /^(CREATE|DROP|RENAME|EXCHANGE|TRUNCATE)/.test(sent));
+  for (const sent of ddl) expect(sent).toContain("ON CLUSTER `cluster`");
+  const texts = ddl.join("\n");
+  expect(texts).toContain(" APPEND TO ");
+  expect(texts).toContain("ENGINE = ReplicatedSummingMergeTree ORDER BY (`name`)");
+  expect(seen.map((one) => one.text).join("\n")).toContain("FROM clusterAllReplicas('cluster', system.processes)");
   await store.close();
   close();
 });
