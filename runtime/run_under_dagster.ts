@@ -94,8 +94,8 @@ function report(
     const named = Object.fromEntries(Object.entries(metadata).map(([name, entry]) => [redact(name), entry]));
     pipes.reportAssetMaterialization({ assetKey: assetKey.split("/"), metadata: named, dataVersion });
   }
-  for (let start = 0; partitions !== null && start < partitions.length; start += PARTITIONS_PER_MESSAGE) {
-    const some = partitions.slice(start, start + PARTITIONS_PER_MESSAGE);
+  for (let start = 0; start < (partitions?.length ?? 0); start += PARTITIONS_PER_MESSAGE) {
+    const some = (partitions ?? []).slice(start, start + PARTITIONS_PER_MESSAGE);
     pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, partitions: some.map(partitionMessage) } });
   }
   pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, outcome } });
