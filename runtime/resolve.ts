@@ -168,6 +168,18 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
           "bad_option",
           `copy: ${other.key} is in ${store.name} too: write a query, which moves no row out of the store`,
         );
+      if (other !== undefined) {
+        const has = new Set(other.columns.map(({ name }) => name));
+        const sources = new Map<string, string>(columns.map((column) => [column.target, column.source]));
+        const missing = defined.columns.map(({ name }) => sources.get(name) ?? name).filter((name) => !has.has(name));
+        if (missing.length > 0) {
+          add(
+            "unknown_column",
+            `copy: ${other.key} has no column ${missing.map((name) => JSON.stringify(name)).join(", ")}: ` +
+              "name its columns in copy(…, { columns: { mine: theirs } })",
+          );
+        }
+      }
       return { kind: "copy", source: { format: "asset", target: from.target, store: from.store }, columns };
     }
     case "materialized_view": {

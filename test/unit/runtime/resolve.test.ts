@@ -76,6 +76,16 @@ describe("a copy", () => {
     expect(body).toMatchObject({ kind: "copy", source: { format: "asset", target: { table: "from" } } });
   });
 
+  test("of columns that the other asset has not says which, and how to name them", () => {
+    const other = defineAsset("a/elsewhere", {
+      ...{ description: "x", store: "clickhouse", body: { async *rows() {} } },
+      columns: z.strictObject({ number: z.int() }),
+    });
+    expect(faultsOf({ store: "duckdb", body: copy(other) })).toEqual([
+      expect.stringMatching(/^copy: a\/elsewhere has no column .*"id".*columns: \{ mine: theirs \}/),
+    ]);
+  });
+
   test("of an asset in the same store is told to be a query", () => {
     expect(faultsOf({ store: "postgres", body: copy(from) })).toEqual([expect.stringMatching(/write a query/)]);
   });
