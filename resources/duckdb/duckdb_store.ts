@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import type { MaterializedView, ParquetSource } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
-import { renderSql } from "../render_sql.ts";
+import { renderSql, type Statement } from "../render_sql.ts";
 import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
 import { type Client, openWaiting } from "./client.ts";
 import { catalogName, type DuckDBConfig } from "./config.ts";
@@ -20,10 +20,12 @@ import { ROWS, SideFile } from "./side_file.ts";
 import { SideFileStaged } from "./side_file_staged.ts";
 import { removeOrphanFolders } from "../owned_folders.ts";
 import { columnTypeName } from "./type_names.ts";
+import { keepsTable } from "./write.ts";
 
 /**
- * Tables in one DuckDB file. One process at a time may write the file: `query` bodies hold it, `rows` and `copy` bodies
- * stage into a side file and hold it only for their publish.
+ * Tables in one DuckDB file. One process at a time may write the file: queries and copies of Parquet files, which are as
+ * quick as the engine, hold it; `rows` bodies and copies from elsewhere stage into a side file and hold it only for their
+ * publish.
  */
 export class DuckDBStore implements Store {
   readonly #config: DuckDBConfig;
@@ -74,17 +76,7 @@ export class DuckDBStore implements Store {
     const end = interruptOnAbort(warehouse, attempt.signal);
     try {
       await requireContract(warehouse, statement.text, target);
-      const names = target.columns.map(({ name }) => quote(name)).join(", ");
-      return await WarehouseStaged.begin(
-        warehouse,
-        target,
-        { runId: attempt.runId, statement: statement.text },
-        (stage) =>
-          warehouse.run({
-            text: `INSERT INTO ${stage} (${names}) SELECT ${names} FROM (${statement.text}\n) AS query`,
-            parameters: statement.parameters,
-          }),
-      );
+      return await this.#stageInWarehouse(warehouse, target, attempt, statement);
     } catch (error) {
       // Not the interrupted statement is what went wrong then.
       attempt.signal.throwIfAborted();
@@ -110,20 +102,14 @@ export class DuckDBStore implements Store {
     columns: ReadonlyMap<string, string>,
     attempt: Attempt,
   ): Promise<Staged> {
+    if (source.format === "parquet") return await this.#stageParquet(target, source, columns, attempt);
     this.#closeWarehouse();
     this.#requireOtherName(target);
     const file = await SideFile.create(this.#config.stagingDir, target, attempt, (waiting) => this.#open(waiting));
     const end = interruptOnAbort(file.client, attempt.signal);
     try {
-      const statement =
-        source.format === "postgres"
-          ? await copyFromPostgres(file.client, ROWS, source, columns, {
-              target,
-              attempt,
-              projectDir: this.#projectDir,
-            })
-          : await this.#copyParquet(file, source, columns);
-      return new SideFileStaged(file, statement);
+      const reading = { target, attempt, projectDir: this.#projectDir };
+      return new SideFileStaged(file, await copyFromPostgres(file.client, ROWS, source, columns, reading));
     } catch (error) {
       await file.remove();
       attempt.signal.throwIfAborted();
@@ -166,18 +152,50 @@ export class DuckDBStore implements Store {
     return Promise.resolve();
   }
 
-  async #copyParquet(
-    { client, target }: SideFile,
+  async #stageParquet(
+    target: Target,
     source: ParquetSource,
     columns: ReadonlyMap<string, string>,
-  ): Promise<string> {
+    attempt: Attempt,
+  ): Promise<Staged> {
+    this.#requireOtherName(target);
     const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
     const casts = target.columns.map(
-      ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)})`,
+      ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)}) AS ${quote(name)}`,
     );
-    const statement = `SELECT ${casts.join(", ")}\nFROM read_parquet(${literal(path)})`;
-    await client.run(`INSERT INTO ${ROWS} ${statement}`);
-    return statement;
+    const text = `SELECT ${casts.join(", ")}\nFROM read_parquet(${literal(path)})`;
+    const warehouse = await this.#open(attempt);
+    const end = interruptOnAbort(warehouse, attempt.signal);
+    try {
+      return await this.#stageInWarehouse(warehouse, target, attempt, { text, parameters: [] });
+    } catch (error) {
+      attempt.signal.throwIfAborted();
+      throw error;
+    } finally {
+      end();
+    }
+  }
+
+  /** Stages what the engine reads by itself: in the table that is going to be, or aside where they are copied into one. */
+  async #stageInWarehouse(
+    warehouse: Client,
+    target: Target,
+    attempt: Attempt,
+    { text, parameters }: Statement,
+  ): Promise<Staged> {
+    const names = target.columns.map(({ name }) => quote(name)).join(", ");
+    const fill = (stage: string): Promise<void> =>
+      warehouse.run({ text: `INSERT INTO ${stage} (${names}) SELECT ${names} FROM (${text}\n) AS query`, parameters });
+    if (!(await keepsTable(warehouse, target)))
+      return await WarehouseStaged.begin(warehouse, target, { runId: attempt.runId, statement: text }, fill);
+    const file = await SideFile.createAttached(this.#config.stagingDir, target, attempt, warehouse);
+    try {
+      await withoutCompression(warehouse, () => fill(file.rows.relation));
+      return new SideFileStaged(file, text);
+    } catch (error) {
+      await file.remove();
+      throw error;
+    }
   }
 
   /** DuckDB cannot tell a schema from the file's catalog where both have the same name. */
@@ -202,6 +220,16 @@ export class DuckDBStore implements Store {
   #closeWarehouse(): void {
     this.#warehouse?.close();
     this.#warehouse = undefined;
+  }
+}
+
+/** Writes what is read once and removed: compressing it would take longer than reading and writing it does. */
+async function withoutCompression(client: Client, act: () => Promise<void>): Promise<void> {
+  await client.run("SET force_compression = 'uncompressed'");
+  try {
+    await act();
+  } finally {
+    await client.run("SET force_compression = 'auto'");
   }
 }
 

@@ -6,7 +6,8 @@ import { columnTypeName } from "./type_names.ts";
 export const duckdb: StoreKind = {
   name: "duckdb",
   typeName: columnTypeName,
-  // A query holds the warehouse file from its first to its last row; rows and copies hold it for their publish only.
+  // A query holds the warehouse file from its first to its last row, rows for their publish only. A copy of a file, which
+  // holds it too, but never for long, waits for its lock; one from another database holds it for its publish.
   exclusive: (body) => (body === "query" ? "duckdb:warehouse" : null),
   viewFault: ({ refresh, isPartitioned }) =>
     refresh === "incremental" && !isPartitioned

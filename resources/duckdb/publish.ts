@@ -27,6 +27,28 @@ export class WarehouseStaged implements Staged {
     this.statement = statement;
   }
 
+  /**
+   * Begins the transaction for rows that are staged in an attached file: they go straight into the table that is there.
+   *
+   * @param stage The quoted name of their table.
+   */
+  static async over(
+    client: Client,
+    target: Target,
+    options: { readonly stage: string; readonly statement: string | null },
+    prepare: () => Promise<void>,
+  ): Promise<WarehouseStaged> {
+    const staged = new WarehouseStaged(client, target, options.stage, options.statement);
+    try {
+      await client.run("BEGIN TRANSACTION");
+      await prepare();
+      return staged;
+    } catch (error) {
+      await staged.discard();
+      throw error;
+    }
+  }
+
   /** Begins the transaction, makes the staging table and lets `fill` write it. */
   static async begin(
     client: Client,

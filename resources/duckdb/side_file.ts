@@ -16,6 +16,12 @@ const ATTACHED = quote("_side_file");
 /** Opens the warehouse, waiting for its lock. The store closes it. */
 export type OpenWarehouse = (attempt: Attempt) => Promise<Client>;
 
+/** Where staged rows are, and who can read them. */
+export interface StagedRelation {
+  readonly client: Client;
+  readonly relation: string;
+}
+
 /** A DuckDB file of its own in which an asset's rows are staged, so that a slow source never locks the warehouse. */
 export class SideFile {
   readonly target: Target;
@@ -23,14 +29,23 @@ export class SideFile {
   readonly #path: string;
   readonly #attempt: Attempt;
   readonly #openWarehouse: OpenWarehouse;
+  /** Whether it has a table for quarantined rows. */
+  readonly #hasQuarantine: boolean;
   /** Open until the warehouse attaches the file: a file has one process, and one instance in it. */
   #client: Client | undefined;
   /** The warehouse, while the file is attached to it. */
   #warehouse: Client | undefined;
 
-  private constructor(path: string, client: Client, target: Target, attempt: Attempt, openWarehouse: OpenWarehouse) {
+  private constructor(
+    path: string,
+    client: Client | undefined,
+    target: Target,
+    attempt: Attempt,
+    openWarehouse: OpenWarehouse,
+  ) {
     this.#path = path;
     this.#client = client;
+    this.#hasQuarantine = client !== undefined;
     this.target = target;
     this.runId = attempt.runId;
     this.#attempt = attempt;
@@ -52,6 +67,35 @@ export class SideFile {
     return new SideFile(path, client, target, attempt, openWarehouse);
   }
 
+  /**
+   * Makes a file that is attached to the warehouse from the first: for the rows of a query there, which are to be copied
+   * into a table. Out of the transaction that staged them they are read in half the time.
+   */
+  static async createAttached(
+    stagingDir: string,
+    target: Target,
+    attempt: Attempt,
+    warehouse: Client,
+  ): Promise<SideFile> {
+    const path = join(createOwnedFolder(stagingDir, target.assetKey, attempt.runId), "rows.duckdb");
+    const file = new SideFile(path, undefined, target, attempt, () => Promise.resolve(warehouse));
+    await warehouse.run(`ATTACH ${literal(path)} AS ${ATTACHED}`);
+    file.#warehouse = warehouse;
+    try {
+      await warehouse.run(`CREATE TABLE ${ATTACHED}.${ROWS} (${columnDefinitions(target)})`);
+      return file;
+    } catch (error) {
+      await file.remove();
+      throw error;
+    }
+  }
+
+  /** The staged rows, wherever the file is open. */
+  get rows(): StagedRelation {
+    if (this.#warehouse !== undefined) return { client: this.#warehouse, relation: `${ATTACHED}.${ROWS}` };
+    return { client: this.client, relation: ROWS };
+  }
+
   get client(): Client {
     if (this.#client === undefined) throw new TypeError("the side file is attached to the warehouse already");
     return this.#client;
@@ -71,17 +115,25 @@ export class SideFile {
   /** Copies rows and quarantined rows; inside a transaction of the warehouse. */
   async copyInto(warehouse: Client, stage: string): Promise<void> {
     await warehouse.run(`INSERT INTO ${stage} SELECT * FROM ${ATTACHED}.${ROWS}`);
-    await this.#copyQuarantine(warehouse);
+    await this.copyQuarantine(warehouse);
+  }
+
+  /** Copies quarantined rows only; inside a transaction of the warehouse. */
+  async copyQuarantine(warehouse: Client): Promise<void> {
+    if (!this.#hasQuarantine) return;
+    await createOwnTables(warehouse);
+    await replaceQuarantine(warehouse, this.target.assetKey, this.runId, `${ATTACHED}.${QUARANTINE}`);
   }
 
   /** Keeps the quarantined rows of an attempt that publishes nothing, for people to look at; outside of a transaction. */
   async keepQuarantine(): Promise<void> {
+    if (!this.#hasQuarantine) return;
     if (this.#client !== undefined && (await count(this.#client, QUARANTINE)) === 0n) return;
     // Without either, the warehouse could not be opened, and that is the fault to tell of.
     if (this.#client === undefined && this.#warehouse === undefined) return;
     const warehouse = await this.attach();
     if ((await count(warehouse, `${ATTACHED}.${QUARANTINE}`)) === 0n) return;
-    await warehouse.transaction(() => this.#copyQuarantine(warehouse));
+    await warehouse.transaction(() => this.copyQuarantine(warehouse));
   }
 
   /** Removes the file, outside of a transaction. */
@@ -94,11 +146,6 @@ export class SideFile {
       this.#warehouse = undefined;
       rmSync(dirname(this.#path), { recursive: true, force: true });
     }
-  }
-
-  async #copyQuarantine(warehouse: Client): Promise<void> {
-    await createOwnTables(warehouse);
-    await replaceQuarantine(warehouse, this.target.assetKey, this.runId, `${ATTACHED}.${QUARANTINE}`);
   }
 }
 

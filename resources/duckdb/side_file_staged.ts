@@ -5,12 +5,13 @@ import { DUCKDB_CHECKS } from "./checks.ts";
 import { stagedFacts } from "./inspect.ts";
 import { withLimitedMemory } from "./memory.ts";
 import { WarehouseStaged } from "./publish.ts";
-import { ROWS, type SideFile } from "./side_file.ts";
+import type { SideFile } from "./side_file.ts";
+import { keepsTable } from "./write.ts";
 
 /** Enough for the row groups on their way of a table of ordinary width. */
 const COPY_MEMORY = "128MB";
 
-/** Rows in a side file: checked there without any lock, then moved into the warehouse to be published. */
+/** Rows in a side file: checked there, mostly without any lock, then moved into the warehouse to be published. */
 export class SideFileStaged implements Staged {
   readonly statement: string | null;
   readonly #file: SideFile;
@@ -23,12 +24,9 @@ export class SideFileStaged implements Staged {
 
   async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
     const alone = checks.filter((check) => !readsOtherTables(check));
-    const outcomes = await runChecks(
-      this.#file.client,
-      DUCKDB_CHECKS,
-      { columns: this.#file.target.columns, relation: ROWS, buckets: this.#file.target.buckets },
-      alone,
-    );
+    const { client, relation } = this.#file.rows;
+    const { columns, buckets } = this.#file.target;
+    const outcomes = await runChecks(client, DUCKDB_CHECKS, { columns, relation, buckets }, alone);
     const others = checks.filter(readsOtherTables);
     if (others.length > 0) outcomes.push(...(await (await this.#move()).check(others)));
     return checks.map((check) => outcomes.find((outcome) => outcome.check === check) as CheckOutcome);
@@ -36,7 +34,8 @@ export class SideFileStaged implements Staged {
 
   async facts(): Promise<StagedFacts> {
     if (this.#moved !== undefined) return await this.#moved.facts();
-    return await stagedFacts(this.#file.client, this.#file.target, ROWS);
+    const { client, relation } = this.#file.rows;
+    return await stagedFacts(client, this.#file.target, relation);
   }
 
   async publish(entry: LedgerEntry): Promise<void> {
@@ -55,15 +54,23 @@ export class SideFileStaged implements Staged {
     }
   }
 
-  /** Copies the rows into a transaction of the warehouse, once. */
+  /** Begins the transaction that publishes, once: the rows are copied into it where they are to be the table. */
   async #move(): Promise<WarehouseStaged> {
-    if (this.#moved === undefined) {
-      const warehouse = await this.#file.attach();
-      const options = { runId: this.#file.runId, statement: this.statement };
-      const begin = (): Promise<WarehouseStaged> =>
-        WarehouseStaged.begin(warehouse, this.#file.target, options, (stage) => this.#file.copyInto(warehouse, stage));
-      this.#moved = await withLimitedMemory(warehouse, COPY_MEMORY, begin);
-    }
+    this.#moved ??= await this.#begin();
     return this.#moved;
+  }
+
+  async #begin(): Promise<WarehouseStaged> {
+    const file = this.#file;
+    const { statement } = this;
+    const warehouse = await file.attach();
+    if (await keepsTable(warehouse, file.target)) {
+      const options = { stage: file.rows.relation, statement };
+      return await WarehouseStaged.over(warehouse, file.target, options, () => file.copyQuarantine(warehouse));
+    }
+    const options = { runId: file.runId, statement };
+    return await withLimitedMemory(warehouse, COPY_MEMORY, () =>
+      WarehouseStaged.begin(warehouse, file.target, options, (stage) => file.copyInto(warehouse, stage)),
+    );
   }
 }

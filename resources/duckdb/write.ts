@@ -5,13 +5,22 @@ import type { Client } from "./client.ts";
 import { literal, quote, tableName } from "../quote.ts";
 import { columnTypeName } from "./type_names.ts";
 
-/** Makes the staged rows the table's, as the target's strategy says; inside a transaction. */
+/** Whether a publish writes into the table that is there, so that staged rows are copied once more. */
+export async function keepsTable(client: Client, target: Target): Promise<boolean> {
+  return target.strategy.kind !== "replace" && (await exists(client, target));
+}
+
+/**
+ * Makes the staged rows the table's, as the target's strategy says; inside a transaction.
+ *
+ * @param stage The staging table: in the schema of the table, to be that, unless {@link keepsTable}.
+ */
 export async function writeStaged(client: Client, target: Target, stage: string): Promise<void> {
   const name = tableName(target.assetKey);
   const { strategy } = target;
   if (strategy.kind === "replacePartitions") await requireInside(client, target, stage, strategy.partitions);
   if (strategy.kind === "merge") await requireUnique(client, target, stage, strategy.key);
-  if (strategy.kind === "replace" || !(await exists(client, target))) {
+  if (!(await keepsTable(client, target))) {
     await replace(client, target, stage, name);
     return;
   }
@@ -25,7 +34,6 @@ export async function writeStaged(client: Client, target: Target, stage: string)
   }
   const columns = target.columns.map((column) => quote(column.name)).join(", ");
   await client.run(`INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage}`);
-  await client.run(`DROP TABLE ${stage}`);
   await comment(client, target, name, new Map());
 }
 
