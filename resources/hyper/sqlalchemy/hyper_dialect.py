@@ -1,7 +1,7 @@
 """A SQLAlchemy dialect for Hyper, so that Superset can read it: ``postgresql+hyper://user:password@host:port//path``.
 
-Put this folder on ``PYTHONPATH`` and ``import hyper_dialect`` in ``superset_config.py``. Superset takes the database
-for a PostgreSQL one, whose time grains Hyper shares. For SQLAlchemy 1.4 and 2, over psycopg2.
+``pip install`` this folder into the environment of Superset, and the dialect is found by its name. Superset takes the
+database for a PostgreSQL one, whose time grains Hyper shares. For SQLAlchemy 1.4 and 2, over psycopg2.
 """
 
 from typing import Any
