@@ -1,15 +1,16 @@
 """From what a tick asks for to what Dagster launches."""
 
 # Dagster's own annotations leave type parameters open.
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.definitions.partitions.partition_key_range import PartitionKeyRange
-from dagster._core.instance.types import DynamicPartitionsStoreAfterRequests
+from dagster._core.instance.types import DynamicPartitionsStore
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.types.pagination import PaginatedResults
 
 from dagster_project.tick import TickError, TickRange, TickResult, TickRun
 
@@ -47,6 +48,40 @@ class Targets:
         return None if definition is None else definition.get_asset_spec(key).partitions_def
 
 
+class _AfterRequests(DynamicPartitionsStore):
+    """The dynamic partitions as they will be, in the order in which a run will find them.
+
+    Dagster's own class of this kind has no order, and a stretch of partitions is one of an order.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance, requests: Sequence[PartitionsRequest]) -> None:
+        self._instance = instance
+        self._requests = requests
+
+    def get_dynamic_partitions(self, partitions_def_name: str) -> Sequence[str]:
+        keys = dict.fromkeys(self._instance.get_dynamic_partitions(partitions_def_name))
+        for request in self._requests:
+            if request.partitions_def_name == partitions_def_name:
+                for key in request.partition_keys:
+                    if isinstance(request, dg.AddDynamicPartitionsRequest):
+                        keys.setdefault(key)
+                    else:
+                        keys.pop(key, None)
+        return list(keys)
+
+    def get_paginated_dynamic_partitions(
+        self, partitions_def_name: str, limit: int, ascending: bool, cursor: str | None = None
+    ) -> PaginatedResults[str]:
+        keys = self.get_dynamic_partitions(partitions_def_name)
+        return PaginatedResults.create_from_sequence(keys, limit, ascending, cursor)
+
+    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
+        return partition_key in self.get_dynamic_partitions(partitions_def_name)
+
+    def get_dynamic_partitions_definition_id(self, partitions_def_name: str) -> str:
+        return self._instance.get_dynamic_partitions_definition_id(partitions_def_name)
+
+
 def partitions_requests(result: TickResult, lists: Sequence[str]) -> list[PartitionsRequest]:
     """Return the changes of dynamic partitions that a tick asks for.
 
@@ -79,7 +114,7 @@ def run_requests(
     Raises:
         TickError: if a partition does not exist.
     """
-    store = DynamicPartitionsStoreAfterRequests.from_requests(instance, list(partitions))
+    store = _AfterRequests(instance, partitions)
     with dg.partition_loading_context(dynamic_partitions_store=store):
         return [request for run in result.runs for request in _requests_of(run, targets, tags)]
 

@@ -25,7 +25,7 @@ from dagster_project.node_process import Ending, Pumps, start_node
 from dagster_project.pipes_folder import pipes_folder
 from dagster_project.redaction import Redactor, find_secrets
 from dagster_project.report import StderrTail
-from dagster_project.supervision import StepSupervision
+from dagster_project.supervision import StepSupervision, StreamName
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_LOG_BYTES = 16 * 1024 * 1024
@@ -173,8 +173,8 @@ class NodeEvaluator:
         }
         redactor = Redactor(find_secrets(environment))
         tail = StderrTail()
-        printed = _Printed()
-        supervision = StepSupervision({"stdout": printed, "stderr": printed})
+        printed: dict[StreamName, _Printed] = {"stdout": _Printed(), "stderr": _Printed()}
+        supervision = StepSupervision({name: stream for name, stream in printed.items()})
         wake = threading.Event()
         with pipes_folder(self.project_dir) as folder:
             command = [str(self.node or find_node(self.project_dir)), *self.entry, trigger.name, str(folder)]
@@ -185,8 +185,9 @@ class NodeEvaluator:
                 ending.wait(wake, supervision, log.warning)
             for line in _read_log(folder / "log.jsonl"):
                 log.log(_LEVELS[line.level], line.message)
-            if printed.tail:
-                log.info(f"The last of what it printed:\n{printed.tail}")
+            for name, stream in printed.items():
+                if stream.tail:
+                    log.info(f"The last of its {name}:\n{stream.tail}")
             answer = _read_answer(folder / "result.json")
         if isinstance(answer, _Answer) and answer.result is not None and ending.return_code == 0:
             return answer.result

@@ -28,8 +28,8 @@ class _Place:
 
     after: int
     """Storage id of the last one that was seen."""
-    pending: Sequence[str] = ()
-    """Runs seen that had not ended: an asset may be materialized again while they last."""
+    pending: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Runs that had not ended, and their first storage id: they may materialize the asset again."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Events:
         if not self.places:
             return cursor
         kept = self.stored if cursor is None else cursor
-        watched = {name: {"after": place.after, "pending": list(place.pending)} for name, place in self.places.items()}
+        watched = {name: {"after": place.after, "pending": dict(place.pending)} for name, place in self.places.items()}
         return json.dumps({"cursor": kept, "watched": watched})
 
 
@@ -69,7 +69,7 @@ class WatchedCursor:
         try:
             document: Any = json.loads(text)
             places = {
-                str(name): _Place(int(place["after"]), tuple(str(run) for run in place["pending"]))
+                str(name): _Place(int(place["after"]), {str(k): int(v) for k, v in place["pending"].items()})
                 for name, place in document["watched"].items()
             }
             return WatchedCursor(cast("str | None", document["cursor"]), assets, places)
@@ -88,18 +88,32 @@ class WatchedCursor:
             if place is None:
                 places[name] = _Place(_last_id(instance, key))
                 continue
-            records = list(_records_after(instance, key, place.after))
-            seen = {record.run_id: None for record in records}
-            runs = [*place.pending, *(run for run in seen if run not in place.pending)]
-            pending = [run for run in runs if run != RUNLESS_RUN_ID and not _has_ended(instance, run)]
-            for run in runs:
-                if run not in pending:
-                    own = records if run == RUNLESS_RUN_ID else _records_of_run(instance, key, run)
-                    told.extend(_told(instance, name, key, [record for record in own if record.run_id == run]))
-            after = max((record.storage_id for record in records), default=place.after)
-            places[name] = _Place(after, tuple(pending))
+            told_now, places[name] = _news_of(instance, name, key, place)
+            told.extend(told_now)
         told.sort(key=lambda one: one[0])
         return Events([event for _, event in told], places, self.cursor)
+
+
+def _news_of(
+    instance: dg.DagsterInstance, name: str, key: dg.AssetKey, place: _Place
+) -> tuple[list[tuple[int, WatchedMaterialization]], _Place]:
+    """Return what is to be told of one asset, and the place after it."""
+    told: list[tuple[int, WatchedMaterialization]] = []
+    pending: dict[str, int] = {}
+    by_run: dict[str, list[Record]] = {}
+    after = place.after
+    for record in _records_after(instance, key, min([after, *(first - 1 for first in place.pending.values())])):
+        by_run.setdefault(record.run_id, []).append(record)
+        after = max(after, record.storage_id)
+    for run_id, records in by_run.items():
+        is_new = run_id in place.pending or records[-1].storage_id > place.after
+        if run_id == RUNLESS_RUN_ID:
+            told.extend(_told(instance, name, key, [one for one in records if one.storage_id > place.after]))
+        elif is_new and not _has_ended(instance, run_id):
+            pending[run_id] = records[0].storage_id
+        elif is_new:
+            told.extend(_told(instance, name, key, records))
+    return told, _Place(after, pending)
 
 
 def _told(
@@ -110,7 +124,6 @@ def _told(
     for record in records:
         by_partition.setdefault(record.partition_key, []).append(record)
     for partition, own in by_partition.items():
-        own.sort(key=lambda record: record.storage_id)
         before = instance.fetch_materializations(
             dg.AssetRecordsFilter(
                 asset_key=key,
@@ -143,20 +156,6 @@ def _records_after(instance: dg.DagsterInstance, key: dg.AssetKey, after: int) -
         yield from page.records
         if not page.has_more:
             return
-        cursor = page.cursor
-
-
-def _records_of_run(instance: dg.DagsterInstance, key: dg.AssetKey, run_id: str) -> list[Record]:
-    """Return all that a run has recorded of an asset, also before the last tick."""
-    found: list[Record] = []
-    cursor: str | None = None
-    while True:
-        page = instance.get_records_for_run(
-            run_id, cursor=cursor, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION, limit=_PAGE
-        )
-        found.extend(record for record in page.records if record.asset_key == key)
-        if not page.has_more:
-            return found
         cursor = page.cursor
 
 

@@ -25,6 +25,8 @@ and result.json into the folder. dagster_project/tick.py is the other side.
 const MAX_LOG_LINES = 1_000;
 const MAX_LOG_LENGTH = 10_000;
 const STACK_LINES = 8;
+/** Nobody waits longer for what was printed. */
+const FLUSH_MS = 1_000;
 
 const inputSchema = z.strictObject({
   now: z.iso.datetime({ offset: true }),
@@ -54,12 +56,11 @@ async function main(key: string, folder: string): Promise<void> {
   const write = (answer: { readonly result: TickResult } | { readonly error: object }): void => {
     writeFileSync(join(folder, "result.json"), JSON.stringify(answer), { flag: "wx", mode: 0o600 });
   };
-  const fail = (error: unknown): never => {
+  const fail = (error: unknown): void => {
     write({ error: describeError(error) });
-    // A timer or a connection that was left behind must not keep a process alive that is over.
-    process.exit(1);
+    end(1);
   };
-  process.on("uncaughtException", fail);
+  process.once("uncaughtException", fail);
   const input = inputSchema.parse(JSON.parse(readLine()));
   startWatchdog();
   const signal = terminationSignal();
@@ -88,10 +89,16 @@ async function main(key: string, folder: string): Promise<void> {
     );
     await watermarks?.close();
     write({ result: redactSkip(result) });
+    end(0);
   } catch (error) {
     fail(error);
   }
-  process.exit(0);
+}
+
+/** A timer or a connection that was left behind must not keep a process alive that is over; what it printed may go. */
+function end(code: number): void {
+  setTimeout(() => process.exit(code), FLUSH_MS);
+  process.stdout.write("", () => process.stderr.write("", () => process.exit(code)));
 }
 
 /** The first line, and nothing of what may follow: the watchdog waits for the end. */
