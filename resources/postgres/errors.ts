@@ -50,6 +50,11 @@ export class ServerOverloadedError extends StatementError {
   override readonly retryable = true;
 }
 
+/** The server keeps so many locks at once; each partition and each of its indexes needs one. */
+export class LockTableFullError extends StatementError {
+  override readonly code = "lock_table_full";
+}
+
 /** The server ended a statement that took too long. */
 export class StatementTimeoutError extends StatementError {
   override readonly code = "statement_timeout";
@@ -152,6 +157,11 @@ export function statementError(error: unknown, statement: string): Error {
   if (state === QUERY_CANCELED && error.message.includes("statement timeout")) {
     const advice = "raise DATABASE_STATEMENT_TIMEOUT_SECONDS, or make it read less";
     return new StatementTimeoutError(`PostgreSQL ended a statement: ${advice}`, statement, told);
+  }
+  // The same SQLSTATE as for memory that is short for a moment; the name of the setting is in every language's hint.
+  if (told.message.includes("max_locks_per_transaction")) {
+    const remedy = "have max_locks_per_transaction of the server raised, or choose longer partitions";
+    return new LockTableFullError(`PostgreSQL refused a statement (${state}): ${remedy}`, statement, told);
   }
   const [Child, advice] = BY_STATE[state] ?? BY_STATE[state.slice(0, 2)] ?? [StatementError, undefined];
   return new Child(

@@ -394,3 +394,20 @@ test("readers see all the old rows or all the new ones, whichever strategy write
   for (const found of seen) expect(found).toMatch(/^(\d)\1 600$/);
   expect(seen.size).toBeGreaterThan(1);
 });
+
+test("a server with too few locks for so many partitions says which setting it is, and keeps the table", async () => {
+  const small = await Server.start({ settings: { max_locks_per_transaction: "10", max_connections: "20" } });
+  try {
+    const warehouse = new Warehouse(small);
+    const target = cut(warehouse.target(shape), "day", { indexes: [{ columns: ["id"] }, { columns: ["shop"] }] });
+    await warehouse.publishRows(target, [row(1, "2024-01-05T00:00:00Z")]);
+    const query = sql`SELECT n::integer AS id, '2000-01-01'::timestamptz + n * interval '1 day' AS at, NULL::text AS shop
+      FROM generate_series(1, 1500) AS n`;
+    const publishing = warehouse.publishQuery(target, query);
+    await expect(publishing).rejects.toMatchObject({ code: "lock_table_full", retryable: false });
+    await expect(publishing).rejects.toThrow(/max_locks_per_transaction/);
+    expect(await ids(warehouse)).toBe("1");
+  } finally {
+    await small.stop();
+  }
+});
