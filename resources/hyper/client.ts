@@ -1,8 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { Client as PgClient, type Connection, type QueryArrayConfig, type Submittable } from "pg";
+import { requestCancel } from "../cancel_request.ts";
 import { CopyOut } from "../copy_out.ts";
 import type { Statement } from "../render_sql.ts";
-import { cancel } from "./cancel.ts";
 import type { HyperConfig } from "./config.ts";
 import { CopyIn } from "./copy_in.ts";
 import { Describe, type ResultColumn } from "./describe.ts";
@@ -214,7 +214,7 @@ export class Client {
     const { processID, secretKey } = this.#pg as unknown as Session;
     const deadline = performance.now() + CANCEL_GRACE_MS;
     for (let waitMs = 50; !over.aborted && performance.now() < deadline; waitMs *= 2) {
-      await cancel({ host: this.#pg.host, port: this.#pg.port, processID, secretKey });
+      await requestCancel({ host: this.#pg.host, port: this.#pg.port, processID, secretKey });
       await wait(waitMs, undefined, { signal: over }).catch(() => undefined);
     }
     // The server hears nothing any more: the statement fails with its connection.

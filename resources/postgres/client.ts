@@ -1,8 +1,8 @@
 import pg from "pg";
+import { requestCancel } from "../cancel_request.ts";
 import { CopyOut } from "../copy_out.ts";
 import type { Statement } from "../render_sql.ts";
 import type { Sample } from "../store.ts";
-import { requestCancel } from "./cancel.ts";
 import type { PostgresConfig } from "./config.ts";
 import { connectError, statementError } from "./errors.ts";
 import { CopyIn, Describe, type DescribedColumn } from "./submitted.ts";
@@ -107,7 +107,7 @@ export class Client {
       readonly processID: number;
       readonly secretKey: number;
     };
-    requestCancel({ host, port, processId: processID, secret: secretKey });
+    void requestCancel({ host, port, processID, secretKey });
   }
 
   async end(): Promise<void> {

@@ -15,16 +15,18 @@ const TIMEOUT_MS = 10_000;
 
 /**
  * Asks the server to end the statement that a session is running, over a connection of its own, as the protocol wants
- * it. Resolves when the server has taken the request, also in vain.
+ * it; PgBouncer passes it on. Resolves when the server has taken the request, also in vain: there is no answer.
  */
-export function cancel({ host, port, processID, secretKey }: CancelKey): Promise<void> {
+export function requestCancel({ host, port, processID, secretKey }: CancelKey): Promise<void> {
   const request = Buffer.alloc(LENGTH_BYTES);
   request.writeInt32BE(LENGTH_BYTES, 0);
   request.writeInt32BE(CANCEL_REQUEST_CODE, 4);
   request.writeInt32BE(processID, 8);
   request.writeInt32BE(secretKey, 12);
   return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: TIMEOUT_MS }, () => socket.end(request));
+    // A folder is that of a Unix socket.
+    const place = host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
+    const socket = connect({ ...place, timeout: TIMEOUT_MS }, () => socket.end(request));
     socket.on("timeout", () => socket.destroy());
     socket.on("error", () => undefined);
     socket.on("close", () => {
