@@ -251,6 +251,18 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         await harness.store.close();
       });
 
+      it("knows the highest value of each column, so that a sensor sees what is new", async () => {
+        const to = target(LINES, { kind: "append" });
+        const max = async (column: string): Promise<string | null> => await harness.store.maxOf(to, column, attempt());
+        expect(await max("id"), "without the table").toBeNull();
+        await write(to, [line(9, { day: "02" }), line(10, { day: "03" })]);
+        expect(await max("id")).toBe("10");
+        expect(Number(await max("amount"))).toBe(10);
+        expect(await max("day")).toMatch(/^2017-01-03 12:00:00/);
+        expect(await max("note"), "without a value").toBeNull();
+        await harness.store.close();
+      });
+
       it("is found by its root run, so that a rerun does not add the rows again", async () => {
         const to = target(LINES, { kind: "append" });
         const first = attempt();

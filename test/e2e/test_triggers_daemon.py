@@ -1,0 +1,200 @@
+"""A real daemon: dropped files become runs, each once, and a sensor that fails disturbs nobody."""
+
+# Dagster's own annotations leave type parameters open.
+# pyright: reportUnknownMemberType=false
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
+
+ROOT = Path(__file__).parents[2]
+# Only a hang reaches it: the machine may be busy with other things.
+DEADLINE_SECONDS = 240
+RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+SALES = """
+import { readFileSync } from "node:fs";
+import { daily, date, defineAsset, z } from "dagster-typescript";
+
+export const sales = defineAsset("shop/sales", {
+  description: "What each shop file says, a day a file.",
+  columns: z.strictObject({ day: date(), amount: z.int32() }),
+  partitions: daily("day", { start: "2017-01-01", end: "2018-01-01" }),
+  body: {
+    async *rows({ row, partitionKeys }) {
+      for (const day of partitionKeys ?? []) {
+        yield row({ day: date().parse(day), amount: Number(readFileSync(`inbox/${day}.csv`, "utf8")) });
+      }
+    },
+  },
+});
+"""
+INBOX = """
+import { defineSensor } from "dagster-typescript";
+import { newFiles } from "dagster-typescript/sensors";
+import { sales } from "./sales.ts";
+
+export const inbox = defineSensor("shop/inbox", {
+  description: "Loads the day of each file.",
+  assets: [sales],
+  every: "1s",
+  ...newFiles({ folder: "inbox", pattern: "*.csv", settled: "1s", partition: ({ name }) => name.slice(0, 10) }),
+});
+"""
+BROKEN = """
+import { defineSensor, z } from "dagster-typescript";
+import { sales } from "./sales.ts";
+
+export const broken = defineSensor("shop/broken", {
+  description: "Asks for a run, moves its cursor, and fails.",
+  assets: [sales],
+  every: "1s",
+  cursor: z.strictObject({ n: z.int() }),
+  evaluate: () => ({ runs: [{ partitionKey: "1999-01-01" }], cursor: { n: 1 } }),
+});
+"""
+DEFINITIONS = """
+from pathlib import Path
+import dagster as dg
+from dagster_project import TypeScriptAssetsComponent, threaded_executor
+
+defs = dg.Definitions.merge(
+    TypeScriptAssetsComponent().build_project_defs(Path(__file__).parent),
+    dg.Definitions(executor=threaded_executor),
+)
+"""
+
+
+def wait_until(condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.1)
+    return value
+
+
+class Daemon:
+    """A daemon over one project, and what it has written to its instance."""
+
+    def __init__(self, folder: Path, instance: dg.DagsterInstance) -> None:
+        self.folder = folder
+        self.instance = instance
+
+    def drop(self, name: str, text: str) -> None:
+        """Write a file as people do: slowly, under its own name."""
+        with (self.folder / "inbox" / name).open("w") as file:
+            for character in text:
+                file.write(character)
+                file.flush()
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output").read_text(errors="replace")
+
+    def ticks(self, name: str) -> Sequence[InstigatorTick]:
+        """Return the ticks of a sensor, the newest first."""
+        for state in self.instance.all_instigator_state():
+            if state.instigator_name == name:
+                return self.instance.get_ticks(state.instigator_origin_id, state.selector_id)
+        return []
+
+    def wait_for_ticks(self, name: str, count: int, status: TickStatus) -> Sequence[InstigatorTick]:
+        """Wait for so many more ticks."""
+        ended = (TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE)
+        before = max((tick.timestamp for tick in self.ticks(name)), default=0.0)
+
+        def news() -> list[InstigatorTick]:
+            return [tick for tick in self.ticks(name) if tick.timestamp > before and tick.status in ended]
+
+        wait_until(lambda: len(news()) >= count, f"{count} ticks of {name}: {self.output[-4000:]}")
+        assert {tick.status for tick in news()} == {status}
+        return news()
+
+    def requested(self) -> list[str]:
+        """Return the partitions of each run, the oldest first."""
+        runs = sorted(self.instance.get_run_records(), key=lambda record: record.storage_id)
+        tags = [record.dagster_run.tags for record in runs]
+        return [one.get("dagster/partition") or "...".join(one[tag] for tag in RANGE) for one in tags]
+
+    def runs(self) -> list[str]:
+        """Return the same, once all have succeeded."""
+
+        def ended() -> bool:
+            return all(run.is_finished for run in self.instance.get_runs())
+
+        wait_until(ended, "the end of all runs")
+        assert {run.status for run in self.instance.get_runs()} <= {dg.DagsterRunStatus.SUCCESS}, self.output[-8000:]
+        return self.requested()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    folder, home = tmp_path / "project", tmp_path / "home"
+    (folder / "assets" / "shop").mkdir(parents=True)
+    (folder / "inbox").mkdir()
+    home.mkdir()
+    for name, text in (("sales", SALES), ("inbox", INBOX), ("broken", BROKEN)):
+        (folder / "assets" / "shop" / f"{name}.ts").write_text(text)
+    for name in ("runtime", "definitions", "pipes", "resources", "node_modules", "package.json"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "definitions.py").write_text(DEFINITIONS)
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    environment = {name: value for name, value in os.environ.items() if name != "WAREHOUSE"}
+    with (folder / "output").open("w") as output, dg.DagsterInstance.from_config(str(home)) as instance:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dagster._daemon", "run", "-f", "definitions.py", "-a", "defs"],
+            cwd=folder,
+            env={**environment, "DAGSTER_HOME": str(home), "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            start_new_session=True,
+        )
+        try:
+            yield Daemon(folder, instance)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def test_dropped_files_become_runs_once_and_a_failing_sensor_stays_where_it_was(daemon: Daemon) -> None:
+    daemon.wait_for_ticks("shop__inbox", 1, TickStatus.SKIPPED)
+    assert daemon.runs() == []
+
+    daemon.drop("2017-01-02.csv", "2")
+    daemon.drop("2017-01-01.csv", "1")
+    # Seen at one tick, or the later one at the next.
+    expected = (["2017-01-01...2017-01-02"], ["2017-01-02", "2017-01-01"])
+    wait_until(lambda: daemon.requested() in expected, "a run of both days")
+    daemon.wait_for_ticks("shop__inbox", 2, TickStatus.SKIPPED)
+    first = daemon.runs()
+    assert first in expected
+
+    (daemon.folder / "inbox" / "2017-01-01.csv").touch()
+    daemon.drop("empty.csv", "")
+    daemon.wait_for_ticks("shop__inbox", 2, TickStatus.SKIPPED)
+    assert daemon.runs() == first
+
+    (daemon.folder / "inbox" / "empty.csv").unlink()
+    daemon.drop("2017-01-02.csv", "22")
+    wait_until(lambda: len(daemon.requested()) > len(first), "another run")
+    daemon.wait_for_ticks("shop__inbox", 1, TickStatus.SKIPPED)
+    assert daemon.runs() == [*first, "2017-01-02"]
+
+    failed = daemon.wait_for_ticks("shop__broken", 1, TickStatus.FAILURE)
+    assert "'1999-01-01' is no partition of shop/sales" in str(failed[0].error)
+    assert {tick.cursor for tick in daemon.ticks("shop__broken")} == {None}
