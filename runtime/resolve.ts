@@ -2,14 +2,14 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DefinedAsset } from "../definitions/asset.ts";
-import type { Copy, MaterializedView, ParquetSource, PostgresSource, Query, Rows, Task } from "../definitions/body.ts";
+import type { Copy, MaterializedView, Query, Rows, Task } from "../definitions/body.ts";
 import type { Check } from "../definitions/check.ts";
 import type { Fault, FaultCode, SourcePosition } from "../definitions/fault.ts";
-import { definedAssets } from "../definitions/registry.ts";
 import type { Sql, SqlValue, TableRef } from "../definitions/sql.ts";
 import type { StoreKind, Target } from "../resources/store.ts";
-import { chooseStore, DEFAULT_STORE } from "../resources/stores.ts";
+import { type CopiedSource, resolveSource } from "./copied_source.ts";
 import { scanFile } from "./import_scan.ts";
+import { placeOf } from "./place.ts";
 import { type Bounds, parseSqlFile } from "./sql_file.ts";
 
 /** How an asset is computed, with its SQL read and its placeholders resolved. */
@@ -24,16 +24,6 @@ export type ResolvedBody =
   | { readonly kind: "copy"; readonly source: CopiedSource; readonly columns: Copy["columns"] }
   | { readonly kind: "rows"; readonly rows: Rows<unknown>["rows"] }
   | { readonly kind: "task"; readonly task: Task["task"] };
-
-/** What a copy reads, an asset with its table. */
-export type CopiedSource = ParquetSource | PostgresSource | AssetSource;
-
-/** The table of an asset in another store. */
-export interface AssetSource {
-  readonly format: "asset";
-  readonly target: Target;
-  readonly store: StoreKind;
-}
 
 /** An asset that is ready to be proven, written to the manifest, or run. */
 export interface ResolvedAsset {
@@ -112,31 +102,6 @@ export function resolveAsset(
   };
 }
 
-/** The table of an asset, and the store that it lives in. */
-function placeOf({ key, options, columns }: DefinedAsset): {
-  readonly target: Target;
-  readonly store: StoreKind;
-  readonly storeFault: string | null;
-} {
-  const [schema = "", table = ""] = key.split("/");
-  const chosen = chooseStore(options.store, schema, process.env);
-  const { description, storage = {} } = options;
-  return {
-    target: {
-      assetKey: key,
-      schema,
-      table,
-      description,
-      columns,
-      key: options.key ?? [],
-      storage,
-      strategy: { kind: "replace" },
-    },
-    store: typeof chosen === "string" ? DEFAULT_STORE : chosen,
-    storeFault: typeof chosen === "string" ? chosen : null,
-  };
-}
-
 interface Collector {
   readonly add: (code: FaultCode, message: string, position?: SourcePosition) => void;
   readonly depend: (where: string, ref: TableRef | undefined, bySql?: boolean) => void;
@@ -157,30 +122,10 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
   }
   switch (body.kind) {
     case "copy": {
-      const { source, columns } = body;
-      if ("format" in source) return { kind: "copy", source, columns };
-      depend("the source of the copy", source, false);
-      const other = definedAssets().find(({ key }) => key === source.assetKey);
-      // Without one, there is a fault about it.
-      const from = placeOf(other ?? defined);
-      if (other !== undefined && from.store === store)
-        add(
-          "bad_option",
-          `copy: ${other.key} is in ${store.name} too: write a query, which moves no row out of the store`,
-        );
-      if (other !== undefined) {
-        const has = new Set(other.columns.map(({ name }) => name));
-        const sources = new Map<string, string>(columns.map((column) => [column.target, column.source]));
-        const missing = defined.columns.map(({ name }) => sources.get(name) ?? name).filter((name) => !has.has(name));
-        if (missing.length > 0) {
-          add(
-            "unknown_column",
-            `copy: ${other.key} has no column ${missing.map((name) => JSON.stringify(name)).join(", ")}: ` +
-              "name its columns in copy(…, { columns: { mine: theirs } })",
-          );
-        }
-      }
-      return { kind: "copy", source: { format: "asset", target: from.target, store: from.store }, columns };
+      if (!("format" in body.source)) depend("the source of the copy", body.source, false);
+      const { source, faults } = resolveSource(body, defined, store);
+      for (const { code, message } of faults) add(code, message);
+      return { kind: "copy", source, columns: body.columns };
     }
     case "materialized_view": {
       const fault = store.viewFault({

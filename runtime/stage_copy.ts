@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { ProjectError } from "../definitions/project_error.ts";
 import type { BulkSource, Staged } from "../resources/store.ts";
 import { tableOfPostgres } from "../resources/stores.ts";
-import type { AssetSource, CopiedSource, ResolvedAsset } from "./resolve.ts";
+import type { AssetSource, CopiedSource } from "./copied_source.ts";
+import type { ResolvedAsset } from "./resolve.ts";
 import type { Staging } from "./stage.ts";
 
 /** A copy from a database whose URL nobody gave. */

@@ -5,7 +5,7 @@ import { clickhouse } from "../../../resources/clickhouse/kind.ts";
 import { duckdb } from "../../../resources/duckdb/kind.ts";
 import { hyper } from "../../../resources/hyper/kind.ts";
 import { postgres } from "../../../resources/postgres/kind.ts";
-import type { CopiedSource } from "../../../runtime/resolve.ts";
+import type { CopiedSource } from "../../../runtime/copied_source.ts";
 import { KINDS, newTarget, Stores, valuesOf } from "./stores.ts";
 
 const stores = Stores.forThisFile();

@@ -9,7 +9,7 @@ import { duckdb } from "../../../resources/duckdb/kind.ts";
 import { hyper } from "../../../resources/hyper/kind.ts";
 import { postgres } from "../../../resources/postgres/kind.ts";
 import type { StoreKind } from "../../../resources/store.ts";
-import type { CopiedSource } from "../../../runtime/resolve.ts";
+import type { CopiedSource } from "../../../runtime/copied_source.ts";
 import { Server } from "../postgres/server.ts";
 import { installScanner } from "./postgres_scanner.ts";
 import { attempt, newTarget, Stores } from "./stores.ts";
