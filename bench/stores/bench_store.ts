@@ -3,6 +3,7 @@ import type { Store } from "../../resources/store.ts";
 /** What is measured, on every store that has it. */
 export const CASES = [
   "query, replace",
+  "query, replace, rows as they are",
   "query, replace under a view",
   "query, partitions",
   "query, merge",
@@ -14,8 +15,8 @@ export type CaseName = (typeof CASES)[number];
 
 /** A case on one store. */
 export interface Case {
-  /** At most so many times as long as by hand. */
-  readonly limit: number;
+  /** At most so many times as long as by hand; `null`: only to look at. */
+  readonly limit: number | null;
   /** Does what our side does, as a careful engineer would: into the table `by_hand`. All of it is timed. */
   readonly byHand: () => Promise<void>;
 }

@@ -6,7 +6,7 @@ import { startEngine } from "../../ops/engines/start_engine.ts";
 import { clickhouse } from "../../resources/clickhouse/kind.ts";
 import type { BenchStore } from "./bench_store.ts";
 import { clickhouseLine, copyTextPages } from "./copy_text.ts";
-import { COLUMN_LIST, FINGERPRINT } from "./shape.ts";
+import { CLEANED, COLUMN_LIST, FINGERPRINT, RAW, UNCHANGED } from "./shape.ts";
 
 const DEFINITIONS = `(id Int64, name String, amount Decimal(12, 2), sold_at DateTime64(6, 'UTC'), day Date32,
   is_member Bool, score Float64, note Nullable(String)) ENGINE = MergeTree ORDER BY ()`;
@@ -20,7 +20,7 @@ export async function openClickHouse(folder: string, parquet: string): Promise<B
     for (const query of statements) await client.command({ query });
   };
   const create = `CREATE TABLE bench.next ${DEFINITIONS}`;
-  const insert = `INSERT INTO bench.next SELECT ${COLUMN_LIST} FROM bench.source`;
+  const insert = `INSERT INTO bench.next ${CLEANED}`;
   const keep = (where: string): string =>
     `INSERT INTO bench.next SELECT ${COLUMN_LIST} FROM bench.by_hand WHERE ${where}`;
   const exchange = ["EXCHANGE TABLES bench.next AND bench.by_hand", "DROP TABLE bench.next"];
@@ -30,11 +30,16 @@ export async function openClickHouse(folder: string, parquet: string): Promise<B
 
   await run("CREATE DATABASE bench", `CREATE TABLE bench.source ${DEFINITIONS}`);
   await sendFile("source");
+  await run(`CREATE TABLE bench.raw ENGINE = MergeTree ORDER BY () AS ${RAW}`);
   return {
     url: engine.url,
     store,
     cases: {
       "query, replace": { limit: 1.2, byHand: () => run(create, insert, ...exchange) },
+      "query, replace, rows as they are": {
+        limit: null,
+        byHand: () => run(create, `INSERT INTO bench.next ${UNCHANGED}`, ...exchange),
+      },
       "query, partitions": {
         limit: 2.2,
         byHand: () =>

@@ -6,7 +6,7 @@ import { hyper } from "../../resources/hyper/kind.ts";
 import { literal } from "../../resources/quote.ts";
 import type { BenchStore } from "./bench_store.ts";
 import { copyTextPages } from "./copy_text.ts";
-import { COLUMN_LIST, FINGERPRINT } from "./shape.ts";
+import { CLEANED, COLUMN_LIST, FINGERPRINT, RAW, UNCHANGED } from "./shape.ts";
 
 const DEFINITIONS = `id bigint NOT NULL, name text NOT NULL, amount numeric(12, 2) NOT NULL,
   sold_at timestamptz NOT NULL, day date NOT NULL, is_member boolean NOT NULL, score double precision NOT NULL, note text`;
@@ -20,7 +20,9 @@ export async function openHyper(folder: string, parquet: string): Promise<BenchS
   const run = async (...statements: readonly string[]): Promise<void> => {
     for (const statement of statements) await client.run(statement);
   };
-  const insert = `INSERT INTO bench.by_hand SELECT ${COLUMN_LIST} FROM bench.source`;
+  const insert = `INSERT INTO bench.by_hand ${CLEANED}`;
+  const replace = (query: string): Promise<void> =>
+    run("BEGIN", "TRUNCATE TABLE bench.by_hand", `INSERT INTO bench.by_hand ${query}`, "COMMIT");
   const external = `external(${literal(parquet)}, FORMAT => 'parquet')`;
   const covered = "sold_at >= '2017-01-01 00:00:00+00' AND sold_at < '2018-01-01 00:00:00+00'";
   const copies = 2.2;
@@ -29,12 +31,14 @@ export async function openHyper(folder: string, parquet: string): Promise<BenchS
     "CREATE SCHEMA bench",
     `CREATE TABLE bench.source (${DEFINITIONS})`,
     `INSERT INTO bench.source SELECT ${COLUMN_LIST} FROM ${external}`,
+    `CREATE TABLE bench.raw AS (${RAW})`,
   );
   return {
     url: engine.url,
     store,
     cases: {
-      "query, replace": { limit: copies, byHand: () => run("BEGIN", "TRUNCATE TABLE bench.by_hand", insert, "COMMIT") },
+      "query, replace": { limit: copies, byHand: () => replace(CLEANED) },
+      "query, replace, rows as they are": { limit: null, byHand: () => replace(UNCHANGED) },
       "query, partitions": {
         limit: copies,
         byHand: () => run("BEGIN", `DELETE FROM bench.by_hand WHERE ${covered}`, insert, "COMMIT"),

@@ -4,12 +4,14 @@ import type { Sql } from "../../definitions/sql.ts";
 import type { Attempt, Staged, Store, Target } from "../../resources/store.ts";
 import { RowValidator } from "../../runtime/validate_rows.ts";
 import type { Measured } from "../lib/measure.ts";
-import { COLUMN_LIST, columns, pages, shape } from "./shape.ts";
+import { columns, pages, shape } from "./shape.ts";
 
 /** The body of the asset. */
-export type Body = { readonly kind: "query" | "rows" } | { readonly kind: "copy"; readonly file: string };
+export type Body =
+  | { readonly kind: "query"; readonly text: string }
+  | { readonly kind: "rows" }
+  | { readonly kind: "copy"; readonly file: string };
 
-const QUERY: Sql = { kind: "sql", strings: [`SELECT ${COLUMN_LIST} FROM bench.source`], values: [] };
 /** As the runtime hands a large page on. */
 const PART_ROWS = 2_048;
 
@@ -55,7 +57,10 @@ export async function writeOurs(store: Store, target: Target, body: Body): Promi
 }
 
 async function stage(store: Store, target: Target, body: Body, attempt: Attempt): Promise<Staged> {
-  if (body.kind === "query") return await store.stageQuery(target, QUERY, null, attempt);
+  if (body.kind === "query") {
+    const query: Sql = { kind: "sql", strings: [body.text], values: [] };
+    return await store.stageQuery(target, query, null, attempt);
+  }
   if (body.kind === "copy") return await store.stageCopy(target, parquet(body.file), new Map(), attempt);
   const validator = new RowValidator(shape, columns);
   const writer = await store.stageRows(target, attempt);

@@ -30,10 +30,18 @@ export const columns: readonly Column[] = Object.entries(shape.shape).map(([name
 export const COLUMN_LIST = columns.map(({ name }) => name).join(", ");
 export const NOT_NULL: readonly string[] = columns.flatMap(({ name, nullable }) => (nullable ? [] : [name]));
 
+/** What was received: the rows of the source, and one in twenty of them once more. */
+export const RAW = `SELECT ${COLUMN_LIST}, 1 AS received FROM bench.source
+  UNION ALL SELECT ${COLUMN_LIST}, 2 AS received FROM bench.source WHERE id % 20 = 0`;
+/** A query as assets have them: each row as it was received last. */
+export const CLEANED = `SELECT ${COLUMN_LIST} FROM (
+    SELECT *, row_number() OVER (PARTITION BY id ORDER BY received DESC) AS place FROM bench.raw
+  ) AS ranked WHERE place = 1`;
+/** The rows as they are: what a publish costs beside the cheapest of queries. */
+export const UNCHANGED = `SELECT ${COLUMN_LIST} FROM bench.source`;
+
 /** The schema of the bench's tables. */
 export const SCHEMA = "bench";
-/** The table that is read. */
-export const SOURCE = "source";
 /** The table that our side writes, and the one that is written by hand. */
 export const OURS = "ours";
 export const BY_HAND = "by_hand";
