@@ -15,12 +15,13 @@ import { createOwnTables, findLedgerEntry, lastCursor } from "./ledger.ts";
 import type { IsOpen } from "./lock.ts";
 import { maxOf } from "./max_of.ts";
 import { planCopy } from "./parquet.ts";
+import { getPlace } from "./place.ts";
 import { ClickHouseStaged } from "./publish.ts";
 import { ownTable } from "./quote.ts";
 import { refreshInto } from "./refreshable_view.ts";
 import { ClickHouseRowWriter } from "./row_writer.ts";
 import { createStage, dropOrphans, type Stage } from "./staging.ts";
-import { dropOwn, getPlace } from "./tables.ts";
+import { dropOwn } from "./tables.ts";
 
 /** Tables of a ClickHouse server; a schema is a database. Rows are staged in `_dagster_typescript`. */
 export class ClickHouseStore implements Store {

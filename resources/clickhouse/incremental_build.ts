@@ -8,13 +8,14 @@ import type { Client } from "./client.ts";
 import { literalDialect } from "./dialect.ts";
 import { BusySourceError, EXCEPTION, StatementError } from "./errors.ts";
 import { type IncrementalShape, incrementalShape } from "./incremental_shape.ts";
-import { mayInsert } from "./inserts.ts";
+import { type Inserted, lookAtInserts, mayReach, type PartitionBlocks } from "./inserts.ts";
 import { publishCounts } from "./ledger.ts";
 import { ownName, siblingOf } from "./names.ts";
 import { literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
 import { viewSettings } from "./refreshable_view.ts";
 import { dropOwn, onCluster } from "./tables.ts";
 
+const QUIET_POLL_MS = 10;
 const LONGEST_WAIT_MS = 200;
 const MESSAGE_EVERY_MS = 10_000;
 
@@ -90,7 +91,7 @@ async function make(client: Client, target: Target, attempt: Attempt, plan: Plan
   for (let tries = 1; ; tries += 1) {
     attempt.signal.throwIfAborted();
     const name = ownName("inner", target.assetKey, attempt.runId);
-    const reason = await tryMake(client, target, attempt, plan, name);
+    const reason = await tryMake(client, target, attempt, plan, name, start + client.config.lockTimeoutMs);
     if (reason === undefined) return name;
     const waited = performance.now() - start;
     if (waited >= client.config.lockTimeoutMs) {
@@ -118,13 +119,13 @@ async function tryMake(
   attempt: Attempt,
   { definition, refs, shape, text, render }: Plan,
   inner: string,
+  until: number,
 ): Promise<string | undefined> {
   const [feed, cut] = [siblingOf(inner, "feed"), siblingOf(inner, "cut")];
   const giveUp = async (): Promise<void> => {
     // In this order: an insert into the source fails when its feed has no table.
     for (const name of [cut, feed, inner]) await dropOwn(client.unending(), name);
   };
-  if (await mayInsert(client, refs)) return "inserts are running";
   try {
     const sources = await sourcesOf(client, refs);
     const engine = client.config.engine.replace("MergeTree", shape.engine);
@@ -134,14 +135,17 @@ async function tryMake(
       `CREATE TABLE ${ownTable(inner)}${onCluster(client)} (${shape.definitions}) ENGINE = ${engine} ` +
         `ORDER BY ${shape.orderBy}${nullable} COMMENT ${literal(comment)}`,
     );
-    // Between the two looks at the parts, nothing may have been inserted.
-    const before = await partsOf(client, refs);
+    // Between the two looks, nothing may have been inserted.
+    const before = await untilQuiet(client, attempt, refs, until);
+    if (before === undefined) {
+      await giveUp();
+      return "inserts were running all the time";
+    }
     await client.run(
       `CREATE MATERIALIZED VIEW ${ownTable(feed)}${onCluster(client)} TO ${ownTable(inner)} AS ` +
         `SELECT ${shape.fed} FROM (${text}\n) AS query SETTINGS ${viewSettings(client, target.assetKey)}`,
     );
-    const inserting = await mayInsert(client, refs);
-    const after = await partsOf(client, refs);
+    const after = await lookAtInserts(client, refs);
     const source = await sourceOf(client, refs, feed);
     if (source === undefined) {
       throw new ContractError(
@@ -149,7 +153,8 @@ async function tryMake(
       );
     }
     const blocks = before.get(source) ?? [];
-    if (inserting || JSON.stringify(blocks) !== JSON.stringify(after.get(source) ?? [])) {
+    const isQuiet = JSON.stringify(blocks) === JSON.stringify(after.blocks.get(source) ?? []);
+    if (!isQuiet || (await mayReach(client, after.running, refs))) {
       await giveUp();
       return `${source} was being inserted into`;
     }
@@ -178,9 +183,6 @@ async function tryMake(
   }
 }
 
-/** One partition of a table: its highest block, and its rows. */
-type PartitionBlocks = readonly [partition: string, block: string, rows: string];
-
 const MERGED = "a part holds rows from before and after the cut";
 
 /** The condition that holds for the rows in blocks up to those. A part that holds others, too, is an error. */
@@ -197,19 +199,22 @@ function upTo(blocks: readonly PartitionBlocks[]): string {
   return `${end} <= ${last} OR throwIf(${first} <= ${last} AND ${end} > ${last}, ${literal(MERGED)}) = 1`;
 }
 
-/** Asset to the blocks of its table. */
-async function partsOf(
+/** The blocks of the tables at a moment at which nobody inserts into them; `undefined`: there was none in time. */
+async function untilQuiet(
   client: Client,
+  { signal }: Attempt,
   refs: readonly string[],
-): Promise<ReadonlyMap<string, readonly PartitionBlocks[]>> {
-  const { rows } = await client.text(
-    `SELECT concat(database, '/', table), partition_id, max(max_block_number), sumIf(rows, active) FROM system.parts
-     WHERE ${among(refs, "table")} GROUP BY database, table, partition_id ORDER BY ALL`,
-  );
-  const blocks = new Map<string, PartitionBlocks[]>();
-  for (const [key, partition, block, count] of rows)
-    blocks.set(key ?? "", [...(blocks.get(key ?? "") ?? []), [partition ?? "", block ?? "", count ?? ""]]);
-  return blocks;
+  until: number,
+): Promise<Inserted["blocks"] | undefined> {
+  for (;;) {
+    const { blocks, running } = await lookAtInserts(client, refs);
+    if (!(await mayReach(client, running, refs))) return blocks;
+    if (performance.now() >= until) return undefined;
+    await wait(QUIET_POLL_MS * Math.random(), undefined, { signal }).catch((aborted: unknown) => {
+      signal.throwIfAborted();
+      throw aborted;
+    });
+  }
 }
 
 /** The asset whose inserts feed the view, as the server understood the query. */

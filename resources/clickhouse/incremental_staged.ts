@@ -9,9 +9,10 @@ import { stagedFacts } from "./inspect.ts";
 import { prepareEntry, settleEntry } from "./ledger.ts";
 import { type IsOpen, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
+import { getPlace } from "./place.ts";
 import { literal, ownTable, quote } from "./quote.ts";
 import { dropInner, dropOrphans } from "./staging.ts";
-import { dropOwn, getPlace, onCluster, uuidOf } from "./tables.ts";
+import { dropOwn, onCluster, uuidOf } from "./tables.ts";
 import { putInPlace } from "./write.ts";
 
 /**

@@ -3,7 +3,7 @@ import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
 import { literal, OWN_DATABASE, ownTable, tableName } from "./quote.ts";
 import type { Stage } from "./staging.ts";
-import { attach, createTwin, partitionsOf, type Table } from "./tables.ts";
+import { attach, createTwin, partitionsOf } from "./tables.ts";
 import { constantInside } from "./write.ts";
 
 /**
@@ -80,10 +80,4 @@ async function mayBeEmpty(client: Client): Promise<boolean> {
     "SELECT count() FROM system.settings WHERE name = 'allow_replace_partition_from_empty_source'",
   );
   return rows[0]?.[0] !== "0";
-}
-
-/** Whether partitions can go from one table to the other: nothing was added to it or taken from it since it was looked at. */
-export function hangsTheSame(before: Table, now: Table): boolean {
-  const shape = ({ engine, columns, attachments }: Table): string => JSON.stringify([engine, columns, attachments]);
-  return shape(before) === shape(now);
 }

@@ -7,10 +7,11 @@ import { requireCursor } from "../cursor.ts";
 import { findLedgerEntry, lastCursor, prepareEntry, recordEntry, settleEntry } from "./ledger.ts";
 import { type IsOpen, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
-import { attachOthers, buildPartitions, hangsTheSame, replaceInPlace } from "./partitions.ts";
+import { attachOthers, buildPartitions, replaceInPlace } from "./partitions.ts";
+import { getPlace, hangsTheSame, type Table } from "./place.ts";
 import { ownTable, quote } from "./quote.ts";
 import { dropInner, dropOrphans, type Stage, writesPartitions } from "./staging.ts";
-import { bringUpToContract, changesToContract, dropOwn, getPlace, onCluster, type Table, uuidOf } from "./tables.ts";
+import { bringUpToContract, changesToContract, dropOwn, onCluster, uuidOf } from "./tables.ts";
 import { build, putInPlace, requireWritable } from "./write.ts";
 
 /**
@@ -94,7 +95,7 @@ export class ClickHouseStaged implements Staged {
     await settleEntry(client, target);
     // Once per root run, even when an attempt that looked dead exchanged the tables after all.
     if (target.strategy.kind === "append" && (await this.#isPublished(entry))) return;
-    requireCursor(entry, await lastCursor(client, target));
+    if (entry.after !== undefined) requireCursor(entry, await lastCursor(client, target));
 
     const { table: present, inner } = await getPlace(client, target);
     const isPresent = present !== undefined || inner !== undefined;
@@ -146,7 +147,7 @@ export class ClickHouseStaged implements Staged {
     if (isReady) return this.#stage.name;
     const name = ownName("build", this.#target.assetKey, this.#attempt.runId);
     this.#own.add(name);
-    await build(this.#client, name, this.#target, present, this.#stage.name, this.#attempt.log);
+    await build(this.#client, name, this.#target, present, this.#stage, this.#attempt.log);
     return name;
   }
 

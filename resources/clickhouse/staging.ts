@@ -4,27 +4,17 @@ import type { Client } from "./client.ts";
 import { type IsOpen, removeDeadLocks } from "./lock.ts";
 import { isAlive, ownName, siblingOf, tryGetOwner } from "./names.ts";
 import { assetHash, OWN_DATABASE } from "./quote.ts";
-import {
-  createFromContract,
-  createLike,
-  createPlain,
-  createTwin,
-  dropOwn,
-  getPlace,
-  listOwn,
-  sameColumns,
-  sayDifferences,
-  type Table,
-} from "./tables.ts";
+import { getPlace, sameColumns, type Table } from "./place.ts";
+import { createFromContract, createLike, createPlain, createTwin, dropOwn, listOwn, sayDifferences } from "./tables.ts";
 
 /** An empty table for rows that nobody reads yet. */
 export interface Stage {
   readonly name: string;
-  /** The table that it was made like, so that it can take its place as it is; `undefined`: made from the contract. */
+  /** The table that it was made like, so that its rows need not be written again; `undefined`: made from the contract. */
   readonly like: Table | undefined;
 }
 
-/** Makes a staging table; where the rows are to be the table or its partitions, one that can take their place. */
+/** Makes a staging table like the present one, so that its rows can be linked to it, or it can take its place. */
 export async function createStage(client: Client, target: Target, attempt: Attempt): Promise<Stage> {
   const name = ownName("stage", target.assetKey, attempt.runId);
   const { table: present, inner } = await getPlace(client, target);
@@ -42,7 +32,8 @@ export async function createStage(client: Client, target: Target, attempt: Attem
     return { name, like: present };
   }
   await sayDifferences(client, present, target, attempt.log);
-  if (writesPartitions(present, target)) {
+  // Of an engine that puts rows together, the table would not hold all that was staged.
+  if (sameColumns(present.columns, target.columns) && /^(Replicated)?MergeTree\b/.test(present.engine)) {
     await createTwin(client, name, target);
     return { name, like: present };
   }

@@ -1,128 +1,14 @@
-import type { Column } from "../../definitions/column_type.ts";
 import { ContractError } from "../errors.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { StatementError } from "./errors.ts";
-import {
-  type EngineClauses,
-  engineSql,
-  indexDefinitions,
-  type Layout,
-  layoutChange,
-  newClauses,
-  parseEngine,
-} from "./layout.ts";
-import { assetHash, literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
+import { type EngineClauses, engineSql, indexDefinitions, layoutChange, newClauses } from "./layout.ts";
+import { sameColumns, type Table } from "./place.ts";
+import { literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
 import { fullTypeName } from "./type_names.ts";
 
 const PARTITIONS_PER_STATEMENT = 100;
-
-/** A column as the server has it. */
-export interface ActualColumn {
-  readonly name: string;
-  readonly type: string;
-  readonly comment: string;
-}
-
-/** A table as the server has it. */
-export interface Table {
-  readonly database: string;
-  readonly name: string;
-  readonly uuid: string;
-  /** Engine with keys, TTL and settings. */
-  readonly engine: string;
-  readonly comment: string;
-  readonly layout: Layout;
-  readonly columns: readonly ActualColumn[];
-  /** Skipping indexes and projections, as ALTER TABLE adds them. */
-  readonly attachments: readonly { readonly name: string; readonly sql: string }[];
-}
-
-/** What has an asset's name. */
-export interface Place {
-  /** The table; `undefined` where there is none. */
-  readonly table: Table | undefined;
-  /** The inner table of the incremental view that people read instead. */
-  readonly inner: string | undefined;
-}
-
-/**
- * Looks at what has the name of an asset.
- *
- * @throws ContractError when it is neither a table of the MergeTree family nor a view that the runtime has made
- */
-export async function getPlace(client: Client, { assetKey, schema, table }: Target): Promise<Place> {
-  const { rows } = await client.text({
-    text: `SELECT extract(create_table_query, {p3:String}) FROM system.tables
-      WHERE database = {p1:String} AND name = {p2:String} AND engine = 'View'`,
-    parameters: [schema, table, `_inner~${assetHash(assetKey)}~[^\`]+`],
-  });
-  const inner = rows[0]?.[0] ?? "";
-  if (inner !== "") return { table: undefined, inner };
-  return { table: await tryGetTable(client, schema, table), inner: undefined };
-}
-
-async function tryGetTable(client: Client, database: string, name: string): Promise<Table | undefined> {
-  const parameters = [database, name];
-  const where = "WHERE database = {p1:String} AND table = {p2:String}";
-  const { rows } = await client.text({
-    text: "SELECT toString(uuid), engine, engine_full, comment FROM system.tables WHERE database = {p1:String} AND name = {p2:String}",
-    parameters,
-  });
-  const [row] = rows;
-  if (row === undefined) return undefined;
-  const [uuid, engine, full, tableComment] = row;
-  if (engine?.endsWith("MergeTree") !== true) {
-    throw new ContractError(
-      `${database}.${name} is a ${engine ?? ""}, which no asset replaces: rename or drop it, or call the asset something else`,
-    );
-  }
-  const columns = await client.text({
-    text: `SELECT name, type, comment, compression_codec FROM system.columns ${where} ORDER BY position`,
-    parameters,
-  });
-  const indexes = await client.text({
-    text: `SELECT name, expr, type_full, granularity FROM system.data_skipping_indices ${where} ORDER BY name`,
-    parameters,
-  });
-  const projections = await client.text({
-    text: `SELECT name, query FROM system.projections ${where} ORDER BY name`,
-    parameters,
-  });
-  return {
-    database,
-    name,
-    uuid: uuid ?? "",
-    engine: full ?? "",
-    comment: tableComment ?? "",
-    layout: {
-      clauses: parseEngine(full ?? ""),
-      indexes: indexes.rows.map(([index, expression, type, granularity]) => ({
-        name: index ?? "",
-        expression: expression ?? "",
-        type: type ?? "",
-        granularity: granularity ?? "1",
-      })),
-      codecs: new Map(columns.rows.map(([column, , , codec]) => [column ?? "", codec ?? ""])),
-    },
-    columns: columns.rows.map(([column, type, comment]) => ({
-      name: column ?? "",
-      type: type ?? "",
-      comment: comment ?? "",
-    })),
-    attachments: [
-      ...indexes.rows.map(([index, expression, type, granularity]) => ({
-        name: index ?? "",
-        sql: `ADD INDEX ${quote(index ?? "")} ${expression ?? ""} TYPE ${type ?? ""} GRANULARITY ${granularity ?? "1"}`,
-      })),
-      ...projections.rows.map(([projection, query]) => ({
-        name: projection ?? "",
-        sql: `ADD PROJECTION ${quote(projection ?? "")} (${query ?? ""})`,
-      })),
-    ],
-  };
-}
 
 /** ` ON CLUSTER …` where one is configured. */
 export function onCluster({ config }: Pick<Client, "config">): string {
@@ -290,12 +176,6 @@ export function changesToContract(present: Table, target: Target): string[] {
     );
   }
   return changes;
-}
-
-/** Whether the columns are those of the contract, in any order. */
-export function sameColumns(actual: readonly ActualColumn[], wanted: readonly Column[]): boolean {
-  const types = new Map(actual.map(({ name, type }) => [name, type]));
-  return types.size === wanted.length && wanted.every((column) => types.get(column.name) === fullTypeName(column));
 }
 
 /** Drops one of the runtime's own tables; a reader that is still at it reads to its end. */

@@ -4,8 +4,10 @@ import type { PartitionSet, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
 import { type Bind, bound } from "./dialect.ts";
-import { literal, ownTable, quote, tableName } from "./quote.ts";
-import { bringUpToContract, createClone, createLike, onCluster, type Table } from "./tables.ts";
+import { hangsTheSame, type Table } from "./place.ts";
+import { literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
+import type { Stage } from "./staging.ts";
+import { attach, bringUpToContract, createClone, createLike, onCluster, partitionsOf } from "./tables.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /** Refuses staged rows that the strategy cannot write. */
@@ -24,7 +26,7 @@ export async function build(
   name: string,
   target: Target,
   present: Table,
-  stage: string,
+  { name: stage, like }: Stage,
   log: (message: string) => void,
 ): Promise<void> {
   const table = ownTable(name);
@@ -38,6 +40,10 @@ export async function build(
         `ALTER TABLE ${table}${onCluster(client)} DELETE WHERE ${constantInside(strategy.partitions, target)}`,
       );
     if (strategy.kind === "merge") await client.run(deleteMerged(client, table, target, strategy.key, stage));
+  }
+  if (strategy.kind !== "replace" && like !== undefined && hangsTheSame(like, present)) {
+    await attach(client, name, ownTable(stage), await partitionsOf(client, OWN_DATABASE, stage));
+    return;
   }
   const columns = columnNames(target);
   await client.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${ownTable(stage)}`);

@@ -124,7 +124,7 @@ test.each(["full", "incremental"] as const)(
     const inserting = (async () => {
       for (let id = COUNT; !done.signal.aborted; id += 1) {
         await warehouse.run(`INSERT INTO ${ofSource} (id, run, at) VALUES (${id}, 'inserted', now64(6))`);
-        await wait(60 * Math.random());
+        await wait(300 * Math.random());
       }
     })();
     const calm = start(job(0, { view }));
