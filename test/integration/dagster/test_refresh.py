@@ -20,7 +20,8 @@ appendFileSync("builds", "x");
 if (process.env.BUILD_FAULT === "none written") { console.error("no such module"); process.exit(1); }
 const faults = process.env.BUILD_FAULT
   ? [{ code: "x", asset: null, file: "assets/x.ts", line: 1, message: process.env.BUILD_FAULT }] : [];
-writeFileSync("manifest.json", JSON.stringify({ version: 1, source_digest: process.env.DIGEST, assets: [], schedules: [], sensors: [], faults }));
+const nothing = { assets: [], schedules: [], sensors: [] };
+writeFileSync("manifest.json", JSON.stringify({ version: 1, source_digest: process.env.DIGEST, ...nothing, faults }));
 process.exitCode = faults.length;
 """
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ import pytest
 from dagster._core.events import StepMaterializationData
 
 from dagster_project import OpOptions, TypeScriptAssetsComponent
-from dagster_project.tick import TickError
+from dagster_project.tick import TickError, TickInput
 
 ROOT = Path(__file__).parents[3]
 FIXTURE = Path(__file__).parent / "fixtures" / "triggers"
@@ -213,7 +214,7 @@ def test_a_tick_that_goes_wrong_fails_and_says_how(triggers: Triggers, name: str
 
 def test_what_was_logged_before_a_failure_is_in_the_log_of_the_tick(triggers: Triggers) -> None:
     triggers.failure("throws")
-    assert "INFO about to fail" in triggers.log
+    assert "INFO about to fail with [redacted]" in triggers.log
     triggers.failure("listens")
     assert "INFO listening" in triggers.log
 
@@ -226,6 +227,25 @@ def test_a_tick_that_hangs_leaves_no_process_behind(triggers: Triggers) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert list((triggers.folder / ".state" / "pipes").iterdir()) == []
+
+
+def test_a_tick_ends_with_the_process_that_asked_for_it_even_while_it_is_busy(project: Path, tmp_path: Path) -> None:
+    spins = project / "spins"
+    spins.unlink(missing_ok=True)
+    node = subprocess.Popen(
+        [ROOT / "node_modules" / ".bin" / "node", "runtime/evaluate.ts", "shop/spins", tmp_path],
+        cwd=project,
+        stdin=subprocess.PIPE,
+    )
+    assert node.stdin is not None
+    node.stdin.write(TickInput(datetime.now(timezone.utc)).as_line())
+    node.stdin.flush()
+    deadline = time.monotonic() + 60
+    while not spins.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    node.stdin.close()
+    assert node.wait(timeout=60) == -signal.SIGKILL
 
 
 def is_alive(pid: int) -> bool:
