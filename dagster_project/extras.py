@@ -11,14 +11,20 @@ MAX_OPEN_RUNS = 10_000
 _PAGE = 100
 
 
-def build_extras(context: dg.AssetExecutionContext) -> dict[str, Any]:
-    """Return the ``dagster_typescript`` extras of a step that materializes one asset."""
+def build_extras(context: dg.AssetExecutionContext, each: bool = False) -> dict[str, Any]:
+    """Return the ``dagster_typescript`` extras of a step that materializes one asset.
+
+    Args:
+        context: Of the step.
+        each: Whether the asset's partitions are published each by itself: then a re-execution resumes, as it takes only
+            those that are not.
+    """
     run = context.run
     root_run_id = run.root_run_id or run.run_id
     return {
         "dagster_typescript": {
             "root_run_id": root_run_id,
-            "resume": _may_have_published(context, root_run_id),
+            "resume": _is_again(context, root_run_id) and (each or not _was_reported(context, root_run_id)),
             "open_run_ids": _open_run_ids(context.instance),
             **_partitions(context),
             "full_refresh": _is_full_refresh(context),
@@ -44,18 +50,20 @@ def _open_run_ids(instance: dg.DagsterInstance) -> Sequence[str]:
     return ids
 
 
-def _may_have_published(context: dg.AssetExecutionContext, root_run_id: str) -> bool:
-    """Whether an earlier attempt may have published without reporting it.
+def _is_again(context: dg.AssetExecutionContext, root_run_id: str) -> bool:
+    return context.retry_number > 0 or root_run_id != context.run.run_id
 
-    A retry, or a re-execution of a run family in which nobody reported this asset (for these partitions). When an
-    earlier run of the family did report it, the person who selected it again wants it computed again.
+
+def _was_reported(context: dg.AssetExecutionContext, root_run_id: str) -> bool:
+    """Whether an earlier run of the family reported this asset (for these partitions).
+
+    If none did, one may have published without reporting it. If one did, the person who selected the asset again wants
+    it computed again.
     """
-    if context.retry_number == 0 and root_run_id == context.run.run_id:
-        return False
     instance = context.instance
     root = instance.get_run_record_by_id(root_run_id)
     if root is None:
-        return False
+        return True
     family = _family_run_ids(instance, root_run_id)
     wanted = set(partition_keys(context) or ())
     cursor: str | None = None
@@ -67,9 +75,9 @@ def _may_have_published(context: dg.AssetExecutionContext, root_run_id: str) -> 
         )
         for record in page.records:
             if record.run_id in family and (not wanted or record.partition_key in wanted):
-                return False
+                return True
         if not page.has_more:
-            return True
+            return False
         cursor = page.cursor
 
 

@@ -63,7 +63,7 @@ class NodeLauncher:
                 context,
                 context_injector=KeyedContextInjector(folder, names),
                 message_reader=(reader := StepMessageReader(folder, redactor)),
-                extras=build_extras(context),
+                extras=build_extras(context, asset.each),
             ) as session,
         ):
             if supervision.interrupted:

@@ -202,6 +202,7 @@ class ManifestAsset:
     checks: tuple[ManifestCheck, ...]
     partitions: Partitions | None
     partition_mappings: tuple[PartitionMapping, ...]
+    each: bool
     max_partitions_per_run: Positive | None
     freshness: Annotated[TimeWindowFreshness | CronFreshness, Field(discriminator="kind")] | None
     automation: Annotated[EagerAutomation | CronAutomation | MissingAutomation, Field(discriminator="kind")] | None

@@ -59,19 +59,21 @@ class PartitionRecorder:
     asset: ManifestAsset
     reports: Sequence[PartitionReport]
 
-    def record(self, result: "dg.MaterializeResult[None] | None") -> None:
+    def record(self, result: "dg.MaterializeResult[None] | None", alone: bool = False) -> None:
         """Log an event for each partition and check.
 
         Args:
             result: What was published; ``None`` when it was refused.
+            alone: Nothing else records the partitions, for the step fails.
         """
-        if len(self.reports) < 2:
+        if len(self.reports) < 2 and not alone:
             return
         if result is not None:
             tags = self._tags()
             for report in self.reports:
-                self.context.log_event(self._materialization(report, result, tags))
-        for event in self._evaluations(published=result is not None):
+                if report.data_version is not None:
+                    self.context.log_event(self._materialization(report, result, tags))
+        for event in self._evaluations():
             # Taken, though its annotation does not say so.
             self.context.log_event(event)  # pyright: ignore[reportArgumentType]
 
@@ -94,7 +96,7 @@ class PartitionRecorder:
         tags = _build_data_version_tags(placeholder, _get_code_version(key, step), provenance, True)
         return {**tags, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
 
-    def _evaluations(self, published: bool) -> Iterator[dg.AssetCheckEvaluation]:
+    def _evaluations(self) -> Iterator[dg.AssetCheckEvaluation]:
         declared = {check.name: check for check in self.asset.checks}
         for report in self.reports:
             for name, passed, failed_rows, checked_rows in report.checks:
@@ -108,5 +110,5 @@ class PartitionRecorder:
                     severity=dg.AssetCheckSeverity[check.severity],
                     blocking=check.blocking,
                     partition=report.key,
-                    metadata={"published": published, "rule": check.description, **known},
+                    metadata={"published": report.data_version is not None, "rule": check.description, **known},
                 )

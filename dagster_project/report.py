@@ -14,10 +14,11 @@ from dagster_project.manifest import ManifestAsset
 from dagster_project.partition_events import PartitionRecorder, PartitionReport, read_partition_reports
 from dagster_project.pipes_session import StepMessageReader
 
-OUTCOMES = ("published", "refused", "reused")
+OUTCOMES = ("published", "refused", "reused", "partial")
 TAIL_LINES = 20
 TAIL_BYTES = 4096
 STACK_LINES = 8
+MAX_SHOWN = 1_000
 
 StepResult = dg.MaterializeResult[None] | dg.AssetCheckResult
 AnyResult = TypeVar("AnyResult", dg.MaterializeResult[None], dg.AssetCheckResult)
@@ -84,6 +85,10 @@ class StepReport:
         self._partitions: list[PartitionReport] = []
         for message in session.get_custom_messages():
             self._partitions.extend(read_partition_reports(_payload_of(message, asset.name)))
+        self._failures: list[tuple[str, str]] = []
+        for message in session.get_custom_messages():
+            for key, reason in _payload_of(message, asset.name).get("failures") or ():
+                self._failures.append((str(key), str(reason)))
         self._recorder = PartitionRecorder(context, asset, self._partitions)
         manifest_key = dg.AssetKey(asset.key)
         declared = {check.name for check in asset.checks}
@@ -113,6 +118,9 @@ class StepReport:
             self._recorder.record(None)
             raise self._refusal()
         [materialization] = self._materializations
+        if self._outcomes == ["partial"]:
+            self._recorder.record(materialization, alone=True)
+            raise self._partial()
         yield materialization
         yield from checks
         self._recorder.record(materialization)
@@ -160,7 +168,9 @@ class StepReport:
         if refused and all(check.passed for check in self._checks.values()):
             missing.append("the failed check for which the publish was refused")
         reported = [partition.key for partition in self._partitions]
-        if reported != list(self._partition_keys):
+        if self._outcomes == ["partial"]:
+            self._strangers.extend(f"the partition {key}" for key in set(reported) - set(self._partition_keys))
+        elif reported != list(self._partition_keys):
             count = len(set(self._partition_keys) - set(reported))
             missing.append(f"{count} of its {len(self._partition_keys)} partitions" if count else "its partitions once")
         unchecked = [check.name for check in self._asset.checks if check.name not in self._checks]
@@ -178,6 +188,16 @@ class StepReport:
         if self._tail.text:
             metadata["stderr"] = dg.MetadataValue.md(f"```\n{self._tail.text}\n```")
         return dg.Failure("\n\n".join(parts), metadata=metadata, allow_retries=not self._ending.timed_out)
+
+    def _partial(self) -> dg.Failure:
+        published = {partition.key for partition in self._partitions if partition.data_version is not None}
+        failed = [key for key in self._partition_keys if key not in published]
+        reasons = "\n".join(f"{key}: {message}" for key, message in self._failures)
+        return dg.Failure(
+            f"{len(failed)} of {len(self._partition_keys)} partitions of {self._asset.name} were not published;"
+            f" the others were, and a re-execution of this run leaves them as they are.\n{reasons}",
+            metadata={"failed_partitions": failed[:MAX_SHOWN], "failed_count": len(failed)},
+        )
 
     def _refusal(self) -> dg.Failure:
         failed = [

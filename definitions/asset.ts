@@ -54,6 +54,11 @@ export interface AssetOptions<S extends Shape> {
     | undefined;
   /** Which partitions of other assets a partition reads. @default those of the same key or time; all, without partitions */
   readonly partitionMappings?: readonly PartitionMapping[] | undefined;
+  /**
+   * Computes the partitions of a run one by one, each with its own checks and publish: one that fails leaves the others
+   * published. Bodies of rows run side by side, up to `concurrency`. @default all partitions of a run at once
+   */
+  readonly each?: { readonly concurrency: number } | undefined;
   /** Cuts a long backfill into runs of so many partitions. @default one run */
   readonly maxPartitionsPerRun?: number | undefined;
   /**

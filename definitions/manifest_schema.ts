@@ -88,6 +88,7 @@ const asset = z.strictObject({
   checks: z.array(check),
   partitions,
   partition_mappings: z.array(partitionMapping),
+  each: z.boolean().describe("Partitions are published each by itself"),
   max_partitions_per_run: z.int().min(1).nullable(),
   freshness,
   automation,

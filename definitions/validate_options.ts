@@ -99,6 +99,10 @@ export function checkLimits(options: AssetOptions<Shape>, add: Add): void {
     add("bad_option", `maxPartitionsPerRun: expected a whole number of 1 or more, got ${String(perRun)}`);
   if (perRun !== undefined && options.partitions === undefined)
     add("bad_option", "maxPartitionsPerRun: the asset has no partitions");
+  const { each } = options;
+  if (each !== undefined && !(Number.isSafeInteger(each.concurrency) && each.concurrency > 0))
+    add("bad_option", `each: expected a concurrency of 1 or more, got ${String(each.concurrency)}`);
+  if (each !== undefined && options.partitions === undefined) add("bad_option", "each: the asset has no partitions");
   for (const mapping of options.partitionMappings ?? []) {
     if (mapping.kind !== "offset") continue;
     if (!Number.isSafeInteger(mapping.start) || !Number.isSafeInteger(mapping.end) || mapping.start > mapping.end)

@@ -190,6 +190,7 @@ function describe(asset: ResolvedAsset, projectDir: string): ManifestAsset {
       ...structuredClone(mapping as object),
       asset: assetKey.split("/"),
     })) as ManifestAsset["partition_mappings"],
+    each: options.each !== undefined,
     max_partitions_per_run: options.maxPartitionsPerRun ?? null,
     freshness: describeFreshness(freshness),
     automation: automation ?? null,

@@ -15,10 +15,15 @@ import { type AssetReport, checkReport, type CheckReport, durationMetadata, tabl
 import { Cursor } from "./cursor.ts";
 import type { Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
+import { runEach } from "./run_each.ts";
+import type { Turn } from "./turn.ts";
 import { stage } from "./stage.ts";
 
-/** What became of an asset: `refused` by a blocking check, or `reused` from an attempt that could not report it. */
-export type Outcome = "published" | "refused" | "reused";
+/**
+ * What became of an asset: `refused` by a blocking check, `reused` from an attempt that could not report it, or `partial`
+ * where some partitions were published and some not.
+ */
+export type Outcome = "published" | "refused" | "reused" | "partial";
 
 /** What a run asks for. */
 export interface RunRequest {
@@ -38,6 +43,14 @@ export interface RunRequest {
 export interface AssetResult {
   readonly outcome: Outcome;
   readonly report: AssetReport;
+  /** Only where partitions are computed each by itself. */
+  readonly failures?: readonly PartitionFailure[];
+}
+
+/** A partition that was not published, and why. */
+export interface PartitionFailure {
+  readonly key: string;
+  readonly message: string;
 }
 
 /** The asset's definition has faults, so it cannot run. */
@@ -63,7 +76,28 @@ export async function runAsset(
   }
   if (asset.body.kind === "task") return { outcome: "published", report: await runTask(asset.body.task, context) };
 
+  const store = await stores.get(asset.store);
+  // First, because an attempt that has nothing left to do cleans up all the same.
+  await store.removeOrphans(request.isOpen);
+  stores.removeOrphanTransfers(request.isOpen);
+  const { partitions } = request;
+  if (asset.defined.options.each === undefined || partitions === null || partitions.length < 2)
+    return await runTable(asset, stores, context, request);
+  return await runEach(asset, context, partitions, (partition, own, turn) =>
+    runTable(asset, stores, own, { ...request, partitions: [partition], turn }),
+  );
+}
+
+/** Computes the rows of a run, all together. */
+async function runTable(
+  asset: ResolvedAsset,
+  stores: OpenStores,
+  context: BodyContext,
+  request: RunRequest & { readonly turn?: Turn },
+): Promise<AssetResult> {
   if (asset.target === null) throw new TypeError(`${asset.key} has no table`);
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> =>
+    request.turn === undefined ? act() : request.turn.take(act);
   const plan = planOf(asset, request);
   const { write } = asset.defined.options;
   const target: Target = {
@@ -81,11 +115,8 @@ export async function runAsset(
     signal: context.signal,
     log: context.log.info,
   };
-  // First, because an attempt that has nothing left to do cleans up all the same.
-  await store.removeOrphans(request.isOpen);
-  stores.removeOrphanTransfers(request.isOpen);
   if (request.resume) {
-    const published = await store.findPublished(target, attempt);
+    const published = await inTurn(() => store.findPublished(target, attempt));
     if (published !== undefined) {
       context.log.info(
         `Published by run ${published.runId} at an earlier attempt, which could not report it; reported now, nothing done twice`,
@@ -96,47 +127,49 @@ export async function runAsset(
   const last = write === undefined || request.fullRefresh ? null : await store.lastCursor(target, attempt);
   const cursor = write === undefined ? null : new Cursor(write, target, last);
   const clock = startClock();
-  const { staged, read, quarantined } = await stage({ asset, target, stores, context, attempt, cursor });
+  const { staged, read, quarantined } = await stage({ asset, target, stores, context, attempt, cursor, inTurn });
   const stageSeconds = clock();
-  try {
-    const found = await staged.check(asset.checks);
-    const outcomes = plan === null ? found : judgePartitions(plan, found);
-    const checkSeconds = clock();
-    context.signal.throwIfAborted();
-    const refusing = outcomes.filter(({ passed, check }) => !passed && check.severity === "ERROR");
-    if (refusing.length > 0) {
-      await staged.discard();
-      context.log.error(`Not published: ${refusing.map(describeFailure).join("; ")}. The table is as it was before`);
-      return {
-        outcome: "refused",
-        report: {
-          dataVersion: undefined,
-          metadata: {},
-          checks: outcomes.map((one) => checkReport(one, false, request.redact)),
-          partitions: plan === null ? null : reportPartitions(plan, null, outcomes),
-        },
-      };
+  return await inTurn(async () => {
+    try {
+      const found = await staged.check(asset.checks);
+      const outcomes = plan === null ? found : judgePartitions(plan, found);
+      const checkSeconds = clock();
+      context.signal.throwIfAborted();
+      const refusing = outcomes.filter(({ passed, check }) => !passed && check.severity === "ERROR");
+      if (refusing.length > 0) {
+        await staged.discard();
+        context.log.error(`Not published: ${refusing.map(describeFailure).join("; ")}. The table is as it was before`);
+        return {
+          outcome: "refused",
+          report: {
+            dataVersion: undefined,
+            metadata: {},
+            checks: outcomes.map((one) => checkReport(one, false, request.redact)),
+            partitions: plan === null ? null : reportPartitions(plan, null, outcomes),
+          },
+        };
+      }
+      for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describeFailure(one)}`);
+      return await publish(asset, target, store, staged, attempt, {
+        checks: outcomes.map((one) => checkReport(one, true, request.redact)),
+        partitions: (facts) => (plan === null ? null : reportPartitions(plan, facts, outcomes)),
+        read,
+        quarantined,
+        partitionKeys: context.partitionKeys,
+        cursor: (staged) => cursor?.next(staged) ?? null,
+        // Of a table that is made anew, nothing is added to.
+        after: cursor === null || request.fullRefresh ? undefined : cursor.last,
+        redact: request.redact,
+        durations: { stage: stageSeconds, check: checkSeconds },
+        clock,
+      });
+    } catch (error) {
+      await staged.discard().catch((fault: unknown) => {
+        context.log.warning(`What was staged could not be removed; the next run will: ${String(fault)}`);
+      });
+      throw error;
     }
-    for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describeFailure(one)}`);
-    return await publish(asset, target, store, staged, attempt, {
-      checks: outcomes.map((one) => checkReport(one, true, request.redact)),
-      partitions: (facts) => (plan === null ? null : reportPartitions(plan, facts, outcomes)),
-      read,
-      quarantined,
-      partitionKeys: context.partitionKeys,
-      cursor: (staged) => cursor?.next(staged) ?? null,
-      // Of a table that is made anew, nothing is added to.
-      after: cursor === null || request.fullRefresh ? undefined : cursor.last,
-      redact: request.redact,
-      durations: { stage: stageSeconds, check: checkSeconds },
-      clock,
-    });
-  } catch (error) {
-    await staged.discard().catch((fault: unknown) => {
-      context.log.warning(`What was staged could not be removed; the next run will: ${String(fault)}`);
-    });
-    throw error;
-  }
+  });
 }
 
 /** A run of partitions replaces those and leaves the others. */

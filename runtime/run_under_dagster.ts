@@ -83,7 +83,7 @@ export async function runUnderDagster(
 function report(
   pipes: PipesContext,
   assetKey: string,
-  { outcome, report: { dataVersion, metadata, checks, partitions } }: AssetResult,
+  { outcome, report: { dataVersion, metadata, checks, partitions }, failures = [] }: AssetResult,
   redact: (text: string) => string,
 ): void {
   for (const { name, passed, severity, metadata: found } of checks) {
@@ -98,8 +98,13 @@ function report(
     const some = (partitions ?? []).slice(start, start + PARTITIONS_PER_MESSAGE);
     pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, partitions: some.map(partitionMessage) } });
   }
-  pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, outcome } });
+  const shown = failures.slice(0, SHOWN_FAILURES).map(({ key, message }) => [key, redact(message).slice(0, 500)]);
+  const partial = outcome === "partial" ? { failures: shown } : {};
+  pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, outcome, ...partial } });
 }
+
+/** Of partitions that failed; the others are told by what was not reported. */
+const SHOWN_FAILURES = 20;
 
 /** A message must not be cut: with fifty checks, a partition takes 3 kB. */
 const PARTITIONS_PER_MESSAGE = 50;

@@ -13,6 +13,8 @@ export interface Staging {
   readonly stores: OpenStores;
   readonly context: BodyContext;
   readonly attempt: Attempt;
+  /** Does with the store what cannot be done beside the same of another partition. */
+  readonly inTurn: <T>(act: () => Promise<T>) => Promise<T>;
   /** `null` where the rows of a run do not join earlier ones. */
   readonly cursor: Cursor | null;
 }
@@ -27,7 +29,7 @@ export interface StagedBody {
 
 /** Computes an asset's rows into staging, by its body. */
 export async function stage(staging: Staging): Promise<StagedBody> {
-  const { asset, target, stores, context, attempt, cursor } = staging;
+  const { asset, target, stores, context, attempt, cursor, inTurn } = staging;
   const { body } = asset;
   const store = await stores.get(asset.store);
   switch (body.kind) {
@@ -47,7 +49,7 @@ export async function stage(staging: Staging): Promise<StagedBody> {
         quarantined: 0,
       };
     case "rows":
-      return await stageRows(asset, target, body.rows, store, context, attempt, cursor);
+      return await stageRows(staging, body.rows, await inTurn(() => store.stageRows(target, attempt)));
     case "task":
       throw new TypeError(`${asset.key} is a task: it has no rows`);
   }

@@ -20,7 +20,7 @@ export class MissingUrlError extends ProjectError {
  */
 export async function stageCopy(
   { source, columns }: Extract<ResolvedAsset["body"], { kind: "copy" }>,
-  staging: Omit<Staging, "cursor">,
+  staging: Omit<Staging, "cursor" | "inTurn">,
 ): Promise<Staged> {
   const { asset, target, stores, attempt } = staging;
   const store = await stores.get(asset.store);
@@ -36,7 +36,7 @@ export async function stageCopy(
 async function stageByFile(
   { target: from, store: kind }: AssetSource,
   names: ReadonlyMap<string, string>,
-  { asset, target, stores, attempt }: Omit<Staging, "cursor">,
+  { asset, target, stores, attempt }: Omit<Staging, "cursor" | "inTurn">,
 ): Promise<Staged> {
   const store = await stores.get(asset.store);
   const wanted = new Set(target.columns.map(({ name }) => names.get(name) ?? name));

@@ -1,9 +1,8 @@
-import type { BodyContext, Rows } from "../definitions/body.ts";
+import type { Rows } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
-import type { Attempt, Staged, Store, Target } from "../resources/store.ts";
-import type { Cursor } from "./cursor.ts";
+import type { RowWriter, Staged } from "../resources/store.ts";
 import { arrowPages, isArrow } from "./arrow_rows.ts";
-import type { ResolvedAsset } from "./resolve.ts";
+import type { Staging } from "./stage.ts";
 import { RowValidator } from "./validate_rows.ts";
 
 /** More rows broke the contract than the asset allows. */
@@ -31,19 +30,14 @@ export interface StagedRows {
  * @throws QuarantineLimitError
  */
 export async function stageRows(
-  asset: ResolvedAsset,
-  target: Target,
+  { asset, target, context, cursor }: Pick<Staging, "asset" | "target" | "context" | "cursor">,
   rows: Rows<unknown>["rows"],
-  store: Store,
-  context: BodyContext,
-  attempt: Attempt,
-  cursor: Cursor | null,
+  writer: RowWriter,
 ): Promise<StagedRows> {
   const { columns: schema, quarantine } = asset.defined.options;
   if (schema === undefined) throw new TypeError(`${asset.key} has no columns`);
   const maxRows = quarantine?.maxRows ?? 0;
   const validator = new RowValidator(schema, target.columns);
-  const writer = await store.stageRows(target, attempt);
   let quarantined = 0;
   let firstReason = "";
   const write = async (page: Iterable<unknown>): Promise<void> => {

@@ -50,3 +50,19 @@ def test_a_step_that_leaves_a_partition_unreported_fails(dagster: Any) -> None:
     run = dagster.assets("forgets_a_day", tags=RANGE)
     assert "It did not report: 1 of its 3 partitions." in run.failure("bodies__forgets_a_day")
     assert run.materialized == []
+
+
+def test_a_partition_that_fails_alone_leaves_the_others_recorded_and_fails_the_step(dagster: Any) -> None:
+    run = dagster.assets("some_days", tags=RANGE)
+    assert run.failed == ["bodies__some_days"]
+    assert [event.partition for event in run.events(dg.DagsterEventType.ASSET_MATERIALIZATION)] == [DAYS[0], DAYS[2]]
+    message = run.failure("bodies__some_days")
+    assert "1 of 3 partitions of bodies/some_days were not published" in message
+    assert "2017-03-31: Error: the till is on fire" in message
+
+
+def test_a_reexecution_of_partitions_that_fail_alone_resumes(dagster: Any) -> None:
+    parent = dagster.assets("some_days", tags=RANGE)
+    assert parent.metadata("some_days")["extras"]["resume"] is False
+    again = dagster.assets("some_days", tags=RANGE, **dagster.all_again(parent))
+    assert again.metadata("some_days")["extras"]["resume"] is True

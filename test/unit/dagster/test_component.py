@@ -50,6 +50,7 @@ def declared(name: str, **changes: Any) -> dict[str, Any]:
         "timeout_seconds": 600,
         "exclusive": None,
         "incremental": False,
+        "each": False,
         "partition_mappings": [],
         "max_partitions_per_run": None,
         "code_version": "abc",

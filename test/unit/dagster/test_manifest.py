@@ -46,6 +46,7 @@ def asset(**changes: Any) -> dict[str, Any]:
         "timeout_seconds": 600,
         "exclusive": "duckdb:warehouse",
         "incremental": True,
+        "each": False,
         "partition_mappings": [],
         "max_partitions_per_run": None,
         "code_version": "abc",
