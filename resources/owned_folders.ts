@@ -1,9 +1,10 @@
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { thisProcess, tryGetAlive } from "./process_identity.ts";
 import { stagingName } from "./quote.ts";
 
-/** Stands between the parts of a folder's name: table, run and process. */
+/** Stands between the parts of a folder's name: table, run, process and chance. */
 const SEPARATOR = "~";
 
 /**
@@ -15,9 +16,10 @@ export function createOwnedFolder(parent: string, assetKey: string, runId: strin
     stagingName(assetKey, runId),
     encodeURIComponent(runId).replaceAll(SEPARATOR, "%7E"),
     thisProcess(),
+    // A run may stage several partitions of an asset at once.
+    randomBytes(4).toString("hex"),
   ].join(SEPARATOR);
   const folder = join(parent, name);
-  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   return folder;
 }
