@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Engine } from "../../../ops/engines/engine.ts";
 import { startEngine } from "../../../ops/engines/start_engine.ts";
 import { assetFile, createProject } from "../runtime/project.ts";
-import { connect, query, type TextRows } from "./warehouse.ts";
+import type { TextRows } from "../duckdb/warehouse.ts";
+import { connect, query } from "./warehouse.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "hyper-views-"));
 let engine: Engine;

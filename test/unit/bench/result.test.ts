@@ -5,6 +5,7 @@ import { type Bar, holds, type Result, resultLine, resultTable, table } from "..
 
 const summary = (name: string, medianS: number, peakMb?: number): Summary => ({
   name,
+  seconds: [medianS],
   medianS,
   minS: medianS,
   maxS: medianS,
