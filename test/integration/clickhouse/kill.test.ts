@@ -6,16 +6,14 @@ import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { checkout, npmBin } from "../../../ops/process.ts";
-import type { WriteStrategy } from "../../../resources/store.ts";
 import { assetHash } from "../../../resources/clickhouse/quote.ts";
 import { Warehouse } from "./warehouse.ts";
 
 const warehouse = Warehouse.forThisFile();
 const PUBLISHER = path.join(import.meta.dirname, "publisher.ts");
-/** Kills of each strategy; `npm run soak` asks for more. */
-const KILLS = Number(process.env["KILL_TIMES"] ?? "3");
+/** Kills of each kind of view. */
+const KILLS = 3;
 const COUNT = 2_000;
-const window = { start: new Date("2017-01-02T00:00:00Z"), end: new Date("2017-01-03T00:00:00Z") };
 
 interface Publisher {
   readonly child: ChildProcess;
@@ -37,70 +35,6 @@ function start(job: object): Publisher {
   lines.on("line", (line) => (last = line));
   return { child, begun, ended: once(child, "close").then(() => last) };
 }
-
-const replacePartitions: WriteStrategy = {
-  kind: "replacePartitions",
-  partitions: { kind: "window", column: "at", ...window },
-};
-
-test.each<[string, WriteStrategy, { partitionBy: string; replacePartitions?: string }?]>([
-  ["replace", { kind: "replace" }],
-  ["replacePartitions", replacePartitions],
-  ["replacePartitions, one of the table's own in place", replacePartitions, { partitionBy: "toYYYYMM(at)" }],
-  ["replacePartitions, several of the table's own at once", replacePartitions, { partitionBy: "toStartOfHour(at)" }],
-  [
-    "replacePartitions, several of the table's own one by one",
-    replacePartitions,
-    { partitionBy: "toStartOfHour(at)", replacePartitions: "oneByOne" },
-  ],
-  ["append", { kind: "append" }],
-  ["merge", { kind: "merge", key: ["id"] }],
-])(
-  "%s: killed at any moment and run again, no row is lost, doubled or partial, and nothing is left behind",
-  async (_name, strategy, layout) => {
-    const assetKey = `t_${randomUUID().slice(0, 8)}/x`;
-    const [schema = ""] = assetKey.split("/");
-    const job = (rootRunId: string, first: number, resume: boolean): object => ({
-      ...{ assetKey, strategy, layout, runId: randomUUID(), rootRunId, resume, first, count: COUNT },
-    });
-    // One that nobody kills: how long they take.
-    const calm = start(job("root_0", 0, false));
-    await calm.begun;
-    const beganAt = performance.now();
-    expect(await calm.ended).toBe("published");
-    const usualMs = performance.now() - beganAt;
-
-    const outcomes: string[] = [];
-    for (let kill = 1; kill <= KILLS; kill += 1) {
-      const [root, first] = [`root_${kill}`, kill * COUNT];
-      const killed = start(job(root, first, false));
-      await killed.begun;
-      await wait(Math.random() * usualMs);
-      killed.child.kill("SIGKILL");
-      await killed.ended;
-      // Before the rerun the table is the old one or the new one.
-      if (layout?.replacePartitions !== "oneByOne")
-        expect(Number((await warehouse.sql(`SELECT count() FROM ${schema}.x`))[0]?.[0]) % COUNT).toBe(0);
-
-      outcomes.push(await start(job(root, first, true)).ended);
-      const appended = strategy.kind === "append" || strategy.kind === "merge";
-      const roots = appended ? Array.from({ length: kill + 1 }, (_, index) => `root_${index}`) : [root];
-      expect(
-        await warehouse.sql(`SELECT run, count(), uniqExact(id) FROM ${schema}.x GROUP BY run ORDER BY run`),
-      ).toEqual(roots.sort().map((one) => [one, String(COUNT), String(COUNT)]));
-    }
-    for (const outcome of outcomes) expect(["published", "reused"]).toContain(outcome);
-
-    // What the last killed one left was removed by its rerun; what a killed rerun leaves, the next run removes.
-    await warehouse.store.removeOrphans(() => false);
-    expect(await warehouse.leftovers()).toEqual([]);
-    expect(
-      await warehouse.sql(
-        `SELECT root_run_id FROM _dagster_typescript.ledger WHERE asset_key = '${assetKey}' GROUP BY 1 ORDER BY 1`,
-      ),
-    ).toEqual(Array.from({ length: KILLS + 1 }, (_, index) => [`root_${index}`]));
-  },
-);
 
 test.each(["full", "incremental"] as const)(
   "a view with %s refresh: killed at any moment and run again while others insert, it is exact and alone",

@@ -2,15 +2,12 @@
 import { sql, timestamp, z } from "../../../definitions/index.ts";
 import { clickhouse } from "../../../resources/clickhouse/kind.ts";
 import type { Sql } from "../../../definitions/sql.ts";
-import type { ClickHouseTable } from "../../../definitions/storage.ts";
 import type { Target, WriteStrategy } from "../../../resources/store.ts";
 import { attempt, publish, targetOf } from "./warehouse_values.ts";
 
 interface Job {
   readonly assetKey: string;
   readonly strategy: WriteStrategy;
-  /** The layout; its expressions as text. */
-  readonly layout?: Pick<ClickHouseTable, "replacePartitions"> & { readonly partitionBy: string };
   /** Publishes a view over this asset instead, with its definition changed by `first`. */
   readonly view?: { readonly source: string; readonly refresh: "full" | "incremental" };
   readonly runId: string;
@@ -21,9 +18,7 @@ interface Job {
   readonly count: number;
 }
 
-const job = JSON.parse(process.argv[2] ?? "{}", (name, value: unknown) =>
-  name === "start" || name === "end" ? new Date(String(value)) : value,
-) as Job;
+const job = JSON.parse(process.argv[2] ?? "{}") as Job;
 const store = await clickhouse.open(process.cwd(), process.env);
 const given = attempt({ runId: job.runId, rootRunId: job.rootRunId });
 const to = job.view === undefined ? tableOf(job) : { ...targetOf({ run: z.string(), n: z.int() }, job.strategy, job.assetKey), key: ["run"] }; // prettier-ignore
@@ -40,11 +35,8 @@ if (found === undefined) {
 await store.close();
 console.log(found === undefined ? "published" : "reused");
 
-function tableOf({ strategy, assetKey, layout }: Job): Target {
-  const target = targetOf({ id: z.int(), run: z.string(), at: timestamp() }, strategy, assetKey);
-  if (layout === undefined) return target;
-  const partitionBy = { kind: "sql", strings: [layout.partitionBy], values: [] } as const;
-  return { ...target, storage: { clickhouse: { ...layout, partitionBy } } };
+function tableOf({ strategy, assetKey }: Job): Target {
+  return targetOf({ id: z.int(), run: z.string(), at: timestamp() }, strategy, assetKey);
 }
 
 function rowsOf({ first, count, rootRunId }: Job): Sql {

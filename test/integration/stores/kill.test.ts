@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { killAndRerun, killCases } from "./kill.ts";
 import { openStore, STORE_NAMES } from "./open_store.ts";
 
-/** Kills of each store; `npm run soak -- kill` has more. */
+/** Kills of each store, and one of each case; `npm run soak -- kill` has more. */
 const KILLS = 10;
 
 test.each(STORE_NAMES)(
@@ -12,8 +12,9 @@ test.each(STORE_NAMES)(
     const open = await openStore(name);
     try {
       const cases = killCases(open);
+      const kills = Math.max(KILLS, cases.length);
       for (const [index, one] of cases.entries()) {
-        const times = Math.floor((KILLS * (index + 1)) / cases.length) - Math.floor((KILLS * index) / cases.length);
+        const times = Math.floor((kills * (index + 1)) / cases.length) - Math.floor((kills * index) / cases.length);
         const { reads } = await killAndRerun(open, one, times);
         if (open.hasReaders) expect(reads).toBeGreaterThan(0);
       }

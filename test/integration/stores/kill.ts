@@ -38,8 +38,11 @@ const TIDY_MS = 60_000;
 /** A case as people call it. */
 export function killCaseName({ body, kind, hasView, layout }: KillCase): string {
   const view = hasView === true ? ", under a view" : "";
-  const own = layout === undefined ? "" : `, of the table's own by ${layout.partitionBy}, ${layout.replacePartitions}`;
-  return `${body}, ${kind}${view}${own}`;
+  const { clickhouse, postgres } = layout ?? {};
+  const own =
+    clickhouse === undefined ? "" : `, partitioned by ${clickhouse.partitionBy}, ${clickhouse.replacePartitions}`;
+  const parts = postgres === undefined ? "" : ", partitioned and indexed";
+  return `${body}, ${kind}${own}${parts}${view}`;
 }
 
 /** The cases of a store. */
@@ -51,15 +54,23 @@ export function killCases({ kind }: OpenStore): readonly KillCase[] {
     { body: "query", kind: "merge" },
     { body: "copy", kind: "replace" },
   ];
-  const layout = (partitionBy: string, replacePartitions: Layout["replacePartitions"]): KillCase => ({
-    ...{ body: "query", kind: "replacePartitions", layout: { partitionBy, replacePartitions } },
+  const partitioned = (partitionBy: string, replacePartitions: "atOnce" | "oneByOne"): KillCase => ({
+    ...{ body: "query", kind: "replacePartitions", layout: { clickhouse: { partitionBy, replacePartitions } } },
   });
   if (kind.name === "clickhouse") {
-    cases.push(layout("toYYYYMMDD(at)", "atOnce"), layout("toStartOfHour(at)", "atOnce"));
-    cases.push(layout("toStartOfHour(at)", "oneByOne"));
+    cases.push(partitioned("toYYYYMMDD(at)", "atOnce"), partitioned("toStartOfHour(at)", "atOnce"));
+    cases.push(partitioned("toStartOfHour(at)", "oneByOne"));
   }
-  // Replaced by a swap, or in place where a view keeps the table from being swapped.
-  if (kind.name === "postgres") cases.push({ body: "query", kind: "replace", hasView: true });
+  if (kind.name === "postgres") {
+    const layout: Layout = {
+      postgres: { partitionBy: { column: "at", every: "week" }, indexes: [{ columns: ["id"] }] },
+    };
+    cases.push({ body: "rows", kind: "append", layout }, { body: "query", kind: "replace", layout });
+    // Replaced by a swap, or in place where a view keeps the table from being swapped.
+    cases.push({ body: "query", kind: "replace", hasView: true });
+    cases.push({ body: "query", kind: "replace", layout, hasView: true });
+    cases.push({ body: "view", kind: "replace", hasView: true }, { body: "refresh", kind: "replace", hasView: true });
+  }
   return cases;
 }
 
@@ -82,12 +93,16 @@ export async function killAndRerun(open: OpenStore, one: KillCase, times: number
     count: ROWS,
     at: AT,
     file: join(open.folder, `${schema}.parquet`),
-    layout: one.layout ?? null,
+    layout: one.layout ?? {},
   });
   const query = (text: string): Promise<(string | null)[][]> => open.query(text);
 
   // A table that is there already, whose rows lie outside of the partition that is replaced.
   const base: Job = { ...job(0), strategy: { kind: "replace" }, at: BASE_AT };
+  if (one.body === "refresh") {
+    await query(`CREATE SCHEMA ${open.quote(schema)}`);
+    await query(`CREATE TABLE ${open.table(`${schema}/root`)} AS SELECT 'none' AS root`);
+  }
   let usualMs = (await run(open, base)).ms;
   if (one.hasView === true) await query(`CREATE VIEW ${open.table(`${schema}/v`)} AS SELECT * FROM ${table}`);
 
@@ -108,7 +123,7 @@ export async function killAndRerun(open: OpenStore, one: KillCase, times: number
         stateText(expected(one, first + index)),
       );
       // Partition by partition is what that asset chose.
-      const isWhole = one.layout?.replacePartitions !== "oneByOne";
+      const isWhole = one.layout?.clickhouse?.replacePartitions !== "oneByOne";
       if (isWhole && !allowed.includes(seen)) wrong.add(`a reader saw ${seen}, not ${allowed.join(" or ")}`);
       await wait(5);
     }
@@ -139,7 +154,7 @@ export async function killAndRerun(open: OpenStore, one: KillCase, times: number
 
   // What a killed process left goes with the next run; the server may need a moment to notice its end.
   const deadline = performance.now() + TIDY_MS;
-  const known = ["x", "v"];
+  const known = ["x", "v", "root"];
   let left: string[];
   for (;;) {
     await open.store.removeOrphans(() => false);
@@ -199,14 +214,18 @@ function stateText(state: ReadonlyMap<string, number>): string {
  * @param killAfterMs Counted from when it begins to work.
  */
 async function run(
-  { kind, env }: OpenStore,
+  open: OpenStore,
   job: Job,
   killAfterMs?: number,
 ): Promise<{ readonly said: string; readonly ms: number }> {
   if (job.body === "copy") await writeParquet(job);
+  if (job.body === "refresh")
+    await open.query(
+      `UPDATE ${open.table(job.assetKey.replace(/[^/]*$/, "root"))} SET root = ${literal(job.rootRunId)}`,
+    );
   const script = join(import.meta.dirname, "publish_until_killed.ts");
-  const child = spawn(process.execPath, [script, kind.name, JSON.stringify(job)], {
-    env: { ...process.env, ...env },
+  const child = spawn(process.execPath, [script, open.kind.name, JSON.stringify(job)], {
+    env: { ...process.env, ...open.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let said = "";

@@ -104,7 +104,7 @@ async function openPostgres(): Promise<OpenStore> {
     leftovers: async (schema, known) => {
       const names = firsts(
         await query(`SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-          WHERE c.relkind IN ('r', 'p') AND (n.nspname = ${literal(schema)}
+          WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND (n.nspname = ${literal(schema)}
             OR (n.nspname = '_dagster_typescript' AND c.relname NOT IN ('ledger', 'quarantine')))`),
       );
       return names.filter((name) => !known.includes(name));

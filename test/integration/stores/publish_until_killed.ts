@@ -3,21 +3,22 @@
  * Arguments: name of the store, job as JSON.
  */
 import { parquet, timestamp, z } from "../../../definitions/index.ts";
-import { type Sql, sql } from "../../../definitions/sql.ts";
-import type { Storage } from "../../../definitions/storage.ts";
+import { type Sql, sql, type TableRef } from "../../../definitions/sql.ts";
+import type { PostgresTable, Storage } from "../../../definitions/storage.ts";
 import type { Staged, WriteStrategy } from "../../../resources/store.ts";
 import { chooseStore } from "../../../resources/stores.ts";
 import { attempt, publish, targetOf } from "../clickhouse/warehouse_values.ts";
 
-/** Partitions of the table's own in ClickHouse. */
+/** How the table is laid out; the expression of ClickHouse as text. */
 export interface Layout {
-  readonly partitionBy: string;
-  readonly replacePartitions: "atOnce" | "oneByOne";
+  readonly clickhouse?: { readonly partitionBy: string; readonly replacePartitions: "atOnce" | "oneByOne" };
+  readonly postgres?: PostgresTable;
 }
 
 /** What to publish, and how. */
 export interface Job {
-  readonly body: "query" | "rows" | "copy";
+  /** `view` is a materialised view that each run defines anew; `refresh` one that reads its rows' text from a table. */
+  readonly body: "query" | "rows" | "copy" | "view" | "refresh";
   readonly assetKey: string;
   readonly strategy: WriteStrategy;
   /** Stands in every row. */
@@ -29,8 +30,7 @@ export interface Job {
   readonly at: string;
   /** The rows as Parquet, for `copy`. */
   readonly file: string;
-  /** The table's layout in ClickHouse, its expression as text. */
-  readonly layout: Layout | null;
+  readonly layout: Layout;
 }
 
 const SHAPE = { id: z.int(), at: timestamp(), run: z.string() };
@@ -39,12 +39,17 @@ const MS_PER_HOUR = 3_600_000;
 
 const [name = "", text = ""] = process.argv.slice(2);
 // Imported for its types alone, it does nothing.
-if (text !== "") await main(name, JSON.parse(text) as Job);
+if (text !== "") await main(name, JSON.parse(text, reviveDates) as Job);
+
+/** The bounds of a window. */
+function reviveDates(key: string, value: unknown): unknown {
+  return key === "start" || key === "end" ? new Date(String(value)) : value;
+}
 
 async function main(storeName: string, job: Job): Promise<void> {
   const kind = chooseStore(storeName, "", {});
   if (typeof kind === "string") throw new Error(kind);
-  const target = { ...targetOf(SHAPE, job.strategy, job.assetKey), storage: storageOf(job) };
+  const target = { ...targetOf(SHAPE, job.strategy, job.assetKey), key: ["id"], storage: storageOf(job) };
   const given = attempt({ rootRunId: job.rootRunId });
   const store = await kind.open(process.cwd(), process.env);
   say("began");
@@ -60,6 +65,8 @@ async function main(storeName: string, job: Job): Promise<void> {
   async function stage(): Promise<Staged> {
     if (job.body === "query") return await store.stageQuery(target, numbers(storeName, job), null, given);
     if (job.body === "copy") return await store.stageCopy(target, parquet(job.file), new Map(), given);
+    if (job.body === "view" || job.body === "refresh")
+      return await store.stageView(target, numbers(storeName, job), "full", null, given);
     const writer = await store.stageRows(target, given);
     for (let row = 0; row < job.count; row += PAGE_ROWS) {
       const page = { length: Math.min(PAGE_ROWS, job.count - row) };
@@ -75,13 +82,14 @@ async function main(storeName: string, job: Job): Promise<void> {
 }
 
 function storageOf({ layout }: Job): Storage {
-  if (layout === null) return {};
-  const partitionBy: Sql = { kind: "sql", strings: [layout.partitionBy], values: [] };
-  return { clickhouse: { ...layout, partitionBy } };
+  const { clickhouse, postgres } = layout;
+  if (clickhouse === undefined) return { postgres };
+  const partitionBy: Sql = { kind: "sql", strings: [clickhouse.partitionBy], values: [] };
+  return { clickhouse: { ...clickhouse, partitionBy }, postgres };
 }
 
 /** The rows as each engine makes numbers. */
-function numbers(storeName: string, { first, count, rootRunId, at }: Job): Sql {
+function numbers(storeName: string, { body, assetKey, first, count, rootRunId, at }: Job): Sql {
   const time = new Date(at);
   switch (storeName) {
     case "duckdb":
@@ -91,10 +99,13 @@ function numbers(storeName: string, { first, count, rootRunId, at }: Job): Sql {
     case "clickhouse":
       return sql`SELECT toInt64(number + ${first}) AS id, CAST(${time} AS DateTime64(6, 'UTC')) + toIntervalHour(number % 24) AS at,
         CAST(${rootRunId} AS String) AS run FROM numbers(${count})`;
-    default:
+    default: {
+      const root: TableRef = { kind: "table", assetKey: assetKey.replace(/[^/]*$/, "root") };
+      const run = body === "refresh" ? sql`(SELECT root FROM ${root})` : sql`CAST(${rootRunId} AS text)`;
       return sql`SELECT CAST(n AS bigint) AS id, CAST(${time} AS timestamptz) + (n % 24) * interval '1 hour' AS at,
-        CAST(${rootRunId} AS text) AS run
+        ${run} AS run
         FROM generate_series(${first}, ${first + count - 1}) AS numbers(n)`;
+    }
   }
 }
 
