@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import { z } from "zod";
 import { asText } from "../definitions/as_text.ts";
 import type { Log } from "../definitions/body.ts";
+import { endProcess } from "./end_process.ts";
 import { findTrigger } from "./find_trigger.ts";
 import type { Watermarks } from "./watermarks.ts";
 import { parseOptions } from "./parse_options.ts";
@@ -25,8 +26,6 @@ and result.json into the folder. dagster_project/tick.py is the other side.
 const MAX_LOG_LINES = 1_000;
 const MAX_LOG_LENGTH = 10_000;
 const STACK_LINES = 8;
-/** Nobody waits longer for what was printed. */
-const FLUSH_MS = 1_000;
 
 const inputSchema = z.strictObject({
   now: z.iso.datetime({ offset: true }),
@@ -58,7 +57,7 @@ async function main(key: string, folder: string): Promise<void> {
   };
   const fail = (error: unknown): void => {
     write({ error: describeError(error) });
-    end(1);
+    endProcess(1);
   };
   process.once("uncaughtException", fail);
   const input = inputSchema.parse(JSON.parse(readLine()));
@@ -89,16 +88,10 @@ async function main(key: string, folder: string): Promise<void> {
     );
     await watermarks?.close();
     write({ result: redactSkip(result) });
-    end(0);
+    endProcess(0);
   } catch (error) {
     fail(error);
   }
-}
-
-/** A timer or a connection that was left behind must not keep a process alive that is over; what it printed may go. */
-function end(code: number): void {
-  setTimeout(() => process.exit(code), FLUSH_MS);
-  process.stdout.write("", () => process.stderr.write("", () => process.exit(code)));
 }
 
 /** The first line, and nothing of what may follow: the watchdog waits for the end. */

@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import { isPipesProcess } from "../pipes/index.ts";
+import { endProcess } from "./end_process.ts";
 import { parseOptions } from "./parse_options.ts";
 import { createRedact } from "./redaction.ts";
 import { runUnderDagster } from "./run_under_dagster.ts";
@@ -17,6 +18,7 @@ const redact = createRedact(process.env);
 // Node would print the error as it is, with whatever secret is in it. Pipes closes with it when the process exits.
 process.on("uncaughtException", (error) => {
   process.stderr.write(`${redact(inspect(error))}\n`);
+  // At once: whatever still runs must not go on to publish.
   process.exit(1);
 });
 
@@ -36,5 +38,4 @@ if (keys !== undefined) {
   if (isPipesProcess()) await runUnderDagster(keys, process.cwd(), redact);
   else await runAlone(keys, process.cwd(), redact);
 }
-// A timer or a connection that a body left behind must not keep a step alive that is over.
-process.exit();
+endProcess();
