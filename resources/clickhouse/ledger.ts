@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readLedgerEntry } from "../ledger_entry.ts";
 import type { LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { UndefinedRelationError } from "./errors.ts";
@@ -124,22 +125,7 @@ export async function findLedgerEntry(
       ORDER BY unsettled DESC, published_at DESC LIMIT 1`,
     parameters: [target.assetKey, target.schema, target.table, rootRunId, codeVersion, JSON.stringify(keys)],
   });
-  const [row] = rows;
-  if (row === undefined) return undefined;
-  const [runId, partitionKeys, rowCount, columns, contentHash, startedAt, cursor, report] = row;
-  return {
-    assetKey: target.assetKey,
-    runId: runId ?? "",
-    rootRunId,
-    codeVersion,
-    partitionKeys: typeof partitionKeys === "string" ? (JSON.parse(partitionKeys) as string[]) : null,
-    rowCount: BigInt(rowCount ?? 0),
-    columns: JSON.parse(columns ?? "[]") as LedgerEntry["columns"],
-    contentHash: contentHash ?? "",
-    startedAt: new Date(Number(startedAt)),
-    cursor: cursor ?? null,
-    report: report ?? "{}",
-  };
+  return readLedgerEntry({ assetKey: target.assetKey, rootRunId, codeVersion }, rows[0]);
 }
 
 /** The cursor of an asset's latest publish. */

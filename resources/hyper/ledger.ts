@@ -1,3 +1,4 @@
+import { readLedgerEntry } from "../ledger_entry.ts";
 import type { LedgerEntry, PublishedBy, QuarantinedRow } from "../store.ts";
 import type { Client } from "./client.ts";
 import { TURNS } from "./names.ts";
@@ -101,22 +102,7 @@ export async function findLedgerEntry(
       ORDER BY published_at DESC LIMIT 1`,
     parameters: [assetKey, rootRunId, codeVersion, JSON.stringify(keys)],
   });
-  const [row] = rows;
-  if (row === undefined) return undefined;
-  const [runId, partitionKeys, rowCount, columns, contentHash, startedAt, cursor, report] = row;
-  return {
-    assetKey,
-    runId: runId ?? "",
-    rootRunId,
-    codeVersion,
-    partitionKeys: typeof partitionKeys === "string" ? (JSON.parse(partitionKeys) as string[]) : null,
-    rowCount: BigInt(rowCount ?? 0),
-    columns: JSON.parse(columns ?? "[]") as LedgerEntry["columns"],
-    contentHash: contentHash ?? "",
-    startedAt: new Date(startedAt ?? 0),
-    cursor: cursor ?? null,
-    report: report ?? "{}",
-  };
+  return readLedgerEntry({ assetKey, rootRunId, codeVersion }, rows[0]);
 }
 
 /** The cursor of an asset's latest publish. */
