@@ -10,6 +10,8 @@ import { BODIES, type Body, FINGERPRINT, NAMES, type RunReport, SCHEMA } from ".
 
 /** How far the memory may grow from the first half of the time to the second. */
 const MAX_GROWTH = 1.25;
+/** DuckDB is in the process itself, and keeps blocks of the tables that a query reads and writes. */
+const MAX_GROWTH_OF_DUCKDB = 1.4;
 const FILE = path.join(checkout, "data/completejourney/promotions.parquet");
 const RUN = path.join(import.meta.dirname, "promotions_run.ts");
 
@@ -17,7 +19,8 @@ const USAGE = `npm run soak -- promotions [options]
 
 Writes the 20.9 million rows of promotions.parquet into each store: copied from the file, by a query on that table, and
 yielded page by page by a rows body. All rows must be there, and the memory of the process that writes them must be flat:
-in the second half of its time its peak is at most ${MAX_GROWTH} times that of the first.
+in the second half of its time its peak is at most ${MAX_GROWTH} times that of the first (${MAX_GROWTH_OF_DUCKDB} with DuckDB, whose
+engine is in the process).
 
   --store NAME  this store only; can be repeated
   --body NAME   ${BODIES.join(", ")} only; can be repeated
@@ -53,12 +56,13 @@ async function writeAll(name: StoreName, expected: string): Promise<void> {
         const { seconds, firstHalfMb, secondHalfMb } = await write(open, body);
         const found = String((await open.query(`${FINGERPRINT}${open.table(`${SCHEMA}/${body}`)}`))[0]);
         const growth = secondHalfMb / firstHalfMb;
+        const limit = name === "duckdb" ? MAX_GROWTH_OF_DUCKDB : MAX_GROWTH;
         console.log(
           `${name}, ${body}: ${seconds.toFixed(1)} s; peak ${firstHalfMb.toFixed(0)} MB in the first half, ` +
-            `${secondHalfMb.toFixed(0)} MB in the second (${growth.toFixed(2)}, limit ${MAX_GROWTH})`,
+            `${secondHalfMb.toFixed(0)} MB in the second (${growth.toFixed(2)}, limit ${limit})`,
         );
         if (found !== expected) throw new Error(`${body}: the table holds ${found}, not ${expected}`);
-        if (!(growth <= MAX_GROWTH)) throw new Error(`${body}: the memory grew by a factor of ${growth.toFixed(2)}`);
+        if (!(growth <= limit)) throw new Error(`${body}: the memory grew by a factor of ${growth.toFixed(2)}`);
       } catch (error) {
         soakFailed(name, error);
       }

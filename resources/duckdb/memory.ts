@@ -8,7 +8,8 @@ import { isOutOfMemory } from "./errors.ts";
  */
 export async function withLimitedMemory<T>(client: Client, limit: string, act: () => Promise<T>): Promise<T> {
   const { rows } = await client.text("SELECT current_setting('memory_limit')");
-  await client.run(`SET memory_limit = ${literal(limit)}`);
+  // Refused where more is held at the moment.
+  await client.run(`SET memory_limit = ${literal(limit)}`).catch(() => undefined);
   // DuckDB 1.5.5 shows the default after a RESET, but keeps to the limit.
   const lift = (): Promise<void> => client.run(`SET memory_limit = ${literal(rows[0]?.[0] ?? "80%")}`);
   try {
@@ -20,4 +21,15 @@ export async function withLimitedMemory<T>(client: Client, limit: string, act: (
   } finally {
     await lift();
   }
+}
+
+/** So little that all blocks go which no statement holds at the moment. */
+const NO_BLOCKS = "32MB";
+
+/** Gives back the memory of the blocks that the engine has written and keeps for whoever reads them. */
+export async function forgetBlocks(client: Client): Promise<void> {
+  const { rows } = await client.text("SELECT current_setting('memory_limit')");
+  // What cannot go stays, and the engine says so.
+  await client.run(`SET memory_limit = ${literal(NO_BLOCKS)}`).catch(() => undefined);
+  await client.run(`SET memory_limit = ${literal(rows[0]?.[0] ?? "80%")}`);
 }

@@ -1,11 +1,14 @@
 import { type DuckDBAppender, DuckDBDataChunk, type DuckDBValue } from "@duckdb/node-api";
 import type { QuarantinedRow, RowWriter, Staged } from "../store.ts";
+import { forgetBlocks } from "./memory.ts";
 import type { SideFile } from "./side_file.ts";
 import { SideFileStaged } from "./side_file_staged.ts";
 import { appenderType, toDuckDB } from "./types.ts";
 
 /** DuckDB's vector size: a chunk cannot hold more rows. */
 const CHUNK_ROWS = 2048;
+/** So many chunks are written until the memory of their blocks is given back: nobody reads them before the end. */
+const FORGET_EVERY_CHUNKS = 500;
 
 /** Writes validated rows into a side file, in chunks, column by column. */
 export class SideFileWriter implements RowWriter {
@@ -13,6 +16,7 @@ export class SideFileWriter implements RowWriter {
   readonly #rows: DuckDBAppender;
   readonly #quarantine: DuckDBAppender;
   readonly #chunk: DuckDBDataChunk;
+  #chunks = 0;
   readonly #columns: readonly { readonly name: string; readonly convert: (value: never) => DuckDBValue }[];
 
   private constructor(file: SideFile, rows: DuckDBAppender, quarantine: DuckDBAppender) {
@@ -33,7 +37,7 @@ export class SideFileWriter implements RowWriter {
     );
   }
 
-  append(rows: readonly Readonly<Record<string, unknown>>[]): void {
+  async append(rows: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
     for (let start = 0; start < rows.length; start += CHUNK_ROWS) {
       const count = Math.min(CHUNK_ROWS, rows.length - start);
       this.#chunk.reset();
@@ -47,6 +51,8 @@ export class SideFileWriter implements RowWriter {
         });
       }
       this.#rows.appendDataChunk(this.#chunk);
+      this.#chunks += 1;
+      if (this.#chunks % FORGET_EVERY_CHUNKS === 0) await forgetBlocks(this.#file.client);
     }
   }
 

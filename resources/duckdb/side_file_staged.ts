@@ -35,7 +35,7 @@ export class SideFileStaged implements Staged {
   async facts(): Promise<StagedFacts> {
     if (this.#moved !== undefined) return await this.#moved.facts();
     const { client, relation } = this.#file.rows;
-    return await stagedFacts(client, this.#file.target, relation);
+    return await withLimitedMemory(client, COPY_MEMORY, () => stagedFacts(client, this.#file.target, relation));
   }
 
   async publish(entry: LedgerEntry): Promise<void> {
