@@ -6,8 +6,9 @@ import { DuplicateKeyError } from "./errors.ts";
 import { swapObstacles } from "./hanging.ts";
 import { addIndexes, declaredIndexes, duplicateKey, isKeyIndex, planIndexes } from "./indexes.ts";
 import { createSchema } from "./ledger.ts";
+import type { LockWait } from "./lock_wait.ts";
 import { newStagingTable } from "./staging.ts";
-import { type LockWait, swap } from "./swap.ts";
+import { swap } from "./swap.ts";
 import { type Relation, tryGetRelation } from "./table.ts";
 import { describe, notReplaceable } from "./write.ts";
 

@@ -5,6 +5,7 @@ import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions, columnList } from "./contract.ts";
 import { freeName, labelledName, objectName, relationNames } from "./index_names.ts";
+import { type LockWait, lockWaiting } from "./lock_wait.ts";
 import { requireRows, type StagingTable } from "./staging.ts";
 
 /** How a table is cut by time. */
@@ -142,8 +143,10 @@ export async function settlePartitions(client: Client, target: Target, oid: stri
 }
 
 /**
- * Adds the partitions that staged rows need to a table that stays. Attached, since only that lets readers go on: they
- * see a partition when it is committed.
+ * Adds the partitions that staged rows need to a table that stays. Attached, since only that lets readers go on while
+ * the rows are written: see {@link keepReadersOut}.
+ *
+ * @returns Whether any was made.
  */
 export async function addPartitions(
   client: Client,
@@ -151,11 +154,11 @@ export async function addPartitions(
   oid: string,
   stage: string,
   layout: Layout,
-): Promise<void> {
+): Promise<boolean> {
   const name = tableName(target.assetKey);
   const present = new Set(await presentStarts(client, oid));
   const missing = (await stretches(client, target, stage, layout)).filter(({ start }) => !present.has(start));
-  if (missing.length === 0) return;
+  if (missing.length === 0) return false;
   if (present.size + missing.length > MAX_PARTITIONS) throw tooMany(target, layout, present.size + missing.length);
   const { rows } = await client.text(
     `SELECT CASE WHEN relowner <> CURRENT_USER::regrole THEN relowner::regrole::text END FROM pg_catalog.pg_class WHERE oid = ${oid}`,
@@ -176,6 +179,17 @@ export async function addPartitions(
     ]);
   }
   await closePartitions(client, oid, made);
+  return true;
+}
+
+/**
+ * Waits for the readers of a table to which partitions were attached, and keeps others away until the commit, which is
+ * to follow at once. A query is planned with the partitions that it finds, and sees the rows that are committed when it
+ * starts a moment later: were there a commit in between, it would miss the rows of the new partitions, and see others.
+ */
+export async function keepReadersOut(client: Client, { assetKey }: Target, locks: LockWait): Promise<void> {
+  const name = tableName(assetKey);
+  await lockWaiting(client, name, [`LOCK TABLE ONLY ${name} IN ACCESS EXCLUSIVE MODE`], locks);
 }
 
 /**

@@ -7,9 +7,10 @@ import type { Client } from "./client.ts";
 import type { Connections, Transaction } from "./connections.ts";
 import { stagedFacts } from "./inspect.ts";
 import { createOwnTables, insertLedgerEntry, lastCursor, lockAsset, replaceQuarantine } from "./ledger.ts";
+import type { LockWait } from "./lock_wait.ts";
 import { placeView, type StagedView } from "./materialized_view.ts";
+import { keepReadersOut } from "./partitions.ts";
 import { requireRows } from "./staging.ts";
-import type { LockWait } from "./swap.ts";
 import { writeStaged } from "./write.ts";
 
 /** Rows in a staging table, and where their statements run. */
@@ -43,9 +44,9 @@ abstract class StagingTable implements Staged {
     return await this.run((client) => stagedFacts(client, this.target, this.stage));
   }
 
-  /** Makes the rows the table's. */
-  protected async place(client: Client, rowCount: bigint, locks: LockWait): Promise<void> {
-    await writeStaged(client, this.target, { name: this.stage, rowCount }, locks);
+  /** Makes the rows the table's; whether readers are to wait for the commit. */
+  protected async place(client: Client, rowCount: bigint, locks: LockWait): Promise<boolean> {
+    return await writeStaged(client, this.target, { name: this.stage, rowCount }, locks);
   }
 
   abstract publish(entry: LedgerEntry): Promise<void>;
@@ -57,9 +58,16 @@ abstract class StagingTable implements Staged {
     await createOwnTables(client);
     await lockAsset(client, this.target.assetKey);
     requireCursor(entry, await lastCursor(client, entry.assetKey));
-    const { lockTimeoutMs: timeoutMs } = this.connections.config;
-    await this.place(client, entry.rowCount, { timeoutMs, log: this.attempt.log });
+    const locks = { timeoutMs: this.connections.config.lockTimeoutMs, log: this.attempt.log };
+    const readersWait = await this.place(client, entry.rowCount, locks);
     await insertLedgerEntry(client, entry);
+    await this.keepRejected(client);
+    if (readersWait) await keepReadersOut(client, this.target, locks);
+  }
+
+  /** Keeps the rows that broke the contract, for people to look at. */
+  protected async keepRejected(_client: Client): Promise<void> {
+    // Only rows from TypeScript are looked at one by one.
   }
 }
 
@@ -119,8 +127,6 @@ export class StagedInTable extends StagingTable {
   async publish(entry: LedgerEntry): Promise<void> {
     await this.run(async (client) => {
       await this.write(client, entry);
-      // A copy quarantines nothing, and leaves what rows were quarantined before.
-      if (this.statement === null) await this.#keepQuarantine(client);
     });
   }
 
@@ -131,6 +137,11 @@ export class StagedInTable extends StagingTable {
       await client.run(`DROP TABLE IF EXISTS ${this.stage}`);
       if (this.#quarantine !== null) await this.#keepQuarantine(client);
     });
+  }
+
+  protected override async keepRejected(client: Client): Promise<void> {
+    // A copy quarantines nothing, and leaves what rows were quarantined before.
+    if (this.statement === null) await this.#keepQuarantine(client);
   }
 
   protected async run<T>(act: (client: Client) => Promise<T>): Promise<T> {
@@ -157,7 +168,8 @@ export class StagedMaterializedView extends StagedInTransaction {
     this.#view = view;
   }
 
-  protected override async place(client: Client, _rowCount: bigint, locks: LockWait): Promise<void> {
+  protected override async place(client: Client, _rowCount: bigint, locks: LockWait): Promise<boolean> {
     await placeView(client, this.target, this.#view, locks);
+    return false;
   }
 }

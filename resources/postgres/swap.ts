@@ -1,28 +1,15 @@
 import { createHash } from "node:crypto";
-import { setTimeout as wait } from "node:timers/promises";
 import { literal, OWN_SCHEMA, quote, tableName } from "../quote.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
-import { DuplicateKeyError, LockTimeoutError } from "./errors.ts";
+import { DuplicateKeyError } from "./errors.ts";
 import { hangingStatements, hangingText, tableIndexes } from "./hanging.ts";
 import { createIndex, declaredIndexes, duplicateKey, planIndexes } from "./indexes.ts";
+import { type LockWait, lockWaiting } from "./lock_wait.ts";
 import { settlePartitions } from "./partitions.ts";
 import { requireRows, type StagingTable } from "./staging.ts";
 import type { Relation } from "./table.ts";
 import { viewsOn } from "./views.ts";
-
-/**
- * Readers queue behind whoever waits for the table: so long at most, then they go first. Longer than the server's
- * `deadlock_timeout`, after which an autovacuum gives way.
- */
-const LOCK_TRY_MS = 1_500;
-const LOCK_PAUSE_MS = 200;
-
-/** How to wait for a lock on a table. */
-export interface LockWait {
-  readonly timeoutMs: number;
-  readonly log: (message: string) => void;
-}
 
 /**
  * Gives a staged table or materialised view the name of the asset's, with all that hangs on it, inside a transaction;
@@ -125,33 +112,6 @@ async function stageIndexes(
 /** A name that nobody else has, for something until it gets its own. */
 function ownName(stage: string, name: string): string {
   return `_stage_${createHash("sha256").update(`${stage}\0${name}`).digest("hex").slice(0, 24)}`;
-}
-
-/** Takes locks, all or none, in short tries, so that nobody queues for long behind a wait for a slow reader. */
-export async function lockWaiting(
-  client: Client,
-  name: string,
-  statements: readonly string[],
-  { timeoutMs, log }: LockWait,
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  for (let told = false; ;) {
-    const tryMs = Math.max(1, Math.min(LOCK_TRY_MS, deadline - performance.now()));
-    await client.script(["SAVEPOINT locking", `SET LOCAL lock_timeout = ${Math.ceil(tryMs)}`]);
-    try {
-      for (const statement of statements) await client.run(statement);
-      // Back to the setting of the transaction.
-      await client.script([`SET LOCAL lock_timeout = ${Math.ceil(timeoutMs)}`, "RELEASE SAVEPOINT locking"]);
-      return;
-    } catch (error) {
-      if (!(error instanceof LockTimeoutError)) throw error;
-      await client.script(["ROLLBACK TO SAVEPOINT locking", "RELEASE SAVEPOINT locking"]);
-      if (performance.now() >= deadline) throw error;
-      if (!told) log(`Waiting for other transactions to leave the table ${name}`);
-      told = true;
-      await wait(LOCK_PAUSE_MS);
-    }
-  }
 }
 
 async function find(client: Client, name: string): Promise<Relation & { readonly isLasting: boolean }> {

@@ -3,7 +3,7 @@ import { quote, tableName } from "../quote.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { NotATableError } from "./errors.ts";
-import { lockWaiting, type LockWait } from "./swap.ts";
+import { type LockWait, lockWaiting } from "./lock_wait.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /** What has the name of an asset's table. */

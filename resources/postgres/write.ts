@@ -8,9 +8,10 @@ import { swapObstacles } from "./hanging.ts";
 import { addIndexes, duplicateKey } from "./indexes.ts";
 import { inside, requireUnique, writeInPlace } from "./in_place.ts";
 import { createSchema } from "./ledger.ts";
+import type { LockWait } from "./lock_wait.ts";
 import { addPartitions, declaredLayout, layoutNote, partitionStage, presentLayout } from "./partitions.ts";
 import type { StagingTable } from "./staging.ts";
-import { type LockWait, swap } from "./swap.ts";
+import { swap } from "./swap.ts";
 import { addColumns, type Relation, tryGetRelation } from "./table.ts";
 
 /** Whether a publish may take the staging table itself as the table, so that it should be a lasting one. */
@@ -22,8 +23,17 @@ export async function expectsSwap(client: Client, target: Target): Promise<boole
   return target.strategy.kind === "replace" && (await swapObstacles(client, found.oid)).length === 0;
 }
 
-/** Makes the staged rows the table's, as the target's strategy says; inside a transaction. The staging table is gone. */
-export async function writeStaged(client: Client, target: Target, stage: StagingTable, locks: LockWait): Promise<void> {
+/**
+ * Makes the staged rows the table's, as the target's strategy says; inside a transaction. The staging table is gone.
+ *
+ * @returns Whether partitions were attached to a table that stays, so that {@link keepReadersOut} is to end the publish.
+ */
+export async function writeStaged(
+  client: Client,
+  target: Target,
+  stage: StagingTable,
+  locks: LockWait,
+): Promise<boolean> {
   const { strategy } = target;
   if (strategy.kind === "replacePartitions") await requireInside(client, target, stage.name);
   if (strategy.kind === "merge") await requireUnique(client, target, stage.name, strategy.key);
@@ -36,7 +46,7 @@ export async function writeStaged(client: Client, target: Target, stage: Staging
     const obstacle = await trySwap(client, target, table, stage, locks);
     if (obstacle === undefined) {
       await describe(client, target, "TABLE");
-      return;
+      return false;
     }
     why = `it cannot be swapped: ${obstacle}`;
   }
@@ -44,7 +54,7 @@ export async function writeStaged(client: Client, target: Target, stage: Staging
   // Without a lock of its own on the table: its vacuum, which deleted rows need, would give way each time.
   await addColumns(client, target, { oid: table.oid, why, locks });
   const layout = await presentLayout(client, target, table.oid);
-  if (typeof layout === "object") await addPartitions(client, target, table.oid, stage.name, layout);
+  const attaches = typeof layout === "object" && (await addPartitions(client, target, table.oid, stage.name, layout));
   try {
     await writeInPlace(client, target, table.oid, stage);
   } catch (error) {
@@ -55,6 +65,7 @@ export async function writeStaged(client: Client, target: Target, stage: Staging
   const note = layoutNote(target, layout, why);
   if (note !== undefined) locks.log(note);
   await describe(client, target, "TABLE");
+  return attaches;
 }
 
 /** Why a materialised view cannot become a table or another view, for people. */

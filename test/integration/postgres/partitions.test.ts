@@ -395,6 +395,47 @@ test("readers see all the old rows or all the new ones, whichever strategy write
   expect(seen.size).toBeGreaterThan(1);
 });
 
+test.each(["append", "merge", "replacePartitions"] as const)(
+  "readers see all of a publish or nothing when %s makes a partition for half of its rows",
+  async (kind) => {
+    const warehouse = new Warehouse(server);
+    const target = cut(warehouse.target(shape), "month");
+    await warehouse.publishRows(target, [row(-1, "2000-01-05T00:00:00Z")]);
+    const over = new AbortController();
+    /** How many rows there are of the latest round. */
+    const seen = new Set<string>();
+    const readers = await Promise.all([1, 2, 3, 4, 5, 6].map(() => connect(server.url)));
+    const reading = readers.map(async (client) => {
+      while (!over.signal.aborted) {
+        const [[found] = []] = await textOf(
+          client,
+          `SELECT count(*) FROM ${warehouse.name()} WHERE shop = (SELECT max(shop) FROM ${warehouse.name()})`,
+        );
+        seen.add(found ?? "none");
+      }
+      await client.end();
+    });
+    // Each round writes into the month that the one before has made, and into the next one.
+    for (let round = 0; round < 20; round += 1) {
+      const [start, end] = [new Date(Date.UTC(2001, round)), new Date(Date.UTC(2001, round + 2))];
+      const strategies: Record<typeof kind, WriteStrategy> = {
+        append: { kind: "append" },
+        merge: { kind: "merge", key: ["id"] },
+        replacePartitions: { kind: "replacePartitions", partitions: { kind: "window", column: "at", start, end } },
+      };
+      const rows = Array.from({ length: 200 }, (_, id) => ({
+        id,
+        at: new Date(Date.UTC(2001, round + (id < 100 ? 0 : 1), 5)),
+        shop: String(round).padStart(2, "0"),
+      }));
+      await warehouse.publishRows({ ...target, strategy: strategies[kind] }, rows);
+    }
+    over.abort();
+    await Promise.all(reading);
+    expect([...seen].filter((count) => count !== "0")).toEqual(["200"]);
+  },
+);
+
 test("a server with too few locks for so many partitions says which setting it is, and keeps the table", async () => {
   const small = await Server.start({ settings: { max_locks_per_transaction: "10", max_connections: "20" } });
   try {

@@ -1,0 +1,43 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Client } from "./client.ts";
+import { LockTimeoutError } from "./errors.ts";
+
+/**
+ * Readers queue behind whoever waits for the table: so long at most, then they go first. Longer than the server's
+ * `deadlock_timeout`, after which an autovacuum gives way.
+ */
+const LOCK_TRY_MS = 1_500;
+const LOCK_PAUSE_MS = 200;
+
+/** How to wait for a lock on a table. */
+export interface LockWait {
+  readonly timeoutMs: number;
+  readonly log: (message: string) => void;
+}
+
+/** Takes locks, all or none, in short tries, so that nobody queues for long behind a wait for a slow reader. */
+export async function lockWaiting(
+  client: Client,
+  name: string,
+  statements: readonly string[],
+  { timeoutMs, log }: LockWait,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (let told = false; ;) {
+    const tryMs = Math.max(1, Math.min(LOCK_TRY_MS, deadline - performance.now()));
+    await client.script(["SAVEPOINT locking", `SET LOCAL lock_timeout = ${Math.ceil(tryMs)}`]);
+    try {
+      for (const statement of statements) await client.run(statement);
+      // Back to the setting of the transaction.
+      await client.script([`SET LOCAL lock_timeout = ${Math.ceil(timeoutMs)}`, "RELEASE SAVEPOINT locking"]);
+      return;
+    } catch (error) {
+      if (!(error instanceof LockTimeoutError)) throw error;
+      await client.script(["ROLLBACK TO SAVEPOINT locking", "RELEASE SAVEPOINT locking"]);
+      if (performance.now() >= deadline) throw error;
+      if (!told) log(`Waiting for other transactions to leave the table ${name}`);
+      told = true;
+      await wait(LOCK_PAUSE_MS);
+    }
+  }
+}
