@@ -61,6 +61,12 @@ export class TableLockedError extends ProjectError {
   readonly retryable = true;
 }
 
+/** The lock of a publish is another's by now. */
+export class LockLostError extends ProjectError {
+  readonly code = "lock_lost";
+  readonly retryable = true;
+}
+
 /** Inserts follow each other so closely that a view cannot tell which of them it got. */
 export class BusySourceError extends ProjectError {
   readonly code = "source_busy";

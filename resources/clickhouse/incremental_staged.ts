@@ -7,7 +7,7 @@ import { ViewReplacedError } from "./errors.ts";
 import type { Inner } from "./incremental_build.ts";
 import { stagedFacts } from "./inspect.ts";
 import { prepareEntry, settleEntry } from "./ledger.ts";
-import { type IsOpen, withLock } from "./lock.ts";
+import { type IsOpen, type Lock, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
 import { getPlace } from "./place.ts";
 import { literal, ownTable, quote } from "./quote.ts";
@@ -81,8 +81,8 @@ export class IncrementalStaged implements Staged {
   }
 
   async publish(entry: LedgerEntry): Promise<void> {
-    const before = await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, () =>
-      this.#publish(entry),
+    const before = await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, (lock) =>
+      this.#publish(entry, lock),
     );
     this.#isPublished = true;
     const client = this.#client.unending();
@@ -103,7 +103,7 @@ export class IncrementalStaged implements Staged {
   }
 
   /** @returns the inner table of the view that was read before */
-  async #publish(entry: LedgerEntry): Promise<string | undefined> {
+  async #publish(entry: LedgerEntry, lock: Lock): Promise<string | undefined> {
     const [client, target] = [this.#client, this.#target];
     await dropOrphans(client, this.#isOpen, target.assetKey);
     await settleEntry(client, target);
@@ -116,6 +116,7 @@ export class IncrementalStaged implements Staged {
     const isPresent = table !== undefined || inner !== undefined;
     if (!isPresent) await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
     await prepareEntry(client, entry, await uuidOf(client, this.#view));
+    await lock.requireHeld();
     await putInPlace(client, this.#view, target, isPresent);
     await settleEntry(client.unending(), target);
     return inner;

@@ -1,8 +1,9 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { thisProcess } from "../process_identity.ts";
 import type { Attempt } from "../store.ts";
 import type { Client } from "./client.ts";
-import { EXCEPTION, StatementError, TableLockedError } from "./errors.ts";
+import { EXCEPTION, LockLostError, StatementError, TableLockedError } from "./errors.ts";
 import { isAlive, type Owner } from "./names.ts";
 import { assetHash, literal, OWN_DATABASE, ownTable } from "./quote.ts";
 import { onCluster } from "./tables.ts";
@@ -14,6 +15,16 @@ const MESSAGE_EVERY_MS = 30_000;
 /** Whether the orchestrator may still be running a run. */
 export type IsOpen = (runId: string) => boolean;
 
+/** A lock that is held. */
+export interface Lock {
+  /**
+   * To be called right before what only the owner may do.
+   *
+   * @throws LockLostError when the lock is another's by now, such as after somebody dropped it by hand
+   */
+  requireHeld(): Promise<void>;
+}
+
 /**
  * Runs `act` while no other process publishes the same asset. Dagster runs the partitions of a backfill side by side;
  * each makes a copy of the table and puts it in its place, so two at once would lose one of them.
@@ -21,45 +32,42 @@ export type IsOpen = (runId: string) => boolean;
  * ClickHouse has no locks, but of two that make a table of the same name one fails. The lock is an empty table whose
  * comment says who has it; a lock whose owner is dead is taken away.
  *
- * @throws TableLockedError
+ * @throws TableLockedError, LockLostError
  */
 export async function withLock<T>(
   client: Client,
   assetKey: string,
   attempt: Attempt,
   isOpen: IsOpen,
-  act: () => Promise<T>,
+  act: (lock: Lock) => Promise<T>,
 ): Promise<T> {
   const name = `_lock~${assetHash(assetKey)}`;
-  await take(client, name, assetKey, attempt, isOpen);
+  const token = await take(client, name, assetKey, attempt, isOpen);
+  const requireHeld = async (): Promise<void> => {
+    if ((await tryGetHolder(client, name))?.token === token) return;
+    throw new LockLostError(
+      `${assetKey}: the lock of its table was taken away meanwhile; nothing was put in its place`,
+    );
+  };
   try {
-    return await act();
+    return await act({ requireHeld });
   } finally {
-    await release(client.unending(), name).catch((error: unknown) => {
+    await release(client.unending(), name, token).catch((error: unknown) => {
       attempt.log(`The lock of ${assetKey} could not be given back; it ends with this process: ${String(error)}`);
     });
   }
 }
 
-async function take(client: Client, name: string, assetKey: string, attempt: Attempt, isOpen: IsOpen): Promise<void> {
-  const owner: Owner = { runId: attempt.runId, process: thisProcess() };
+/** @returns what tells this lock from every other */
+async function take(client: Client, name: string, assetKey: string, attempt: Attempt, isOpen: IsOpen): Promise<string> {
+  const token = randomUUID();
   const start = performance.now();
   let nextMessage = 1_000;
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
-    try {
-      await client.run(
-        `CREATE TABLE ${ownTable(name)}${onCluster(client)} (nothing UInt8) ENGINE = Null COMMENT ${literal(JSON.stringify(owner))}`,
-      );
-      return;
-    } catch (error) {
-      if (!(error instanceof StatementError) || error.exceptionCode !== EXCEPTION.TABLE_ALREADY_EXISTS) throw error;
-    }
+    if (await tryCreate(client, name, { runId: attempt.runId, process: thisProcess(), token })) return token;
     const holder = await tryGetHolder(client, name);
     if (holder === undefined) continue;
-    if (!isAlive(holder, isOpen)) {
-      await takeAway(client, name, holder);
-      continue;
-    }
+    if (!isAlive(holder, isOpen) && (await tryTakeAway(client, name, holder, attempt.runId, isOpen))) continue;
     const waited = performance.now() - start;
     if (waited >= client.config.lockTimeoutMs) {
       throw new TableLockedError(
@@ -78,12 +86,24 @@ async function take(client: Client, name: string, assetKey: string, attempt: Att
   }
 }
 
-async function release(client: Client, name: string): Promise<void> {
-  await client.run(`DROP TABLE IF EXISTS ${ownTable(name)}${onCluster(client)}`);
+interface Claimant extends Owner {
+  readonly token: string;
 }
 
-interface Holder extends Owner {
+interface Holder extends Claimant {
   readonly uuid: string;
+}
+
+async function tryCreate(client: Client, name: string, owner: Claimant): Promise<boolean> {
+  try {
+    await client.run(
+      `CREATE TABLE ${ownTable(name)}${onCluster(client)} (nothing UInt8) ENGINE = Null COMMENT ${literal(JSON.stringify(owner))}`,
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof StatementError && error.exceptionCode === EXCEPTION.TABLE_ALREADY_EXISTS) return false;
+    throw error;
+  }
 }
 
 async function tryGetHolder(client: Client, name: string): Promise<Holder | undefined> {
@@ -93,36 +113,52 @@ async function tryGetHolder(client: Client, name: string): Promise<Holder | unde
   });
   const [row] = rows;
   if (row === undefined) return undefined;
-  return { ...(JSON.parse(row[0] ?? "{}") as Owner), uuid: row[1] ?? "" };
+  return { ...(JSON.parse(row[0] ?? "{}") as Claimant), uuid: row[1] ?? "" };
+}
+
+/** Gives back what is still ours; nobody else takes it away, as its owner is alive. */
+async function release(client: Client, name: string, token: string): Promise<void> {
+  if ((await tryGetHolder(client, name))?.token === token) await drop(client, name);
+}
+
+async function drop(client: Client, name: string): Promise<void> {
+  await client.run(`DROP TABLE IF EXISTS ${ownTable(name)}${onCluster(client)}`);
 }
 
 /**
- * Of several that find the same dead owner one takes the lock away: the name that it is moved to exists only once, and
- * belongs to this very lock.
+ * Takes the lock of a dead owner away. A statement can only name the lock, not the owner: so the right to take this very
+ * lock away is itself a lock, named by its UUID, and only who has that looks again and drops. Whoever comes later finds
+ * another UUID, and leaves it alone. A claim whose owner is dead is taken away in the same way.
+ *
+ * @returns false when another is at it
  */
-async function takeAway(client: Client, name: string, { uuid }: Holder): Promise<void> {
-  const grave = `_dead~${uuid}`;
+async function tryTakeAway(
+  client: Client,
+  name: string,
+  { uuid }: Holder,
+  runId: string,
+  isOpen: IsOpen,
+): Promise<boolean> {
+  const claim = `_claim~${uuid}`;
+  const token = randomUUID();
+  if (!(await tryCreate(client, claim, { runId, process: thisProcess(), token }))) {
+    const other = await tryGetHolder(client, claim);
+    if (other === undefined || isAlive(other, isOpen)) return false;
+    return await tryTakeAway(client, claim, other, runId, isOpen);
+  }
   try {
-    await client.run(`RENAME TABLE ${ownTable(name)} TO ${ownTable(grave)}${onCluster(client)}`);
-  } catch (error) {
-    if (error instanceof StatementError && !error.retryable) return; // another was quicker
-    throw error;
+    if ((await tryGetHolder(client, name))?.uuid === uuid) await drop(client, name);
+  } finally {
+    await release(client.unending(), claim, token);
   }
-  const moved = await tryGetHolder(client, grave);
-  if (moved !== undefined && moved.uuid !== uuid) {
-    // Another was quicker, and its lock was taken away instead: it gets it back.
-    await client.run(`RENAME TABLE ${ownTable(grave)} TO ${ownTable(name)}${onCluster(client)}`);
-    return;
-  }
-  await release(client, grave);
+  return true;
 }
 
 /** Removes the locks of dead owners. */
 export async function removeDeadLocks(client: Client, names: readonly string[], isOpen: IsOpen): Promise<void> {
   for (const name of names) {
-    if (name.startsWith("_dead~")) await release(client, name);
-    if (!name.startsWith("_lock~")) continue;
+    if (!name.startsWith("_lock~") && !name.startsWith("_claim~")) continue;
     const holder = await tryGetHolder(client, name);
-    if (holder !== undefined && !isAlive(holder, isOpen)) await takeAway(client, name, holder);
+    if (holder !== undefined && !isAlive(holder, isOpen)) await tryTakeAway(client, name, holder, "no run", isOpen);
   }
 }

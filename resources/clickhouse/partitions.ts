@@ -1,6 +1,7 @@
 import type { PartitionSet, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
+import type { Lock } from "./lock.ts";
 import { literal, OWN_DATABASE, ownTable, tableName } from "./quote.ts";
 import type { Stage } from "./staging.ts";
 import { attach, createTwin, partitionsOf } from "./tables.ts";
@@ -63,11 +64,13 @@ export async function replaceInPlace(
   name: string,
   target: Target,
   touched: readonly string[],
+  lock: Lock,
 ): Promise<void> {
   const full = new Set(await partitionsOf(client, OWN_DATABASE, name));
   const isEmptyAllowed = touched.every((partition) => full.has(partition)) || (await mayBeEmpty(client));
   for (const partition of touched) {
     const settings = isEmptyAllowed && !full.has(partition) ? " SETTINGS allow_replace_partition_from_empty_source = 1" : ""; // prettier-ignore
+    await lock.requireHeld();
     await client.run(
       `ALTER TABLE ${tableName(target.assetKey)} REPLACE PARTITION ID ${literal(partition)} FROM ${ownTable(name)}${settings}`,
     );

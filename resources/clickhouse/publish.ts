@@ -5,7 +5,7 @@ import type { Client } from "./client.ts";
 import { stagedFacts } from "./inspect.ts";
 import { requireCursor } from "../cursor.ts";
 import { findLedgerEntry, lastCursor, prepareEntry, recordEntry, settleEntry } from "./ledger.ts";
-import { type IsOpen, withLock } from "./lock.ts";
+import { type IsOpen, type Lock, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
 import { attachOthers, buildPartitions, replaceInPlace } from "./partitions.ts";
 import { getPlace, hangsTheSame, type Table } from "./place.ts";
@@ -74,7 +74,9 @@ export class ClickHouseStaged implements Staged {
 
   async publish(entry: LedgerEntry): Promise<void> {
     await requireWritable(this.#client, this.#target, this.#stage.name);
-    await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, () => this.#publish(entry));
+    await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, (lock) =>
+      this.#publish(entry, lock),
+    );
     await this.discard().catch((error: unknown) => {
       this.#attempt.log(`Published; what is left of staging will be dropped by a later run: ${String(error)}`);
     });
@@ -89,7 +91,7 @@ export class ClickHouseStaged implements Staged {
     if (this.#inner !== undefined) await dropInner(client, this.#inner);
   }
 
-  async #publish(entry: LedgerEntry): Promise<void> {
+  async #publish(entry: LedgerEntry, lock: Lock): Promise<void> {
     const [client, target] = [this.#client, this.#target];
     await dropOrphans(client, this.#isOpen, target.assetKey);
     await settleEntry(client, target);
@@ -100,9 +102,10 @@ export class ClickHouseStaged implements Staged {
     const { table: present, inner } = await getPlace(client, target);
     const isPresent = present !== undefined || inner !== undefined;
     if (!isPresent) await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
-    if (present !== undefined && (await this.#replaceInPlace(present, entry))) return;
+    if (present !== undefined && (await this.#replaceInPlace(present, entry, lock))) return;
     const name = await this.#make(present);
     await prepareEntry(client, entry, await uuidOf(client, name));
+    await lock.requireHeld();
     await putInPlace(client, name, target, isPresent);
     await settleEntry(client.unending(), target);
     if (inner !== undefined) this.#inner = inner;
@@ -115,7 +118,7 @@ export class ClickHouseStaged implements Staged {
    *
    * @returns false when the table as a whole must be replaced
    */
-  async #replaceInPlace(present: Table, entry: LedgerEntry): Promise<boolean> {
+  async #replaceInPlace(present: Table, entry: LedgerEntry, lock: Lock): Promise<boolean> {
     const [client, target, { strategy, storage }] = [this.#client, this.#target, this.#target];
     if (strategy.kind !== "replacePartitions" || !writesPartitions(present, target)) return false;
     const changes = changesToContract(present, target);
@@ -126,13 +129,14 @@ export class ClickHouseStaged implements Staged {
     const touched = await buildPartitions(client, name, target, this.#stage, strategy.partitions, isTwin);
     const isOneStep = touched.length <= 1 || storage.clickhouse?.replacePartitions === "oneByOne";
     if (isOneStep && changes.length === 0 && present.comment === target.description) {
-      await replaceInPlace(client, name, target, touched);
+      await replaceInPlace(client, name, target, touched, lock);
       await recordEntry(client.unending(), entry);
       return true;
     }
     await attachOthers(client, name, target, touched);
     await bringUpToContract(client, name, present, target);
     await prepareEntry(client, entry, await uuidOf(client, name));
+    await lock.requireHeld();
     await putInPlace(client, name, target, true);
     await settleEntry(client.unending(), target);
     return true;

@@ -44,7 +44,7 @@ export async function refreshInto(
   sql: string,
   stage: Stage,
 ): Promise<void> {
-  await withLock(client, target.assetKey, attempt, isOpen, async () => {
+  await withLock(client, target.assetKey, attempt, isOpen, async (lock) => {
     await dropOrphans(client, isOpen, target.assetKey);
     const view = `_view~${assetHash(target.assetKey)}`;
     const rows = `_view_rows~${assetHash(target.assetKey)}`;
@@ -69,6 +69,7 @@ export async function refreshInto(
     }
     await client.run(`CREATE TABLE IF NOT EXISTS ${ownTable(rows)}${cluster} AS ${ownTable(stage.name)}`);
     const exchange = `EXCHANGE TABLES ${ownTable(stage.name)} AND ${ownTable(rows)}${cluster}`;
+    await lock.requireHeld();
     await client.run(exchange);
     // What a dead process may have left there.
     await client.run(`TRUNCATE TABLE ${ownTable(stage.name)}${cluster}`);
@@ -80,6 +81,7 @@ export async function refreshInto(
       );
     }
     await refresh(client, view, attempt);
+    await lock.requireHeld();
     await client.run(exchange);
   });
 }
