@@ -6,7 +6,7 @@ import { DUCKDB_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { stagedFacts } from "./inspect.ts";
-import { createOwnTables, insertLedgerEntry, lastCursor } from "./ledger.ts";
+import { createOwnTables, findLedgerEntry, insertLedgerEntry, lastCursor } from "./ledger.ts";
 import { quote, stagingName } from "../quote.ts";
 import { writeStaged } from "./write.ts";
 
@@ -84,6 +84,11 @@ export class WarehouseStaged implements Staged {
   }
 
   async publish(entry: LedgerEntry): Promise<void> {
+    // Another attempt of the same root run may have published since this one looked.
+    if (this.#target.strategy.kind === "append" && (await findLedgerEntry(this.#client, entry)) !== undefined) {
+      await this.discard();
+      return;
+    }
     await writeStaged(this.#client, this.#target, this.#stage);
     await createOwnTables(this.#client);
     requireCursor(entry, await lastCursor(this.#client, entry.assetKey));

@@ -6,7 +6,14 @@ import { POSTGRES_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import type { Connections, Transaction } from "./connections.ts";
 import { stagedFacts } from "./inspect.ts";
-import { createOwnTables, insertLedgerEntry, lastCursor, lockAsset, replaceQuarantine } from "./ledger.ts";
+import {
+  createOwnTables,
+  findLedgerEntry,
+  insertLedgerEntry,
+  lastCursor,
+  lockAsset,
+  replaceQuarantine,
+} from "./ledger.ts";
 import type { LockWait } from "./lock_wait.ts";
 import { placeView, type StagedView } from "./materialized_view.ts";
 import { keepReadersOut } from "./partitions.ts";
@@ -57,12 +64,22 @@ abstract class StagingTable implements Staged {
   protected async write(client: Client, entry: LedgerEntry): Promise<void> {
     await createOwnTables(client);
     await lockAsset(client, this.target.assetKey);
+    // A killed attempt may have sent its COMMIT, and the server done it after this one had looked.
+    if (this.target.strategy.kind === "append" && (await findLedgerEntry(client, entry)) !== undefined) {
+      await this.forget(client);
+      return;
+    }
     requireCursor(entry, await lastCursor(client, entry.assetKey));
     const locks = { timeoutMs: this.connections.config.lockTimeoutMs, log: this.attempt.log };
     const readersWait = await this.place(client, entry.rowCount, locks);
     await insertLedgerEntry(client, entry);
     await this.keepRejected(client);
     if (readersWait) await keepReadersOut(client, this.target, locks);
+  }
+
+  /** Drops what was staged, where the rows are the table's already. */
+  protected async forget(client: Client): Promise<void> {
+    await client.run(`DROP TABLE ${this.stage}`);
   }
 
   /** Keeps the rows that broke the contract, for people to look at. */
@@ -137,6 +154,11 @@ export class StagedInTable extends StagingTable {
       await client.run(`DROP TABLE IF EXISTS ${this.stage}`);
       if (this.#quarantine !== null) await this.#keepQuarantine(client);
     });
+  }
+
+  protected override async forget(client: Client): Promise<void> {
+    await super.forget(client);
+    if (this.#quarantine !== null) await client.run(`DROP TABLE ${this.#quarantine}`);
   }
 
   protected override async keepRejected(client: Client): Promise<void> {

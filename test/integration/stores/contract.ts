@@ -85,7 +85,7 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       await writer.append(rows);
       return await writer.finish();
     };
-    const publish = async (
+    const enter = async (
       staged: Staged,
       to: Target,
       given = attempt(),
@@ -109,6 +109,9 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         after,
         report: JSON.stringify({ rows: String(facts.rowCount) }),
       });
+    };
+    const publish = async (...args: Parameters<typeof enter>): Promise<void> => {
+      await enter(...args);
       await harness.store.close();
     };
     const write = async (
@@ -276,6 +279,22 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         ).toBeUndefined();
         await harness.store.close();
       });
+    });
+
+    it("append adds once per root run, also when an attempt that looked dead commits after all", async () => {
+      const to = target(LINES, { kind: "append" });
+      await write(to, [line(1)]);
+      const first = attempt();
+      const second = attempt({ rootRunId: first.rootRunId });
+      // Both have looked for the other's publish, and found none.
+      const [slow, quick] = [await stageRows(to, [line(2)], first), await stageRows(to, [line(2)], second)];
+      await enter(slow, to, first);
+      await enter(quick, to, second);
+      await harness.store.close();
+      expect(await ids(to)).toEqual(["1 1.00 NULL", "2 2.00 NULL"]);
+      const other = attempt({ rootRunId: first.rootRunId });
+      expect(await harness.store.findPublished(to, other)).toMatchObject({ runId: first.runId });
+      await harness.store.close();
     });
 
     describe("merge", () => {
