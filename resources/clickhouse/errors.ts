@@ -18,7 +18,7 @@ export class StatementError extends ProjectError {
 
 /** A statement names a table or a database that does not exist. */
 export class UndefinedRelationError extends StatementError {
-  override readonly code = "relation_undefined";
+  override readonly code = "undefined_relation";
 }
 
 /** The server does not answer, or the connection broke. */
@@ -32,10 +32,9 @@ export class AccessError extends StatementError {
   override readonly code = "access_denied";
 }
 
-/** The statement ran longer than it may. */
+/** The statement ran longer than it may: the next time it would, too. */
 export class StatementTimeoutError extends StatementError {
   override readonly code = "statement_timeout";
-  override readonly retryable = true;
 }
 
 /** The server is short of something that it may have again soon: memory, query slots, threads, a quorum. */
@@ -98,7 +97,7 @@ const CLASSES: readonly (readonly [child: Child, advice: string, codes: readonly
   // ACCESS_DENIED, AUTHENTICATION_FAILED
   [AccessError, " Look at user and password in CLICKHOUSE_URL, and at the user's grants", [164, 192, 193, 194, 195, 291, 497, 516]], // prettier-ignore
   // TIMEOUT_EXCEEDED, TOO_SLOW
-  [StatementTimeoutError, " The limit is CLICKHOUSE_STATEMENT_TIMEOUT_SECONDS", [159, 160]],
+  [StatementTimeoutError, " Raise CLICKHOUSE_STATEMENT_TIMEOUT_SECONDS, or make it read less", [159, 160]],
   // TOO_MANY_SIMULTANEOUS_QUERIES, MEMORY_LIMIT_EXCEEDED, TABLE_IS_READ_ONLY (its Keeper is away), NO_ZOOKEEPER,
   // TOO_MANY_PARTS, TOO_FEW_LIVE_REPLICAS, UNKNOWN_STATUS_OF_INSERT, CANNOT_SCHEDULE_TASK, DEADLOCK_AVOIDED, KEEPER_EXCEPTION
   [OverloadError, "", [202, 241, 242, 225, 252, 285, 319, 439, 473, 999]],

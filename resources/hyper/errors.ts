@@ -3,7 +3,7 @@ import { StatementError } from "../errors.ts";
 
 /** An environment variable is missing or wrong. */
 export class HyperConfigurationError extends ProjectError {
-  readonly code = "configuration";
+  readonly code = "bad_configuration";
   readonly retryable = false;
 }
 
@@ -21,7 +21,7 @@ export class AccessError extends ProjectError {
 
 /** A statement names a table, schema or database that is not there. */
 export class UndefinedRelationError extends StatementError {
-  override readonly code = "relation_undefined";
+  override readonly code = "undefined_relation";
 }
 
 /** A value does not fit its type: too large, not a number, NULL where none may be. */
@@ -29,10 +29,9 @@ export class ValueRefusedError extends StatementError {
   override readonly code = "value_refused";
 }
 
-/** A statement took longer than its limit, and was cancelled. */
+/** A statement took longer than its limit, and was cancelled: the next time it would, too. */
 export class StatementTimeoutError extends StatementError {
   override readonly code = "statement_timeout";
-  override readonly retryable = true;
 }
 
 /** Another transaction wrote the same rows, or changed the same table, at the same time. */

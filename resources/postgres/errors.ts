@@ -4,7 +4,7 @@ import { StatementError } from "../errors.ts";
 
 /** The configuration names no server. */
 export class PostgresConfigError extends ProjectError {
-  readonly code = "postgres_config";
+  readonly code = "bad_configuration";
   readonly retryable = false;
 }
 
@@ -55,7 +55,7 @@ export class LockTableFullError extends StatementError {
   override readonly code = "lock_table_full";
 }
 
-/** The server ended a statement that took too long. */
+/** The server ended a statement that took too long: the next time it would, too. */
 export class StatementTimeoutError extends StatementError {
   override readonly code = "statement_timeout";
 }

@@ -58,7 +58,7 @@ test("a statement that takes too long is ended, and leaves table and staging as 
   const slow = sql`SELECT toInt64(sum(sleepEachRow(0.1))) AS id FROM numbers(10000) SETTINGS max_block_size = 5`;
   await expect(store.stageQuery(to, slow, null, attempt())).rejects.toMatchObject({
     code: "statement_timeout",
-    retryable: true,
+    retryable: false,
   });
   expect(await warehouse.sql(`SELECT id FROM ${to.schema}.x`)).toEqual([["1"]]);
   expect(await warehouse.leftovers()).toEqual([]);
@@ -94,7 +94,7 @@ test.each([
 test("a table that does not exist is an error of its own", async () => {
   const missing = { kind: "table", assetKey: "nowhere/none" } as const;
   await expect(warehouse.publishQuery(targetOf(SHAPE), sql`SELECT 1 AS id FROM ${missing}`)).rejects.toMatchObject({
-    code: "relation_undefined",
+    code: "undefined_relation",
     retryable: false,
   });
 });
@@ -106,9 +106,9 @@ test.each([
   ["243", "NOT_ENOUGH_SPACE", "disk_full", false],
   ["497", "ACCESS_DENIED", "access_denied", false],
   ["516", "AUTHENTICATION_FAILED", "access_denied", false],
-  ["159", "TIMEOUT_EXCEEDED", "statement_timeout", true],
+  ["159", "TIMEOUT_EXCEEDED", "statement_timeout", false],
   ["210", "NETWORK_ERROR", "unreachable", true],
-  ["60", "UNKNOWN_TABLE", "relation_undefined", false],
+  ["60", "UNKNOWN_TABLE", "undefined_relation", false],
   ["407", "DECIMAL_OVERFLOW", "statement_failed", false],
   ["100000", "FROM_THE_FUTURE", "statement_failed", false],
 ])("error %s (%s) is %s", (code, type, expected, retryable) => {

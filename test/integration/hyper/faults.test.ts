@@ -19,7 +19,7 @@ test("a statement is cancelled at its limit, and the table and the session are a
   await warehouse.publishRows(target, [{ id: 1 }]);
   await expect(warehouse.publishQuery(target, ENDLESS)).rejects.toMatchObject({
     code: "statement_timeout",
-    retryable: true,
+    retryable: false,
     message: expect.stringContaining("HYPER_STATEMENT_TIMEOUT_SECONDS") as string,
   });
   expect(await warehouse.sql(`SELECT * FROM ${warehouse.schema}.x`)).toEqual([["1"]]);
@@ -55,10 +55,10 @@ test("a server that is not there, a wrong password and a missing database say wh
   await expect(denied).rejects.not.toThrow(/very-secret/);
   const gone = new URL(server.url);
   gone.pathname = "//nowhere/x.hyper";
-  await expect(open(gone.href)).rejects.toMatchObject({ code: "configuration", retryable: false });
+  await expect(open(gone.href)).rejects.toMatchObject({ code: "bad_configuration", retryable: false });
   for (const bad of [undefined, "", "nonsense", "postgres://hyper@127.0.0.1:1/"])
     await expect((async () => hyper.open(server.dir, { HYPER_URL: bad }))()).rejects.toMatchObject({
-      code: "configuration",
+      code: "bad_configuration",
     });
 });
 
@@ -123,7 +123,7 @@ test("the text of a failed statement does not show when the fault is printed", a
   const failure = await warehouse
     .publishQuery(warehouse.target({ a: z.int32() }), query)
     .catch((error: unknown) => error);
-  expect(failure).toMatchObject({ code: "relation_undefined", statement: expect.stringContaining("secret") as string });
+  expect(failure).toMatchObject({ code: "undefined_relation", statement: expect.stringContaining("secret") as string });
   expect(Object.keys(failure as object)).not.toContain("statement");
 });
 

@@ -50,7 +50,7 @@ it("a server that is said to share files, and does not, is a fault that says wha
     await stores.make(hyper, source, valuesOf(hyper, source, [["1"]]));
     // What this process calls so is another file to the server, which takes a relative path for one of its own folder.
     const writing = store.exportParquet(source, "elsewhere.parquet", attempt());
-    await expect(writing).rejects.toMatchObject({ code: "configuration", retryable: false });
+    await expect(writing).rejects.toMatchObject({ code: "bad_configuration", retryable: false });
     await expect(writing).rejects.toThrow(/HYPER_SHARES_FILES=false/);
     expect(readdirSync(elsewhere)).toEqual([]);
   } finally {

@@ -147,7 +147,7 @@ it("a run that is terminated does not wait for the replica", async () => {
 
 it("a server that is no replica, or is away, is told by the variable that names it", async () => {
   process.env["DATABASE_REPLICA_URL"] = primary.url;
-  await expect(copied("lines")).rejects.toMatchObject({ code: "postgres_config", retryable: false });
+  await expect(copied("lines")).rejects.toMatchObject({ code: "bad_configuration", retryable: false });
   await expect(copied("lines")).rejects.toThrow(/DATABASE_REPLICA_URL: .* is no replica/);
   process.env["DATABASE_REPLICA_URL"] = "postgres://reader:s3cr3t-word@127.0.0.1:1/warehouse";
   const copying = copied("lines");
