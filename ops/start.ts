@@ -3,12 +3,14 @@ import { copyFileSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { styleText } from "node:util";
 import { parseOptions } from "../runtime/parse_options.ts";
-import { checkout, onStop, run } from "./process.ts";
+import { EngineFault } from "./engines/engine_fault.ts";
+import { checkout, onStop } from "./process.ts";
 import { startGuarded } from "./start/guarded.ts";
+import { buildManifest } from "./start/manifest.ts";
 import { materializeAll } from "./start/materialize.ts";
 import { isGood, table } from "./start/report.ts";
 import { addressOf, answers, isTaken, startUi } from "./start/ui.ts";
-import { asWarehouse, startWarehouse, type Warehouse } from "./start/warehouse.ts";
+import { asWarehouse, chooseWarehouse, serversToStart, startServer, tellUnanswered } from "./start/warehouse.ts";
 
 const USAGE = `npm start -- [options]
 
@@ -17,17 +19,19 @@ Materializes all assets in one Dagster run, prints what came of it, then serves 
   --once      end after the table; exit code 0 only if every asset and every blocking check passed
   --port N    port of the Dagster UI (default 3000)
   --warehouse duckdb | postgres | clickhouse | hyper
-              where the tables are (default: what WAREHOUSE says, else duckdb)
+              where the tables are (default: what WAREHOUSE says, else duckdb). Schemas that WAREHOUSE puts
+              elsewhere (WAREHOUSE=duckdb,marts=clickhouse) and assets that choose a store themselves stay there
   --help      this text
 
 DUCKDB_PATH names another warehouse file (default data/warehouse.duckdb). DATABASE_URL, CLICKHOUSE_URL and HYPER_URL name
-a server of yours; without, one is installed on first use and started on this machine. Dagster keeps its runs in
-.state/dagster_home, logs are in .state/logs.`;
+a server of yours; without, each that an asset's table is in is installed on first use and started on this machine.
+Dagster keeps its runs in .state/dagster_home, logs are in .state/logs.`;
 
 interface Options {
   readonly once: boolean;
   readonly port: number;
-  readonly warehouse: Warehouse | undefined;
+  /** What `WAREHOUSE` is to be. */
+  readonly warehouse: string | undefined;
 }
 
 const HOME = path.resolve(".state/dagster_home");
@@ -66,7 +70,8 @@ function readOptions(): Options | undefined {
     if (!Number.isInteger(port) || port < 1 || port > 65_535) {
       throw new Error(`--port takes a number from 1 to 65535, not "${values.port}"`);
     }
-    return { once: values.once, port, warehouse: asWarehouse(values.warehouse) };
+    const warehouse = chooseWarehouse(asWarehouse(values.warehouse), process.env["WAREHOUSE"]);
+    return { once: values.once, port, warehouse };
   });
 }
 
@@ -76,13 +81,11 @@ async function start({ once, port, warehouse }: Options): Promise<number> {
     return 1;
   }
   const env = environment();
-  const engine = await startWarehouse(warehouse, env);
-  if (engine !== undefined) started.push(engine);
-
-  console.log("Building the manifest of the assets");
-  const manifest = await run(process.execPath, ["runtime/manifest.ts"], { show: true, env });
-  if (manifest.code !== 0) {
-    console.error("Nothing was run: the faults above come first.");
+  if (warehouse !== undefined) env["WAREHOUSE"] = warehouse;
+  const fault = await prepareStores(env);
+  if (isStopping()) return 130;
+  if (fault !== undefined) {
+    console.error(fault);
     return 1;
   }
 
@@ -105,6 +108,34 @@ async function start({ once, port, warehouse }: Options): Promise<number> {
   }
   const code = isGood(report) ? 0 : 1;
   return once ? code : await serve(port, env, code);
+}
+
+/**
+ * Builds the manifest, with a server for each store that an asset's table is in.
+ *
+ * @returns why nothing can be run
+ */
+async function prepareStores(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  console.log("Building the manifest of the assets");
+  let built = await buildManifest(env, stopping.signal);
+  const servers = serversToStart(built.stores, env);
+  if (built.isSound && servers.length > 0) {
+    for (const server of servers) {
+      if (isStopping()) return undefined;
+      try {
+        started.push(await startServer(server, env));
+      } catch (error) {
+        if (error instanceof EngineFault) return `Nothing was run: ${server} did not start. ${error.message}`;
+        throw error;
+      }
+    }
+    // Now that all servers are there, their SQL can be proven.
+    built = await buildManifest(env, stopping.signal);
+  }
+  if (!built.isSound) return `${built.text}\nNothing was run: the faults above come first.`;
+  const unanswered = tellUnanswered(built.stores, env);
+  if (unanswered === undefined && built.text !== "") console.error(built.text);
+  return unanswered;
 }
 
 async function serve(port: number, env: NodeJS.ProcessEnv, code: number): Promise<number> {

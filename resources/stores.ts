@@ -8,6 +8,7 @@ import { createOwnedFolder, removeOrphanFolders } from "./owned_folders.ts";
 import { postgres } from "./postgres/kind.ts";
 import { postgresSource, type SourceTable } from "./postgres/source.ts";
 import type { Environment, Store, StoreKind } from "./store.ts";
+import { parseWarehouse } from "./warehouse_choices.ts";
 
 /** Where tables are when nobody says otherwise. */
 export const DEFAULT_STORE: StoreKind = duckdb;
@@ -22,13 +23,33 @@ const STORES: ReadonlyMap<string, StoreKind> = new Map(
  * `WAREHOUSE` is the name of a store, and after it, separated by commas, schemas that live elsewhere:
  * `postgres,marts=clickhouse`.
  *
- * @returns a message when there is no store of that name
+ * @returns a message when there is no store of that name, or `WAREHOUSE` cannot be read
  */
 export function chooseStore(own: string | undefined, schema: string, env: Environment): StoreKind | string {
-  const choices = (env["WAREHOUSE"] ?? "").split(",").map((part) => part.trim());
-  const ofSchema = choices.find((part) => part.startsWith(`${schema}=`))?.slice(schema.length + 1);
-  const ofAll = choices.find((part) => part !== "" && !part.includes("="));
-  const name = own ?? ofSchema ?? ofAll ?? DEFAULT_STORE.name;
+  if (own !== undefined) return storeOf(own);
+  const choices = parseWarehouse(env["WAREHOUSE"]);
+  if (typeof choices === "string") return choices;
+  const name = choices.ofSchema.get(schema) ?? choices.ofAll;
+  if (name === undefined) return DEFAULT_STORE;
+  const store = storeOf(name);
+  return typeof store === "string" ? `WAREHOUSE: ${store}` : store;
+}
+
+/**
+ * What is wrong with `WAREHOUSE` where nobody's asset would tell: a schema that no asset has is a slip of the pen.
+ *
+ * @param schemas those of all assets
+ */
+export function warehouseFaults(schemas: ReadonlySet<string>, env: Environment): string[] {
+  const choices = parseWarehouse(env["WAREHOUSE"]);
+  if (typeof choices === "string") return [];
+  const known = [...schemas].sort().join(", ");
+  return [...choices.ofSchema.keys()]
+    .filter((schema) => !schemas.has(schema))
+    .map((schema) => `WAREHOUSE: no asset is in the schema ${JSON.stringify(schema)}; expected one of ${known}`);
+}
+
+function storeOf(name: string): StoreKind | string {
   return (
     STORES.get(name) ?? `no store is called ${JSON.stringify(name)}; expected one of ${[...STORES.keys()].join(", ")}`
   );

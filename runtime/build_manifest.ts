@@ -6,6 +6,7 @@ import { tryGetSeconds } from "../definitions/duration.ts";
 import type { Fault } from "../definitions/fault.ts";
 import type { Manifest, ManifestAsset } from "../definitions/manifest_schema.ts";
 import type { Disproof } from "../resources/store.ts";
+import { warehouseFaults } from "../resources/stores.ts";
 import { bindCursor } from "./cursor.ts";
 import { listFiles, projectPath } from "./import_scan.ts";
 import { loadAllAssets } from "./load_assets.ts";
@@ -21,7 +22,7 @@ export interface BuildListener {
   /** Called with each file under `assets/` before it runs. */
   readonly onImport?: (path: string) => void;
   /** Called when the SQL of a store could not be proven, because its server could not be asked. */
-  readonly onUnproven?: (message: string) => void;
+  readonly onUnproven?: (error: unknown, store: string, count: number) => void;
 }
 
 /**
@@ -35,7 +36,7 @@ export async function buildManifest(project: string, listener: BuildListener = {
   const assetFiles = new Set(defined.map(({ position }) => position.file).filter((file) => files.has(file)));
   const resolved = defined.map((asset) => resolveAsset(asset, projectDir, assetFiles));
   const faults: Fault[] = [...fileFaults, ...resolved.flatMap((asset) => asset.faults)];
-  faults.push(...graphFaults(resolved, faults));
+  faults.push(...choiceFaults(resolved, faults, projectDir), ...graphFaults(resolved, faults));
   const partitionsOf = new Map(resolved.map(({ key, defined: { options } }) => [key, options.partitions]));
   const known = new Set([...partitionsOf.keys(), ...faults.map(({ asset }) => asset)]);
   const faultsOfTriggers = triggerFaults(triggers, partitionsOf, (key) => known.has(key));
@@ -84,6 +85,19 @@ function sourceDigest(projectDir: string): string {
     hash.update(`${name}\0${createHash("sha256").update(readFileSync(path)).digest("hex")}\n`);
   }
   return hash.digest("hex");
+}
+
+/** Choices of stores that no asset hears of. */
+function choiceFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault[], projectDir: string): Fault[] {
+  const keys = [...resolved.map(({ key }) => key), ...earlier.flatMap(({ asset }) => asset ?? [])];
+  const schemas = new Set(keys.map((key) => key.split("/")[0] ?? ""));
+  const position = { file: join(projectDir, "assets"), line: 1 };
+  return warehouseFaults(schemas, process.env).map((message) => ({
+    code: "bad_option",
+    asset: null,
+    position,
+    message,
+  }));
 }
 
 /** References to assets that do not exist, and assets that need each other. */
@@ -140,8 +154,7 @@ async function proofFaults(
       disproofs.push(...(await store.prove(claims, projectDir, process.env)));
     } catch (error) {
       // A server that is down says nothing about the assets: they stay, and every run checks their SQL again.
-      const reason = error instanceof Error ? error.message : String(error);
-      listener.onUnproven?.(`the SQL of ${claims.length} assets in ${store.name} is not proven: ${reason}`);
+      listener.onUnproven?.(error, store.name, claims.length);
     }
   }
   return disproofs.flatMap(({ target, code, check, message, line }) => {

@@ -83,6 +83,14 @@ function notes({ asset, message, warnings, failures, blocking_failures }: AssetR
     ...list("warned by", warnings),
     ...list("failed check, not blocking:", failures),
     ...list("refused by", blocking_failures),
-    ...(message === null ? [] : [`${asset}: ${message.split("\n").slice(0, 12).join("\n    ")}`]),
+    ...(message === null ? [] : [`${asset}: ${withoutFrames(message).slice(0, 12).join("\n    ")}`]),
   ];
+}
+
+/** A place on the stack, as `report.py` and V8 write it. */
+const FRAME = /^\s+at /;
+
+/** Only the places in files of the user's own are to be looked at; the log has all of them. */
+function withoutFrames(message: string): string[] {
+  return message.split("\n").filter((line) => !FRAME.test(line) || line.includes("/assets/"));
 }

@@ -1,10 +1,12 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { installEngine } from "../../ops/engines/install.ts";
 import { checkout, npmBin } from "../../ops/process.ts";
 
 /** A project of its own with the code of this one, and a graph of two small assets. */
@@ -37,8 +39,27 @@ export const totals = defineAsset("shop/totals", {
 });
 `;
 
+/** The same rows, in whichever store its own schema is. */
+const MIRROR = `
+import { copy, defineAsset, z } from "dagster-typescript";
+import { orders } from "../shop/orders.ts";
+
+export const mirror = defineAsset("marts/mirror", {
+  description: "Orders, elsewhere.",
+  columns: z.strictObject({ id: z.int().describe("Number"), amount: z.int().nullable().describe("Cents") }),
+  body: copy(orders),
+});
+`;
+
+let engines: string;
+beforeAll(async () => {
+  engines = path.dirname(await installEngine("postgres"));
+}, 900_000);
+
 beforeEach(() => {
   project = mkdtempSync(path.join(tmpdir(), "start-"));
+  // Servers run as a user of their own where we are root.
+  chmodSync(project, 0o755);
   for (const name of [
     "dagster_project",
     "definitions",
@@ -56,6 +77,8 @@ beforeEach(() => {
   }
   for (const name of ["node_modules", ".venv"]) symlinkSync(path.join(checkout, name), path.join(project, name));
   mkdirSync(path.join(project, "data"));
+  mkdirSync(path.join(project, ".state"));
+  symlinkSync(engines, path.join(project, ".state/engines"));
   symlinkSync(path.join(checkout, "data/completejourney"), path.join(project, "data/completejourney"));
   asset("orders", ORDERS);
   asset("totals", TOTALS);
@@ -65,9 +88,9 @@ afterEach(async () => {
   rmSync(project, { recursive: true });
 });
 
-function asset(name: string, text: string): void {
-  mkdirSync(path.join(project, "assets/shop"), { recursive: true });
-  writeFileSync(path.join(project, "assets/shop", `${name}.ts`), text);
+function asset(name: string, text: string, schema = "shop"): void {
+  mkdirSync(path.join(project, "assets", schema), { recursive: true });
+  writeFileSync(path.join(project, "assets", schema, `${name}.ts`), text);
 }
 
 interface Started {
@@ -77,11 +100,18 @@ interface Started {
   readonly output: () => string;
 }
 
+const STORES = ["WAREHOUSE", "DATABASE_URL", "CLICKHOUSE_URL", "HYPER_URL"];
+
 function npmStart(...args: string[]): Started {
+  return npmStartIn({}, ...args);
+}
+
+function npmStartIn(environment: Readonly<Record<string, string>>, ...args: string[]): Started {
+  const ours = Object.fromEntries(Object.entries(process.env).filter(([name]) => !STORES.includes(name)));
   const child = spawn(npmBin("node"), ["ops/start.ts", ...args], {
     cwd: project,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, NO_COLOR: "1", DUCKDB_PATH: path.join(project, "data/warehouse.duckdb") },
+    env: { ...ours, NO_COLOR: "1", DUCKDB_PATH: path.join(project, "data/warehouse.duckdb"), ...environment },
   });
   let printed = "";
   for (const stream of [child.stdout, child.stderr])
@@ -113,6 +143,19 @@ async function until(condition: () => boolean, complaint: () => string): Promise
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(complaint());
     await wait(100);
+  }
+}
+
+/** What is in the project's DuckDB file. */
+async function rowsOf(query: string): Promise<(string | null)[][]> {
+  const instance = await DuckDBInstance.create(path.join(project, "data/warehouse.duckdb"));
+  try {
+    const connection = await instance.connect();
+    const rows = (await connection.runAndReadAll(query)).getRows();
+    connection.closeSync();
+    return rows.map((row) => row.map((value) => (value === null ? null : String(value))));
+  } finally {
+    instance.closeSync();
   }
 }
 
@@ -178,5 +221,53 @@ describe("npm start", () => {
     expect(await start.ended).toBe(1);
     expect(start.output()).toContain(`Port ${port} is taken`);
     server.close();
+  });
+
+  test("--warehouse starts a server for all schemas but those that WAREHOUSE puts elsewhere", async () => {
+    asset("mirror", MIRROR, "marts");
+    const start = npmStartIn({ WAREHOUSE: "hyper,marts=duckdb" }, "--once", "--warehouse", "postgres");
+    expect(await start.ended, start.output()).toBe(0);
+    expect(start.output()).toContain("Starting postgres on this machine");
+    expect(start.output()).not.toContain("Starting hyper");
+    expect(start.output()).toMatch(/^shop\/totals +1 +1\/1 +\d+\.\d +shop\.totals$/m);
+    expect(await rowsOf(`SELECT id, amount FROM marts.mirror ORDER BY id`)).toEqual([
+      ["1", "500"],
+      ["2", "700"],
+    ]);
+    // What reads them is the only table in the file.
+    expect(await rowsOf("SELECT table_schema FROM information_schema.tables WHERE table_schema = 'shop'")).toEqual([]);
+  });
+
+  test("starts a server for the store of a single asset, and copies from the one to the other", async () => {
+    asset("orders", ORDERS.replace("description:", 'store: "postgres",\n  description:'));
+    asset("totals", TOTALS.replace("description:", 'store: "postgres",\n  description:'));
+    asset("mirror", MIRROR, "marts");
+    const start = npmStart("--once");
+    expect(await start.ended, start.output()).toBe(0);
+    expect(start.output()).toContain("Starting postgres on this machine");
+    expect(start.output()).not.toContain("warning");
+    expect(await rowsOf("SELECT count(*) FROM marts.mirror")).toEqual([["2"]]);
+  });
+
+  test("runs nothing when a server does not answer, and says in one line which and what to do", async () => {
+    const port = await freePort();
+    const start = npmStartIn({ DATABASE_URL: `postgres://me:hidden@127.0.0.1:${port}/x`, WAREHOUSE: "postgres" }, "--once"); // prettier-ignore
+    expect(await start.ended).toBe(1);
+    const [building, line, ...others] = start.output().trimEnd().split("\n");
+    expect(building).toBe("Building the manifest of the assets");
+    expect(line).toMatch(/^Nothing was run: postgres cannot be used\..*ECONNREFUSED/);
+    expect(line).toContain(`DATABASE_URL names 127.0.0.1:${port}: start or correct it, or leave DATABASE_URL out`);
+    expect(line).not.toContain("hidden");
+    expect(others).toEqual([]);
+  });
+
+  test("refuses a WAREHOUSE that it cannot read, and one for a schema that no asset has", async () => {
+    const twice = npmStartIn({ WAREHOUSE: "postgres,duckdb" }, "--once");
+    expect(await twice.ended).toBe(2);
+    expect(twice.output()).toContain("postgres and duckdb cannot both be the store of all schemas");
+    const unknown = npmStartIn({ WAREHOUSE: "duckdb,shpo=postgres" }, "--once");
+    expect(await unknown.ended).toBe(1);
+    expect(unknown.output()).toContain('no asset is in the schema "shpo"; expected one of shop');
+    expect(unknown.output()).not.toContain("Materializing");
   });
 });

@@ -54,4 +54,18 @@ describe("the table", () => {
     expect(text).toMatch(/1 warned/);
     for (const word of ["between_quantity", "not_null_user_id", "the body threw"]) expect(text).toContain(word);
   });
+
+  test("shows of a stack the places in assets only", () => {
+    const message = [
+      "PostgresUnreachableError: nobody is there",
+      "    at prove (file:///project/resources/postgres/client.ts:1:2)",
+      "TypeError: no id",
+      "    at rows (file:///project/assets/retail/raw_events.ts:3:4)",
+      "    at stage (file:///project/runtime/stage_rows.ts:5:6)",
+    ].join("\n");
+    const text = lines(run({ outcome: "failed", message })).join("\n");
+    expect(text).toContain("nobody is there");
+    expect(text).toContain("assets/retail/raw_events.ts:3:4");
+    expect(text).not.toMatch(/client\.ts|stage_rows\.ts/);
+  });
 });
