@@ -27,6 +27,16 @@ export interface Inner {
   readonly statement: string;
 }
 
+/**
+ * What has just happened to an inner table that is being made; it is waited for.
+ *
+ * - `quiet`: no insert was running, and the blocks are known; the feed is not there yet
+ * - `cut`: no insert came in between; the rows up to the cut are copied next
+ * - `copied`: they are copied
+ */
+export type Step = "quiet" | "cut" | "copied";
+type OnStep = (step: Step) => Promise<void>;
+
 /** What an inner table was made of; its comment. */
 interface Origin {
   readonly definition: string;
@@ -39,6 +49,7 @@ interface Origin {
  * one with all rows that the source has.
  *
  * @param live The inner table in use.
+ * @param onStep For what has to come in at a certain moment, such as in tests.
  * @throws BusySourceError, ContractError
  */
 export async function getInner(
@@ -47,6 +58,7 @@ export async function getInner(
   sql: Sql,
   attempt: Attempt,
   live: string | undefined,
+  onStep: OnStep = () => Promise.resolve(),
 ): Promise<Inner> {
   const statement = renderSql(sql, literalDialect({ self: null, window: null }));
   const shape = await incrementalShape(client, statement, target);
@@ -67,7 +79,7 @@ export async function getInner(
       ...literalDialect({ self: null, window: null }),
       table: (key) => (key === cut.key ? ownTable(cut.name) : tableName(key)),
     }).text;
-  const name = await make(client, target, attempt, { definition, refs, shape, text: statement.text, render });
+  const name = await make(client, target, attempt, { definition, refs, shape, text: statement.text, render, onStep });
   return { ...result, name, isNew: true };
 }
 
@@ -79,6 +91,7 @@ interface Plan {
   readonly text: string;
   /** The query over the cut in the place of the source. */
   readonly render: (cut: { key: string; name: string }) => string;
+  readonly onStep: OnStep;
 }
 
 /**
@@ -117,7 +130,7 @@ async function tryMake(
   client: Client,
   target: Target,
   attempt: Attempt,
-  { definition, refs, shape, text, render }: Plan,
+  { definition, refs, shape, text, render, onStep }: Plan,
   inner: string,
   until: number,
 ): Promise<string | undefined> {
@@ -141,6 +154,7 @@ async function tryMake(
       await giveUp();
       return "inserts were running all the time";
     }
+    await onStep("quiet");
     await client.run(
       `CREATE MATERIALIZED VIEW ${ownTable(feed)}${onCluster(client)} TO ${ownTable(inner)} AS ` +
         `SELECT ${shape.fed} FROM (${text}\n) AS query SETTINGS ${viewSettings(client, target.assetKey)}`,
@@ -154,13 +168,14 @@ async function tryMake(
     }
     const blocks = before.get(source) ?? [];
     const isQuiet = JSON.stringify(blocks) === JSON.stringify(after.blocks.get(source) ?? []);
-    if (!isQuiet || (await mayReach(client, after.running, refs))) {
+    if (!isQuiet || (await mayReach(client, after.running, [source]))) {
       await giveUp();
       return `${source} was being inserted into`;
     }
     await client.run(
       `CREATE VIEW ${ownTable(cut)}${onCluster(client)} AS SELECT * FROM ${tableName(source)} WHERE ${upTo(blocks)}`,
     );
+    await onStep("cut");
     const fed = `SELECT ${shape.fed} FROM (${render({ key: source, name: cut })}\n) AS query`;
     try {
       await client.run(`INSERT INTO ${ownTable(inner)} ${fed}`);
@@ -172,6 +187,7 @@ async function tryMake(
       return `parts of ${source} were merged`;
     }
     await dropOwn(client, cut);
+    await onStep("copied");
     if (JSON.stringify(await sourcesOf(client, refs)) === JSON.stringify(sources)) return undefined;
     await giveUp();
     return "the tables that it reads were published";

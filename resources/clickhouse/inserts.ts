@@ -1,12 +1,16 @@
 import type { Client } from "./client.ts";
-import { literal, OWN_DATABASE } from "./quote.ts";
+import { bare, literal, NAME } from "./quote.ts";
+import { mayLeadTo, type TableName } from "./reach.ts";
 
-const NAME = String.raw`\`(?:[^\`\\]|\\.)+\`|"(?:[^"\\]|\\.)+"|[A-Za-z_]\w*`;
 /** The table that an insert names. */
 const TARGET = new RegExp(
   `^\\s*INSERT\\s+INTO\\s+(?:TABLE\\s+)?(?!FUNCTION\\b)(?:(${NAME})\\s*\\.\\s*)?(${NAME})`,
   "i",
 );
+
+/** An insert whose rows leave the server; where those of other functions go is not known: `remote` may name this server. */
+const EXPORT =
+  /^\s*INSERT\s+INTO\s+(?:TABLE\s+)?FUNCTION\s+(?:file|url|s3|s3Cluster|gcs|hdfs|azureBlobStorage|null|postgresql|mysql|sqlite|mongodb|redis)\s*\(/i;
 
 /** One partition of a table: its highest block, and its rows. */
 export type PartitionBlocks = readonly [partition: string, block: string, rows: string];
@@ -50,8 +54,7 @@ export async function lookAtInserts(client: Client, assetKeys: readonly string[]
 }
 
 /**
- * Whether one of the running inserts may write into one of the tables. One into a plain table on which no view hangs goes
- * nowhere else; of any other it is not known where its rows end up.
+ * Whether one of the running inserts may write into one of the tables.
  *
  * @param assetKeys `schema/table`.
  */
@@ -60,27 +63,14 @@ export async function mayReach(
   running: readonly RunningInsert[],
   assetKeys: readonly string[],
 ): Promise<boolean> {
-  const targets = new Set<string>();
+  const targets = new Map<string, TableName>();
   for (const [query, current] of running) {
+    if (EXPORT.test(query)) continue;
     const found = TARGET.exec(query);
     if (found === null) return true;
     const [, database, table] = found;
-    const name = JSON.stringify([database === undefined ? current : bare(database), bare(table ?? "")]);
-    if (assetKeys.some((key) => JSON.stringify(key.split("/")) === name)) return true;
-    targets.add(name);
+    const name = [database === undefined ? current : bare(database), bare(table ?? "")] as const;
+    targets.set(JSON.stringify(name), name);
   }
-  const others = [...targets]
-    .map((name) => JSON.parse(name) as [database: string, table: string])
-    // Nothing hangs on the runtime's own tables.
-    .filter(([database]) => database !== OWN_DATABASE);
-  if (others.length === 0) return false;
-  const list = others.map((name) => `(${name.map(literal).join(", ")})`).join(", ");
-  const plain = await client.text(
-    `SELECT count() FROM system.tables WHERE (database, name) IN (${list}) AND engine LIKE '%MergeTree' AND empty(dependencies_table)`,
-  );
-  return plain.rows[0]?.[0] !== String(others.length);
-}
-
-function bare(name: string): string {
-  return /^[`"]/.test(name) ? name.slice(1, -1).replaceAll(/\\(.)/g, "$1") : name;
+  return await mayLeadTo(client, [...targets.values()], assetKeys);
 }

@@ -22,7 +22,7 @@ export interface Lock {
    *
    * @throws LockLostError when the lock is another's by now, such as after somebody dropped it by hand
    */
-  requireHeld(): Promise<void>;
+  readonly requireHeld: () => Promise<void>;
 }
 
 /**

@@ -3,6 +3,16 @@ import { createHash } from "node:crypto";
 /** The database in which the runtime keeps its own tables. */
 export const OWN_DATABASE = "_dagster_typescript";
 
+/** Pattern of a name as people and ClickHouse write it, quoted or not. */
+export const NAME = String.raw`\`(?:[^\`\\]|\\.|\`\`)+\`|"(?:[^"\\]|\\.|"")+"|[A-Za-z_]\w*`;
+
+/** The name itself of what {@link NAME} matched. */
+export function bare(name: string): string {
+  return /^[`"]/.test(name)
+    ? name.slice(1, -1).replaceAll(/\\(.)|``|""/g, (two, one: string | undefined) => one ?? two.slice(1))
+    : name;
+}
+
 /** A name as ClickHouse takes it, whatever is in it. */
 export function quote(name: string): string {
   return `\`${name.replaceAll("\\", "\\\\").replaceAll("`", "\\`").replaceAll("\0", "\\0")}\``;
