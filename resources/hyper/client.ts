@@ -148,11 +148,12 @@ export class Client {
   }
 
   /** Runs `act` in a transaction: committed when it ends, rolled back when it throws. */
-  async transaction(act: () => Promise<void>): Promise<void> {
+  async transaction<T>(act: () => Promise<T>): Promise<T> {
     await this.run("BEGIN");
     try {
-      await act();
+      const result = await act();
       await this.run("COMMIT");
+      return result;
     } catch (error) {
       await this.#pg.query("ROLLBACK").catch(() => {
         this.#usable = false;

@@ -7,6 +7,8 @@ export interface HyperConfig {
   readonly connectTimeoutMs: number;
   /** How long one statement may take; 0 for any time. The client cancels it: Hyper has no limit of its own. */
   readonly statementTimeoutMs: number;
+  /** How long to wait for another publish of the same table. */
+  readonly lockTimeoutMs: number;
   /** Whether the server reads and writes the files of this machine; otherwise rows go over the connection. */
   readonly sharesFiles: boolean;
 }
@@ -20,6 +22,7 @@ const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
  * - `HYPER_URL`: server and database file.
  * - `HYPER_CONNECT_TIMEOUT_SECONDS`: how long to wait for a connection. Default: 10.
  * - `HYPER_STATEMENT_TIMEOUT_SECONDS`: limit of one statement; 0 for none. Default: 300.
+ * - `HYPER_LOCK_TIMEOUT_SECONDS`: how long to wait for another publish of the same table. Default: 300.
  * - `HYPER_SHARES_FILES`: `true` or `false`, whether the server reads and writes the files of this machine, which is
  *   quicker than the connection. Default: `true` where the URL names this machine.
  *
@@ -42,6 +45,7 @@ export function hyperConfig(env: Readonly<Record<string, string | undefined>>): 
     url,
     connectTimeoutMs: seconds(env, "HYPER_CONNECT_TIMEOUT_SECONDS", "10") * 1000,
     statementTimeoutMs: seconds(env, "HYPER_STATEMENT_TIMEOUT_SECONDS", "300") * 1000,
+    lockTimeoutMs: seconds(env, "HYPER_LOCK_TIMEOUT_SECONDS", "300") * 1000,
     sharesFiles: sharesFiles(env["HYPER_SHARES_FILES"] ?? "", new URL(url).hostname),
   };
 }

@@ -10,6 +10,11 @@ export class Connections {
     this.#config = config;
   }
 
+  /** How long a publish waits for another of the same table. */
+  get lockTimeoutMs(): number {
+    return this.#config.lockTimeoutMs;
+  }
+
   /** A session of one's own, until it is given back. */
   async take(signal: AbortSignal, applicationName: string): Promise<Client> {
     for (let client = this.#idle.pop(); client !== undefined; client = this.#idle.pop()) {

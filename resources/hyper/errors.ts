@@ -57,6 +57,12 @@ export class TableLockedError extends ProjectError {
   readonly retryable = true;
 }
 
+/** A table of an interrupted publish has the name that another publish needs. */
+export class TableInTheWayError extends ProjectError {
+  readonly code = "table_in_the_way";
+  readonly retryable = false;
+}
+
 type Kind = new (what: string, statement: string, cause: unknown) => StatementError;
 
 /**

@@ -16,6 +16,7 @@ import { maxOf } from "./max_of.ts";
 import { HyperStaged } from "./publish.ts";
 import { literal, quote } from "../quote.ts";
 import { CopyWriter } from "./row_writer.ts";
+import { repairInTurn, swappedAssets } from "./swap.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /**
@@ -108,9 +109,14 @@ export class HyperStore implements Store {
     );
   }
 
-  removeOrphans(): Promise<void> {
-    // Temporary tables die with their session, and a session with its process.
-    return Promise.resolve();
+  async removeOrphans(): Promise<void> {
+    // Temporary tables die with their session, and a session with its process; a table may be half swapped.
+    const client = await this.#connections.take(new AbortController().signal, "dagster-typescript");
+    try {
+      for (const assetKey of await swappedAssets(client)) await repairInTurn(this.#connections, assetKey);
+    } finally {
+      this.#connections.give(client);
+    }
   }
 
   async close(): Promise<void> {

@@ -18,12 +18,12 @@ import {
   replaceQuarantine,
   takeTurn,
 } from "./ledger.ts";
+import { tableName } from "../quote.ts";
 import { temporaryStage } from "./names.ts";
-import { prepareTable } from "./table.ts";
+import { createSwaps, fillNext, hasSwap, markPublished, repair, repairInTurn, swapIn } from "./swap.ts";
+import { addColumns, createTable, describeColumns, findChange } from "./table.ts";
 import { requireWritable, writeStaged } from "./write.ts";
 
-/** How long another publish of the same table may take. */
-const TURN_TIMEOUT_MS = 300_000;
 const FIRST_WAIT_MS = 20;
 const LONGEST_WAIT_MS = 1_000;
 const MESSAGE_AFTER_MS = 1_000;
@@ -57,6 +57,7 @@ export class HyperStaged implements Staged {
     const client = await connections.take(attempt.signal, name);
     const staged = new HyperStaged(client, connections, target, attempt);
     try {
+      if (await hasSwap(client, target.assetKey)) await repairInTurn(connections, target.assetKey);
       await client.run(`CREATE TEMPORARY TABLE ${staged.stage} (${columnDefinitions(target)})`);
       return staged;
     } catch (error) {
@@ -79,30 +80,76 @@ export class HyperStaged implements Staged {
     await requireWritable(client, target, stage);
     await this.#inTurn(async () => {
       await createOwnTables(client);
+      await createSwaps(client);
       await createTurn(client, target.assetKey);
-      const table = await prepareTable(client, target);
-      try {
-        await client.transaction(async () => {
-          await takeTurn(client, target.assetKey, entry.runId);
-          // A killed attempt may have sent its COMMIT, and the server done it after this one had looked.
-          if (target.strategy.kind === "append" && (await findLedgerEntry(client, entry)) !== undefined) return;
-          requireCursor(entry, await lastCursor(client, entry.assetKey));
-          await writeStaged(client, target, stage);
-          await replaceQuarantine(client, target.assetKey, entry.runId, this.quarantined);
-          await insertLedgerEntry(client, entry);
-        });
-      } catch (error) {
-        // The fault to tell of is the first one; what is left aside is put right by the next publish.
-        await table.failed().catch(() => undefined);
-        throw error;
-      }
-      this.quarantined = [];
-      // The rows are published: what follows must not turn the run red.
-      await table.published().catch((error: unknown) => {
-        this.#attempt.log(`${target.assetKey} is published; its descriptions are not written: ${String(error)}`);
-      });
+      while (!(await this.#publishAsItIs(entry)) && !(await this.#publishChanged(entry)));
     });
+    this.quarantined = [];
     await this.release();
+  }
+
+  /** Writes the rows into the table, in one transaction, which takes no DDL; `false` if the table needs some before. */
+  async #publishAsItIs(entry: LedgerEntry): Promise<boolean> {
+    const { client, target, stage } = this;
+    const isReady = await client.transaction(async () => {
+      await takeTurn(client, target.assetKey, entry.runId);
+      // Nobody else changes the table from here on.
+      if (await hasSwap(client, target.assetKey)) return false;
+      if ((await findChange(client, target)).kind !== "none") return false;
+      // A killed attempt may have sent its COMMIT, and the server done it after this one had looked.
+      if (target.strategy.kind === "append" && (await findLedgerEntry(client, entry)) !== undefined) return true;
+      requireCursor(entry, await lastCursor(client, entry.assetKey));
+      await writeStaged(client, target, stage);
+      await replaceQuarantine(client, target.assetKey, entry.runId, this.quarantined);
+      await insertLedgerEntry(client, entry);
+      return true;
+    });
+    if (isReady) await this.#afterwards(() => describeColumns(client, target, tableName(target.assetKey)));
+    return isReady;
+  }
+
+  /**
+   * Changes the table while another session has its turn: makes it, adds columns, ends a swap that was left. `true` if
+   * that published the rows: as a table that takes the place of the other.
+   */
+  async #publishChanged(entry: LedgerEntry): Promise<boolean> {
+    const { client, target } = this;
+    const { assetKey } = target;
+    const turn = await this.#connections.take(this.#attempt.signal, `dagster-typescript ${assetKey} ${entry.runId}`);
+    const swap = { hasBegun: false };
+    try {
+      await turn.transaction(async () => {
+        await takeTurn(turn, assetKey, entry.runId);
+        await repair(client, assetKey);
+        const change = await findChange(client, target);
+        if (change.kind === "create") await createTable(client, target);
+        if (change.kind === "add") await addColumns(client, target, change.columns);
+        if (change.kind !== "swap") return;
+        swap.hasBegun = true;
+        requireCursor(entry, await lastCursor(turn, assetKey));
+        const describe = (name: string): Promise<void> => describeColumns(client, target, name);
+        await fillNext(client, target, { stage: this.stage, runId: entry.runId, describe });
+        await replaceQuarantine(turn, assetKey, entry.runId, this.quarantined);
+        await insertLedgerEntry(turn, entry);
+        await markPublished(turn, assetKey, entry.runId);
+        await swapIn(client, target);
+      });
+    } catch (error) {
+      // The fault to tell of is the first one; what is left now is put right by the next run.
+      if (swap.hasBegun) await repairInTurn(this.#connections, assetKey).catch(() => undefined);
+      throw error;
+    } finally {
+      this.#connections.give(turn);
+    }
+    if (swap.hasBegun) await this.#afterwards(() => repairInTurn(this.#connections, assetKey));
+    return swap.hasBegun;
+  }
+
+  /** The rows are published: what follows must not turn the run red. */
+  async #afterwards(act: () => Promise<void>): Promise<void> {
+    await act().catch((error: unknown) => {
+      this.#attempt.log(`${this.target.assetKey} is published; what follows its publish failed: ${String(error)}`);
+    });
   }
 
   async discard(): Promise<void> {
@@ -153,9 +200,10 @@ export class HyperStaged implements Staged {
       } catch (error) {
         if (!(error instanceof ConflictError)) throw error;
         const waited = performance.now() - start;
-        if (waited > TURN_TIMEOUT_MS) {
+        if (waited >= this.#connections.lockTimeoutMs) {
           throw new TableLockedError(
-            `${assetKey} was still being written by another transaction after ${Math.round(waited / 1000)} s; nothing was published`,
+            `${assetKey} was still being written by another transaction after ${Math.round(waited / 1000)} s; nothing was published. ` +
+              "Wait for the other run, end it, or raise HYPER_LOCK_TIMEOUT_SECONDS",
             { cause: error },
           );
         }

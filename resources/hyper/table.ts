@@ -5,67 +5,41 @@ import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { hasTable } from "./ledger.ts";
 import { literal, quote, tableName } from "../quote.ts";
-import { setAsideName } from "./names.ts";
 import { columnTypeName } from "./type_names.ts";
 
-/** How to go back, and what to do when it went well. */
-export interface PreparedTable {
-  readonly published: () => Promise<void>;
-  readonly failed: () => Promise<void>;
-}
+/** What a table needs before it can take rows of its contract. */
+export type TableChange =
+  | { readonly kind: "none" }
+  | { readonly kind: "create" }
+  | { readonly kind: "add"; readonly columns: readonly Column[] }
+  | { readonly kind: "swap" };
 
 /**
- * Brings the table's columns up to the contract, before the transaction, which takes no DDL. A missing table is made,
- * empty; new nullable columns are added. Any other difference is refused, unless all rows are replaced: then the table
- * is set aside and another takes its place, and readers see it empty, and for a moment not at all, until the publish.
+ * Compares a table with the contract. A missing table is to be made, new nullable columns to be added. With any other
+ * difference another table has to take its place, which only a strategy that replaces all rows does.
+ *
+ * @throws ContractError where the table stays and is not what the contract says
  */
-export async function prepareTable(client: Client, target: Target): Promise<PreparedTable> {
-  const name = tableName(target.assetKey);
-  const aside = `${quote(target.schema)}.${quote(setAsideName(target.assetKey))}`;
-  const nothing = (): Promise<void> => Promise.resolve();
-  const describe = (): Promise<void> => comment(client, target, name);
-  if (!(await hasTable(client, target.schema, target.table))) {
-    await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(target.schema)}`);
-    await client.run(`CREATE TABLE IF NOT EXISTS ${name} (${columnDefinitions(target)})`);
-    // Left by a process that was killed between the renaming and the publish.
-    const published = async (): Promise<void> => {
-      await client.run(`DROP TABLE IF EXISTS ${aside}`);
-      await describe();
-    };
-    return { published, failed: nothing };
-  }
+export async function findChange(client: Client, target: Target): Promise<TableChange> {
+  if (!(await hasTable(client, target.schema, target.table))) return { kind: "create" };
   const { added, differences } = compare(await columnsOf(client, target), target.columns);
-  if (differences.length === 0) {
-    for (const column of added)
-      await client.run(`ALTER TABLE ${name} ADD COLUMN ${quote(column.name)} ${columnTypeName(column.type)}`);
-    const published = async (): Promise<void> => {
-      await client.run(`DROP TABLE IF EXISTS ${aside}`);
-      await describe();
-    };
-    return { published, failed: nothing };
-  }
-  if (target.strategy.kind !== "replace") {
-    throw new ContractError(
-      `${target.assetKey} keeps its table, which is not what the contract says: ${differences.join("; ")}. Nothing was published`,
-    );
-  }
-  await client.run(`DROP TABLE IF EXISTS ${aside}`);
-  await client.run(`ALTER TABLE ${name} RENAME TO ${quote(setAsideName(target.assetKey))}`);
-  const back = async (): Promise<void> => {
-    await client.run(`DROP TABLE IF EXISTS ${name}`);
-    await client.run(`ALTER TABLE ${aside} RENAME TO ${quote(target.table)}`);
-  };
-  try {
-    await client.run(`CREATE TABLE ${name} (${columnDefinitions(target)})`);
-  } catch (error) {
-    await back();
-    throw error;
-  }
-  const published = async (): Promise<void> => {
-    await client.run(`DROP TABLE IF EXISTS ${aside}`);
-    await describe();
-  };
-  return { published, failed: back };
+  if (differences.length === 0) return added.length === 0 ? { kind: "none" } : { kind: "add", columns: added };
+  if (target.strategy.kind === "replace") return { kind: "swap" };
+  throw new ContractError(
+    `${target.assetKey} keeps its table, which is not what the contract says: ${differences.join("; ")}. Nothing was published`,
+  );
+}
+
+/** Makes the table, empty. */
+export async function createTable(client: Client, target: Target): Promise<void> {
+  await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(target.schema)}`);
+  await client.run(`CREATE TABLE IF NOT EXISTS ${tableName(target.assetKey)} (${columnDefinitions(target)})`);
+}
+
+/** Adds columns, which are NULL in all rows. */
+export async function addColumns(client: Client, { assetKey }: Target, columns: readonly Column[]): Promise<void> {
+  for (const { name, type } of columns)
+    await client.run(`ALTER TABLE ${tableName(assetKey)} ADD COLUMN ${quote(name)} ${columnTypeName(type)}`);
 }
 
 interface ActualColumn {
@@ -112,7 +86,7 @@ function compare(
 }
 
 /** The descriptions of columns, where other clients see them; a table has none in Hyper. What people wrote stays. */
-async function comment(client: Client, { columns }: Target, name: string): Promise<void> {
+export async function describeColumns(client: Client, { columns }: Target, name: string): Promise<void> {
   for (const { name: column, description } of columns) {
     if (description === null) continue;
     await client.run(`COMMENT ON COLUMN ${name}.${quote(column)} IS ${literal(description)}`);

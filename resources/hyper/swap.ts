@@ -1,0 +1,132 @@
+import type { Target } from "../store.ts";
+import { OWN_SCHEMA, quote, tableName } from "../quote.ts";
+import type { Client } from "./client.ts";
+import type { Connections } from "./connections.ts";
+import { columnDefinitions, columnNames } from "./contract.ts";
+import { ConflictError, TableInTheWayError } from "./errors.ts";
+import { hasTable, takeTurn } from "./ledger.ts";
+import { nextName, setAsideName, SWAPS } from "./names.ts";
+
+/**
+ * A table that takes another form is made beside the old one, and takes its place by two renames. They cannot be a part
+ * of the transaction that writes the ledger, so a row says that a swap has begun, before anything is made; a second one,
+ * written by that transaction, that it is published. Whoever has the turn and finds rows knows that their process is
+ * gone: a published swap is tidied, any other undone.
+ */
+export async function createSwaps(client: Client): Promise<void> {
+  if (await hasTable(client, OWN_SCHEMA, "swaps")) return;
+  await client.run(`CREATE TABLE IF NOT EXISTS ${SWAPS} (
+    asset_key text NOT NULL,
+    run_id text NOT NULL,
+    is_published boolean NOT NULL
+  )`);
+}
+
+/** Whether a swap of an asset's table is under way or was left. */
+export async function hasSwap(client: Client, assetKey: string): Promise<boolean> {
+  return (await swapsOf(client, assetKey)).length > 0;
+}
+
+/** The assets whose tables are being swapped, or were when their process ended. */
+export async function swappedAssets(client: Client): Promise<string[]> {
+  if (!(await hasTable(client, OWN_SCHEMA, "swaps"))) return [];
+  const { rows } = await client.text(`SELECT DISTINCT asset_key FROM ${SWAPS}`);
+  return rows.map(([assetKey]) => assetKey ?? "");
+}
+
+/**
+ * Makes the table that is to take the other's place, with its rows and descriptions; whoever does it has the turn.
+ *
+ * @param describe Writes the descriptions of the columns of the table of this name.
+ */
+export async function fillNext(
+  client: Client,
+  target: Target,
+  { stage, runId, describe }: { stage: string; runId: string; describe: (name: string) => Promise<void> },
+): Promise<void> {
+  const { assetKey, schema } = target;
+  if (await hasTable(client, schema, setAsideName(assetKey))) {
+    throw new TableInTheWayError(
+      `${inSchema(schema, setAsideName(assetKey))} is in the way: rows of ${tableName(assetKey)} that somebody put aside. ` +
+        "Look at them and drop or rename that table; nothing was published",
+    );
+  }
+  await client.run({ text: `INSERT INTO ${SWAPS} VALUES ($1, $2, false)`, parameters: [assetKey, runId] });
+  const next = inSchema(schema, nextName(assetKey));
+  const names = columnNames(target);
+  await client.run(`CREATE TABLE ${next} (${columnDefinitions(target)})`);
+  await client.run(`INSERT INTO ${next} (${names}) SELECT ${names} FROM ${stage}`);
+  await describe(next);
+}
+
+/** Says that the swap is published, in the transaction of its publish. */
+export async function markPublished(client: Client, assetKey: string, runId: string): Promise<void> {
+  await client.run({ text: `INSERT INTO ${SWAPS} VALUES ($1, $2, true)`, parameters: [assetKey, runId] });
+}
+
+/** Puts the filled table in the place of the other: readers miss it for the instant between the two. */
+export async function swapIn(client: Client, { assetKey, schema, table }: Target): Promise<void> {
+  await client.run(`ALTER TABLE ${tableName(assetKey)} RENAME TO ${quote(setAsideName(assetKey))}`);
+  await client.run(`ALTER TABLE ${inSchema(schema, nextName(assetKey))} RENAME TO ${quote(table)}`);
+}
+
+/**
+ * Ends a swap whose process did not, without a transaction, while another session has the asset's turn: the published
+ * table stays, which is the one aside unless the ledger has the other. Can itself be killed anywhere and done again.
+ */
+export async function repair(client: Client, assetKey: string): Promise<void> {
+  const [schema = "", table = ""] = assetKey.split("/");
+  const swaps = await swapsOf(client, assetKey);
+  const aside = inSchema(schema, setAsideName(assetKey));
+  const next = inSchema(schema, nextName(assetKey));
+  const isPublished = swaps.some(({ isPublished: published }) => published);
+  if (swaps.length > 0) await client.run(`DROP TABLE IF EXISTS ${next}`);
+  if (await hasTable(client, schema, setAsideName(assetKey))) {
+    const isThere = await hasTable(client, schema, table);
+    if (isPublished && isThere) {
+      await client.run(`DROP TABLE ${aside}`);
+    } else if (swaps.length > 0 || !isThere) {
+      // Unpublished rows go out of sight before they go, which takes longer.
+      if (isThere) await client.run(`ALTER TABLE ${tableName(assetKey)} RENAME TO ${quote(nextName(assetKey))}`);
+      await client.run(`ALTER TABLE ${aside} RENAME TO ${quote(table)}`);
+      await client.run(`DROP TABLE IF EXISTS ${next}`);
+    }
+  }
+  if (swaps.length > 0) await client.run({ text: `DELETE FROM ${SWAPS} WHERE asset_key = $1`, parameters: [assetKey] });
+}
+
+/** Ends the swap of an asset that was left; nothing while another has the turn, who ends it as well. */
+export async function repairInTurn(connections: Connections, assetKey: string): Promise<void> {
+  // It is done also for a run that was terminated.
+  const { signal } = new AbortController();
+  const name = `dagster-typescript ${assetKey}`;
+  const turn = await connections.take(signal, name);
+  try {
+    const client = await connections.take(signal, name);
+    try {
+      await turn.transaction(async () => {
+        await takeTurn(turn, assetKey, "");
+        await repair(client, assetKey);
+      });
+    } finally {
+      connections.give(client);
+    }
+  } catch (error) {
+    if (!(error instanceof ConflictError)) throw error;
+  } finally {
+    connections.give(turn);
+  }
+}
+
+async function swapsOf(client: Client, assetKey: string): Promise<{ readonly isPublished: boolean }[]> {
+  if (!(await hasTable(client, OWN_SCHEMA, "swaps"))) return [];
+  const { rows } = await client.text({
+    text: `SELECT is_published FROM ${SWAPS} WHERE asset_key = $1`,
+    parameters: [assetKey],
+  });
+  return rows.map(([isPublished]) => ({ isPublished: isPublished === "t" }));
+}
+
+function inSchema(schema: string, table: string): string {
+  return `${quote(schema)}.${quote(table)}`;
+}
