@@ -28,8 +28,13 @@ export class StatementError extends ProjectError {
   readonly retryable: boolean = false;
   readonly statement!: string;
 
-  constructor(what: string, statement: string, cause: unknown) {
-    super(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  constructor(
+    what: string,
+    statement: string,
+    cause: unknown,
+    message = `${what}: ${cause instanceof Error ? cause.message : String(cause)}`,
+  ) {
+    super(message, { cause });
     Object.defineProperty(this, "statement", { value: statement, enumerable: false });
   }
 }

@@ -104,7 +104,7 @@ export class Client {
   /**
    * Runs a statement.
    *
-   * @throws StatementError
+   * @throws ClickHouseStatementError
    */
   async run(statement: Statement | string, options: StatementOptions = {}): Promise<void> {
     await this.#guard(statement, options, (common, query) => this.#driver.command({ ...common, query }));
@@ -113,7 +113,7 @@ export class Client {
   /**
    * Runs a query and returns all of its rows; values as text, NULL as `null`.
    *
-   * @throws StatementError
+   * @throws ClickHouseStatementError
    */
   async text(
     statement: Statement | string,
@@ -134,7 +134,7 @@ export class Client {
    * Inserts lines of a text format.
    *
    * @param statement Ends with `FORMAT …`.
-   * @throws StatementError
+   * @throws ClickHouseStatementError
    */
   async insert(statement: string, lines: string): Promise<void> {
     await this.insertStream(statement, Readable.from([Buffer.from(lines)], { objectMode: false }));
@@ -144,7 +144,7 @@ export class Client {
    * Inserts a stream of any format; nothing of it is held.
    *
    * @param statement Ends with `FORMAT …`.
-   * @throws StatementError
+   * @throws ClickHouseStatementError
    */
   async insertStream(statement: string, values: Readable): Promise<void> {
     await this.#guard(statement, {}, async (common) => {
@@ -156,7 +156,7 @@ export class Client {
   /**
    * Runs a query and writes its answer, in the format that it names, to a new file; nothing of it is held.
    *
-   * @throws StatementError, SourceError
+   * @throws ClickHouseStatementError, SourceError
    */
   async download(text: string, path: string, options: StatementOptions = {}): Promise<void> {
     const file = createWriteStream(path, { flags: "wx" });
@@ -216,7 +216,7 @@ export class Client {
         await this.#kill(queryId);
         this.#signal.throwIfAborted();
       }
-      throw toStatementError(error, text);
+      throw toStatementError(error, text, this.config.url);
     }
   }
 

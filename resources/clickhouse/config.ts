@@ -47,6 +47,7 @@ export function clickhouseConfig(env: Readonly<Record<string, string | undefined
       "CLICKHOUSE_URL: expected http://user:password@host:8123 or https://…, got something else (not shown: it may hold a password)",
     );
   }
+  requirePercentEncoded(new URL(given));
   const cluster = env["CLICKHOUSE_CLUSTER"] ?? null;
   const engine = env["CLICKHOUSE_ENGINE"] ?? (cluster === null ? "MergeTree" : "ReplicatedMergeTree");
   if (!/^\w*MergeTree(\(.*\))?$/s.test(engine)) {
@@ -63,6 +64,19 @@ export function clickhouseConfig(env: Readonly<Record<string, string | undefined
     cluster,
     engine,
   };
+}
+
+/** The driver decodes user, password and path, and says of a fault only that the URI is malformed. */
+function requirePercentEncoded({ username, password, pathname }: URL): void {
+  for (const [part, text] of Object.entries({ user: username, password, path: pathname })) {
+    try {
+      decodeURIComponent(text);
+    } catch {
+      throw new ClickHouseConfigError(
+        `CLICKHOUSE_URL: its ${part} has a % that begins no percent-encoded character (not shown): write % itself as %25`,
+      );
+    }
+  }
 }
 
 function readAuthority(file: string): Buffer {

@@ -1,50 +1,47 @@
 import { ClickHouseError } from "@clickhouse/client";
 import { ProjectError } from "../../definitions/project_error.ts";
+import { StatementError } from "../errors.ts";
 
 /** A statement failed. The text and the parameters do not show when the error is printed. */
-export class StatementError extends ProjectError {
-  readonly code: string = "statement_failed";
-  readonly retryable: boolean = false;
-  readonly statement!: string;
+export class ClickHouseStatementError extends StatementError {
   /** ClickHouse's own number of the error; `null` when no server answered. */
   readonly exceptionCode: number | null;
 
   constructor(message: string, statement: string, exceptionCode: number | null, cause: unknown) {
-    super(message, { cause });
+    super("ClickHouse", statement, cause, message);
     this.exceptionCode = exceptionCode;
-    Object.defineProperty(this, "statement", { value: statement, enumerable: false });
   }
 }
 
 /** A statement names a table or a database that does not exist. */
-export class UndefinedRelationError extends StatementError {
+export class UndefinedRelationError extends ClickHouseStatementError {
   override readonly code = "undefined_relation";
 }
 
 /** The server does not answer, or the connection broke. */
-export class UnreachableError extends StatementError {
+export class UnreachableError extends ClickHouseStatementError {
   override readonly code = "unreachable";
   override readonly retryable = true;
 }
 
 /** User or password are wrong, or the user may not do this. */
-export class AccessError extends StatementError {
+export class AccessError extends ClickHouseStatementError {
   override readonly code = "access_denied";
 }
 
 /** The statement ran longer than it may: the next time it would, too. */
-export class StatementTimeoutError extends StatementError {
+export class StatementTimeoutError extends ClickHouseStatementError {
   override readonly code = "statement_timeout";
 }
 
 /** The server is short of something that it may have again soon: memory, query slots, threads, a quorum. */
-export class OverloadError extends StatementError {
+export class OverloadError extends ClickHouseStatementError {
   override readonly code = "overload";
   override readonly retryable = true;
 }
 
 /** No space is left where the server keeps its data. */
-export class DiskFullError extends StatementError {
+export class DiskFullError extends ClickHouseStatementError {
   override readonly code = "disk_full";
 }
 
@@ -87,7 +84,12 @@ export const EXCEPTION = {
   REFRESH_FAILED: 730,
 } as const;
 
-type Child = new (message: string, statement: string, exceptionCode: number | null, cause: unknown) => StatementError;
+type Child = new (
+  message: string,
+  statement: string,
+  exceptionCode: number | null,
+  cause: unknown,
+) => ClickHouseStatementError;
 
 /** What is in no list is terminal. */
 const CLASSES: readonly (readonly [child: Child, advice: string, codes: readonly number[]])[] = [
@@ -112,31 +114,58 @@ const CLASSES: readonly (readonly [child: Child, advice: string, codes: readonly
  *
  * @param exception Such as `Code: 159. DB::Exception: Timeout exceeded…, Stack trace…`.
  */
-export function toRefreshError(exception: string, statement: string, cause: unknown): StatementError {
+export function toRefreshError(exception: string, statement: string, cause: unknown): ClickHouseStatementError {
   const [, code, what] = /^Code: (\d+)\. DB::Exception: (.*?)(?:, Stack trace|$)/s.exec(exception) ?? [];
   return ofCode(Number(code ?? EXCEPTION.REFRESH_FAILED), what ?? exception, statement, cause);
 }
 
-function ofCode(code: number, what: string, statement: string, cause: unknown): StatementError {
+function ofCode(code: number, what: string, statement: string, cause: unknown): ClickHouseStatementError {
   const found = CLASSES.find(([, , codes]) => codes.includes(code));
   const full = /No space left on device/.test(what);
-  const [child, advice] = full ? ([DiskFullError, ""] as const) : (found ?? ([StatementError, ""] as const));
+  const [child, advice] = full ? ([DiskFullError, ""] as const) : (found ?? ([ClickHouseStatementError, ""] as const));
   return new child(`ClickHouse refused a statement (${code}): ${what}${advice}`, statement, code, cause);
 }
 
-/** Maps whatever the driver threw. */
-export function toStatementError(error: unknown, statement: string): StatementError {
+/** The way to the server is broken. */
+const WAY_FAULTS: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ERR_STREAM_PREMATURE_CLOSE",
+]);
+/** What Node and the driver say without a code. */
+const WAY_MESSAGE = /socket hang up|^Timeout error|request timed? ?out|^aborted$/i;
+
+/**
+ * Maps whatever the driver threw. What is neither the server's nor a known fault of the way to it is terminal.
+ *
+ * @param server Of it only the host is shown.
+ */
+export function toStatementError(error: unknown, statement: string, server?: URL): ClickHouseStatementError {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof ClickHouseError) {
     const code = Number(error.code);
     const what = message.replace(/^Code: \d+\.\s*/, "");
     return ofCode(code, what, statement, error);
   }
-  // All that does not come from the server comes from the way to it: refused, reset, not found, timed out.
-  return new UnreachableError(`ClickHouse does not answer: ${message || nameOf(error)}`, statement, null, error);
+  // An error that several addresses gave has no message of its own.
+  const code = codeOf(error) ?? (error instanceof Error ? codeOf(error.cause) : undefined);
+  const reason = message || (code ?? "no reason given");
+  const at = server === undefined ? "" : ` at ${server.host}`;
+  if ((code !== undefined && WAY_FAULTS.has(code)) || WAY_MESSAGE.test(message)) {
+    const advice = "Is it running, and is CLICKHOUSE_URL right?";
+    return new UnreachableError(`ClickHouse${at} does not answer: ${reason}. ${advice}`, statement, null, error);
+  }
+  const what = `A statement could not be sent to ClickHouse${at} (CLICKHOUSE_URL), or its answer not be read`;
+  return new ClickHouseStatementError(`${what}: ${reason}`, statement, null, error);
 }
 
-/** An error that several addresses gave has no message of its own. */
-function nameOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "no reason given";
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
 }

@@ -3,7 +3,7 @@ import type { PostgresReader, PostgresServer, PostgresTableSource, ReadColumn, R
 import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
-import { StatementError } from "./errors.ts";
+import { ClickHouseStatementError } from "./errors.ts";
 import { literal, quote } from "./quote.ts";
 import { columnTypeName, fullTypeName } from "./type_names.ts";
 
@@ -60,7 +60,7 @@ export async function copyFromPostgres(
       await readByServer(client, table, reader, { target, columns });
       return statement;
     } catch (error) {
-      if (!(error instanceof StatementError) || !CANNOT_READ.has(error.exceptionCode)) throw error;
+      if (!(error instanceof ClickHouseStatementError) || !CANNOT_READ.has(error.exceptionCode)) throw error;
       log(`ClickHouse cannot read ${place} by itself, so the rows go through this process: ${error.message}`);
       await client.run(`TRUNCATE TABLE ${table}`);
     }
@@ -127,9 +127,9 @@ async function readByCopy(client: Client, table: string, reader: PostgresReader,
 
 /** The server's messages quote the statement at times, and the statement holds the password. */
 function withoutSecrets(error: unknown, query: string, password: string): unknown {
-  if (!(error instanceof StatementError)) return error;
+  if (!(error instanceof ClickHouseStatementError)) return error;
   const spellings = [password, literal(password).slice(1, -1)].filter((text) => text !== "");
   const told = spellings.reduce((text, secret) => text.replaceAll(secret, "[redacted]"), error.message);
-  const Child = error.constructor as typeof StatementError;
+  const Child = error.constructor as typeof ClickHouseStatementError;
   return new Child(told, query, error.exceptionCode, undefined);
 }

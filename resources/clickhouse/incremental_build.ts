@@ -6,7 +6,7 @@ import { renderSql } from "../render_sql.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { literalDialect } from "./dialect.ts";
-import { BusySourceError, EXCEPTION, StatementError } from "./errors.ts";
+import { BusySourceError, EXCEPTION, ClickHouseStatementError } from "./errors.ts";
 import { type IncrementalShape, incrementalShape } from "./incremental_shape.ts";
 import { type Inserted, lookAtInserts, mayReach, type PartitionBlocks } from "./inserts.ts";
 import { publishCounts } from "./ledger.ts";
@@ -180,7 +180,10 @@ async function tryMake(
     try {
       await client.run(`INSERT INTO ${ownTable(inner)} ${fed}`);
     } catch (error) {
-      if (!(error instanceof StatementError) || error.exceptionCode !== EXCEPTION.FUNCTION_THROW_IF_VALUE_IS_NON_ZERO)
+      if (
+        !(error instanceof ClickHouseStatementError) ||
+        error.exceptionCode !== EXCEPTION.FUNCTION_THROW_IF_VALUE_IS_NON_ZERO
+      )
         throw error;
       if (!error.message.includes(MERGED)) throw error;
       await giveUp();

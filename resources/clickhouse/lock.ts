@@ -3,7 +3,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { thisProcess } from "../process_identity.ts";
 import type { Attempt } from "../store.ts";
 import type { Client } from "./client.ts";
-import { EXCEPTION, LockLostError, StatementError, TableLockedError } from "./errors.ts";
+import { EXCEPTION, LockLostError, ClickHouseStatementError, TableLockedError } from "./errors.ts";
 import { isAlive, type Owner } from "./names.ts";
 import { assetHash, literal, OWN_DATABASE, ownTable } from "./quote.ts";
 import { onCluster } from "./tables.ts";
@@ -101,7 +101,8 @@ async function tryCreate(client: Client, name: string, owner: Claimant): Promise
     );
     return true;
   } catch (error) {
-    if (error instanceof StatementError && error.exceptionCode === EXCEPTION.TABLE_ALREADY_EXISTS) return false;
+    if (error instanceof ClickHouseStatementError && error.exceptionCode === EXCEPTION.TABLE_ALREADY_EXISTS)
+      return false;
     throw error;
   }
 }

@@ -8,7 +8,7 @@ import { Client } from "./client.ts";
 import type { ClickHouseConfig } from "./config.ts";
 import { columnDefinitions, contractDifferences } from "./contract.ts";
 import { clickhouseDialect } from "./dialect.ts";
-import { StatementError, UndefinedRelationError } from "./errors.ts";
+import { ClickHouseStatementError, UndefinedRelationError } from "./errors.ts";
 import { engineSql, indexDefinitions, newClauses } from "./layout.ts";
 import { proveIncremental } from "./prove_view.ts";
 import { assetHash, quote } from "./quote.ts";
@@ -88,7 +88,7 @@ class Proof {
         await this.#client.run(`CREATE TABLE ${table} (${parts.join(", ")}) ENGINE = ${engineSql(newClauses(target, "MergeTree"))}`); // prettier-ignore
         return disproofs;
       } catch (error) {
-        if (error instanceof StatementError && error.retryable) throw error;
+        if (error instanceof ClickHouseStatementError && error.retryable) throw error;
         const message = `storage.clickhouse: ${reason(error).replaceAll(`${this.#database}.`, "")}`;
         disproofs.push({ target, code: "bad_option", check: null, message, line: undefined });
       }
@@ -159,7 +159,7 @@ class Proof {
           add("undeclared_reference", `the SQL reads ${key ?? name}, which is no declared reference`);
       }
     } catch (error) {
-      if (error instanceof StatementError && error.retryable) throw error;
+      if (error instanceof ClickHouseStatementError && error.retryable) throw error;
       const message = reason(error).replaceAll(`${this.#database}.`, "");
       const line = /\(line (\d+), col/.exec(message)?.[1];
       add(this.#isUndeclared(error) ? "undeclared_reference" : "bad_sql", message, line === undefined ? undefined : Number(line)); // prettier-ignore

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
-import { EXCEPTION, StatementError, toRefreshError } from "./errors.ts";
+import { EXCEPTION, ClickHouseStatementError, toRefreshError } from "./errors.ts";
 import { type IsOpen, withLock } from "./lock.ts";
 import { assetHash, literal, OWN_DATABASE, ownTable } from "./quote.ts";
 import { dropOrphans, type Stage } from "./staging.ts";
@@ -113,8 +113,8 @@ async function refresh(client: Client, name: string, { signal }: Attempt): Promi
   signal.throwIfAborted();
 }
 
-function isRefreshFailed(error: unknown): error is StatementError {
-  return error instanceof StatementError && error.exceptionCode === EXCEPTION.REFRESH_FAILED;
+function isRefreshFailed(error: unknown): error is ClickHouseStatementError {
+  return error instanceof ClickHouseStatementError && error.exceptionCode === EXCEPTION.REFRESH_FAILED;
 }
 
 async function commentOf(client: Client, name: string): Promise<string | undefined> {

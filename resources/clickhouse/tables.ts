@@ -2,7 +2,7 @@ import { ContractError } from "../errors.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
-import { StatementError } from "./errors.ts";
+import { ClickHouseStatementError } from "./errors.ts";
 import { type EngineClauses, engineSql, indexDefinitions, layoutChange, newClauses } from "./layout.ts";
 import { sameColumns, type Table } from "./place.ts";
 import { literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
@@ -63,7 +63,7 @@ export async function createLike(
     try {
       await createFromContract(client, name, target, kept);
     } catch (error) {
-      if (!(error instanceof StatementError) || error.retryable) throw error;
+      if (!(error instanceof ClickHouseStatementError) || error.retryable) throw error;
       log(`The new columns do not go with ${engineSql(kept)}: the table is made anew (${error.message})`);
       await createFromContract(client, name, target);
     }
@@ -73,7 +73,7 @@ export async function createLike(
       try {
         await client.run(`ALTER TABLE ${table}${onCluster(client)} ${sql}`);
       } catch (error) {
-        if (!(error instanceof StatementError) || error.retryable) throw error;
+        if (!(error instanceof ClickHouseStatementError) || error.retryable) throw error;
         log(`Not kept, since it does not go with the new columns: ${sql}`);
       }
     }

@@ -6,6 +6,7 @@ import { sql, z } from "../../../definitions/index.ts";
 import { clickhouseConfig } from "../../../resources/clickhouse/config.ts";
 import { toStatementError } from "../../../resources/clickhouse/errors.ts";
 import { ClickHouseError } from "@clickhouse/client";
+import { StatementError } from "../../../resources/errors.ts";
 import { attempt, publish, targetOf } from "./warehouse_values.ts";
 import { Warehouse } from "./warehouse.ts";
 
@@ -20,6 +21,8 @@ test("a server that is down is an error that may be retried, and says what does 
   const store = warehouse.another({ CLICKHOUSE_URL: `http://default:secret@127.0.0.1:${port}` });
   const staging = store.stageRows(targetOf(SHAPE), attempt());
   await expect(staging).rejects.toMatchObject({ code: "unreachable", retryable: true });
+  await expect(staging).rejects.toThrow(`127.0.0.1:${port}`);
+  await expect(staging).rejects.toThrow("CLICKHOUSE_URL");
   await expect(staging).rejects.not.toThrow("secret");
   await store.close();
 });
@@ -117,8 +120,31 @@ test.each([
   expect(JSON.stringify(error) + String(error)).not.toContain("secret");
 });
 
+test.each<[name: string, fault: Error, code: string, retryable: boolean]>([
+  ...["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"].map(
+    (code): [string, Error, string, boolean] => [
+      code,
+      Object.assign(new Error("it broke"), { code }),
+      "unreachable",
+      true,
+    ],
+  ),
+  ["a hang up", new Error("socket hang up"), "unreachable", true],
+  ["the driver's limit", new Error("Timeout error."), "unreachable", true],
+  ["a certificate", Object.assign(new Error("expired"), { code: "CERT_HAS_EXPIRED" }), "statement_failed", false],
+  ["what nobody knows", new TypeError("x is not a function"), "statement_failed", false],
+])("a fault on the way to the server, %s, names the host and no password", (_name, fault, code, retryable) => {
+  const error = toStatementError(fault, "SELECT 1", new URL("http://me:hunter2@far.example:8123"));
+  expect(error).toMatchObject({ code, retryable, exceptionCode: null });
+  expect(error).toBeInstanceOf(StatementError);
+  expect(error.message).toContain("far.example:8123");
+  expect(error.message).toContain("CLICKHOUSE_URL");
+  expect(String(error)).not.toContain("hunter2");
+});
+
 test.each([
   [{}, "CLICKHOUSE_URL"],
+  [{ CLICKHOUSE_URL: "http://me:hunter2%ZZ@localhost:8123" }, "CLICKHOUSE_URL: its password"],
   [{ CLICKHOUSE_URL: "clickhouse.example:hunter2" }, "CLICKHOUSE_URL"],
   [
     { CLICKHOUSE_URL: "http://localhost", CLICKHOUSE_STATEMENT_TIMEOUT_SECONDS: "soon" },
