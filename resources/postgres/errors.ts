@@ -70,9 +70,23 @@ export class OutOfRangeError extends StatementError {
   override readonly code = "value_out_of_range";
 }
 
+/** No partition of a table takes a row. */
+export class MissingPartitionError extends StatementError {
+  override readonly code = "missing_partition";
+}
+
 /** Two rows have the same key, which an index lets only one have. */
 export class DuplicateKeyError extends StatementError {
   override readonly code = "duplicate_key";
+  /** The index that refuses them; of a partition, its own. */
+  readonly index: { readonly schema: string; readonly name: string };
+
+  constructor(what: string, statement: string, cause: unknown) {
+    super(what, statement, cause);
+    const told: unknown = cause instanceof Error ? cause.cause : undefined;
+    const { schema = "", constraint: name = "" } = told instanceof pg.DatabaseError ? told : {};
+    this.index = { schema, name };
+  }
 }
 
 /** A text that PostgreSQL cannot hold. */
@@ -139,6 +153,7 @@ const BY_STATE: Readonly<Record<string, readonly [error: StatementErrorClass, ad
 };
 
 const QUERY_CANCELED = "57014";
+const CHECK_VIOLATION = "23514";
 
 /** What a failed statement was about. Its message holds what the server says, never a value of the connection. */
 export function statementError(error: unknown, statement: string): Error {
@@ -157,6 +172,14 @@ export function statementError(error: unknown, statement: string): Error {
   if (state === QUERY_CANCELED && error.message.includes("statement timeout")) {
     const advice = "raise DATABASE_STATEMENT_TIMEOUT_SECONDS, or make it read less";
     return new StatementTimeoutError(`PostgreSQL ended a statement: ${advice}`, statement, told);
+  }
+  // The same SQLSTATE as for a constraint by which people check rows, which has a name.
+  if (state === CHECK_VIOLATION && error.constraint === undefined) {
+    return new MissingPartitionError(
+      "PostgreSQL refused a statement (23514): no partition takes a row",
+      statement,
+      told,
+    );
   }
   // The same SQLSTATE as for memory that is short for a moment; the name of the setting is in every language's hint.
   if (told.message.includes("max_locks_per_transaction")) {

@@ -151,7 +151,7 @@ export async function createIndex(
   try {
     await client.run(indexStatement(index, as.name, as.relation));
   } catch (error) {
-    if (error instanceof DuplicateKeyError) throw duplicateKey(target, error, { [as.name]: name });
+    if (error instanceof DuplicateKeyError) throw duplicateKey(target, error, name);
     if (!(error instanceof StatementError) || error.code !== "statement_failed") throw error;
     const told = error.message.replaceAll(as.name, name);
     throw new ContractError(
@@ -162,17 +162,31 @@ export async function createIndex(
   await client.run(`COMMENT ON INDEX ${quote(as.schema)}.${quote(as.name)} IS ${literal(index.mark)}`);
 }
 
-/** What is to be said of rows that a unique index refuses. @param names The names of indexes for now, and later. */
-export function duplicateKey(
-  { assetKey }: Target,
-  error: DuplicateKeyError,
-  names: Readonly<Record<string, string>> = {},
-): ContractError {
-  let told = error.message;
-  for (const [now, later] of Object.entries(names)) told = told.replaceAll(now, later);
+/**
+ * What is to be said of rows that a unique index refuses.
+ *
+ * @param name The index, where another one is refused in its place: one of a partition, or one with a name for now.
+ */
+export function duplicateKey({ assetKey }: Target, error: DuplicateKeyError, name: string): ContractError {
+  const told = error.index.name === "" ? error.message : error.message.replaceAll(error.index.name, name);
   return new ContractError(`${assetKey}: the rows break a unique index; nothing was published: ${told}`, {
     cause: error,
   });
+}
+
+/** The name of the table's index to which that of a partition belongs; its own where it belongs to none. */
+export async function tableIndexOf(client: Client, { schema, name }: DuplicateKeyError["index"]): Promise<string> {
+  const { rows } = await client.text({
+    text: `
+      WITH RECURSIVE up (oid) AS (
+        SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = $1 AND c.relname = $2
+        UNION SELECT inhparent FROM up JOIN pg_catalog.pg_inherits ON inhrelid = up.oid)
+      SELECT relname FROM up JOIN pg_catalog.pg_class AS c ON c.oid = up.oid
+      WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = up.oid)`,
+    parameters: [schema, name],
+  });
+  return rows[0]?.[0] ?? name;
 }
 
 /** Makes the declared indexes that a table lacks, where it stays, and tells the log of other differences. */

@@ -108,7 +108,7 @@ async function refresh(client: Client, target: Target): Promise<void> {
   try {
     await client.run(`REFRESH MATERIALIZED VIEW CONCURRENTLY ${tableName(target.assetKey)}`);
   } catch (error) {
-    if (error instanceof DuplicateKeyError) throw duplicateKey(target, error);
+    if (error instanceof DuplicateKeyError) throw duplicateKey(target, error, error.index.name);
     if (error instanceof StatementError && error.message.includes(TWICE)) {
       throw new ContractError(
         `${target.assetKey}: a row is there twice, with all of its columns; nothing was published: ${error.message}`,

@@ -1,15 +1,12 @@
-import type { PostgresTable } from "../../definitions/storage.ts";
 import { ContractError } from "../errors.ts";
 import { literal, OWN_SCHEMA, quote, tableName } from "../quote.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions, columnList } from "./contract.ts";
 import { freeName, labelledName, objectName, relationNames } from "./index_names.ts";
+import type { Layout } from "./layout.ts";
 import { type LockWait, lockWaiting } from "./lock_wait.ts";
 import { requireRows, type StagingTable } from "./staging.ts";
-
-/** How a table is cut by time. */
-export type Layout = NonNullable<PostgresTable["partitionBy"]>;
 
 /** Of a partition, in UTC: how its name ends, and by what its bounds are made. */
 const SUFFIX: Readonly<Record<Layout["every"], string>> = {
@@ -26,53 +23,22 @@ interface Stretch {
   readonly start: string;
   readonly end: string;
   readonly suffix: string;
+  /** Seconds since 1970. */
+  readonly from: number;
+  readonly to: number;
 }
 
-/** The partitions of a table that are there. `"foreign"`: somebody else's, of whatever kind. */
-export type PresentLayout = Layout | "none" | "foreign";
-
-/** The layout that an asset declares. */
-export function declaredLayout({ storage }: Pick<Target, "storage">): Layout | undefined {
-  return storage.postgres?.partitionBy;
+/** What became of the partitions that staged rows need. */
+export interface AddedPartitions {
+  /** Whether any was made. */
+  readonly attached: boolean;
+  /** Those that were not made, as a partition of somebody else has a part of their time; for people. */
+  readonly refused: readonly string[];
 }
 
 /** The comment of a partition, by which it is known to be ours. `swapObstacles` looks for it too. */
 function mark({ assetKey }: Target, { column, every }: Layout): string {
   return `One ${every} of ${assetKey} by ${column}`;
-}
-
-/** How a table is partitioned now. A table of ours without any partition yet is as declared, or by months. */
-export async function presentLayout(client: Client, target: Target, oid: string): Promise<PresentLayout> {
-  const { rows } = await client.text(`
-    SELECT partstrat, a.attname, partdefid, (
-      SELECT string_agg(DISTINCT COALESCE(substring(pg_catalog.obj_description(inhrelid, 'pg_class') FROM '^One (\\w+) of '), ''), ',')
-      FROM pg_catalog.pg_inherits WHERE inhparent = ${oid})
-    FROM pg_catalog.pg_partitioned_table
-    LEFT JOIN pg_catalog.pg_attribute AS a ON attrelid = partrelid AND partnatts = 1 AND attnum = partattrs[0] AND attnum > 0
-    WHERE partrelid = ${oid}`);
-  const [row] = rows;
-  if (row === undefined) return "none";
-  const [strategy, column, byDefault, found] = row;
-  if (strategy !== "r" || typeof column !== "string" || byDefault !== "0") return "foreign";
-  if (typeof found !== "string") {
-    const declared = declaredLayout(target);
-    return { column, every: declared?.column === column ? declared.every : "month" };
-  }
-  const every = (["day", "week", "month", "year"] as const).find((unit) => unit === found);
-  return every === undefined ? "foreign" : { column, every };
-}
-
-/** What people should know of a layout that is not the declared one; `undefined`: it is. */
-export function layoutNote({ assetKey, storage }: Target, present: PresentLayout, why: string): string | undefined {
-  const declared = declaredLayout({ storage });
-  const same =
-    declared === undefined
-      ? present === "none" || present === "foreign"
-      : typeof present === "object" && present.column === declared.column && present.every === declared.every;
-  if (same) return undefined;
-  const wanted =
-    declared === undefined ? "without partitions" : `partitioned by ${declared.every} of ${declared.column}`;
-  return `${tableName(assetKey)} is not ${wanted}, as its asset says now: it is made anew by a replace (${why})`;
 }
 
 /**
@@ -144,9 +110,8 @@ export async function settlePartitions(client: Client, target: Target, oid: stri
 
 /**
  * Adds the partitions that staged rows need to a table that stays. Attached, since only that lets readers go on while
- * the rows are written: see {@link keepReadersOut}.
- *
- * @returns Whether any was made.
+ * the rows are written: see {@link keepReadersOut}. Where a partition of somebody else is in the way, none is made: rows
+ * that it takes go there.
  */
 export async function addPartitions(
   client: Client,
@@ -154,12 +119,21 @@ export async function addPartitions(
   oid: string,
   stage: string,
   layout: Layout,
-): Promise<boolean> {
+): Promise<AddedPartitions> {
   const name = tableName(target.assetKey);
-  const present = new Set(await presentStarts(client, oid));
-  const missing = (await stretches(client, target, stage, layout)).filter(({ start }) => !present.has(start));
-  if (missing.length === 0) return false;
-  if (present.size + missing.length > MAX_PARTITIONS) throw tooMany(target, layout, present.size + missing.length);
+  const present = await presentPartitions(client, oid, timeType(target, layout));
+  const missing: Stretch[] = [];
+  const refused: string[] = [];
+  for (const stretch of await stretches(client, target, stage, layout)) {
+    const found = present.filter(({ from, to }) => from < stretch.to && stretch.from < to);
+    if (found.length === 0) missing.push(stretch);
+    else if (!found.some(({ from, to }) => from <= stretch.from && stretch.to <= to))
+      refused.push(
+        `${stretch.start} to ${stretch.end}, of which ${found.map((one) => one.name).join(", ")} has a part`,
+      );
+  }
+  if (missing.length === 0) return { attached: false, refused };
+  if (present.length + missing.length > MAX_PARTITIONS) throw tooMany(target, layout, present.length + missing.length);
   const { rows } = await client.text(
     `SELECT CASE WHEN relowner <> CURRENT_USER::regrole THEN relowner::regrole::text END FROM pg_catalog.pg_class WHERE oid = ${oid}`,
   );
@@ -179,7 +153,7 @@ export async function addPartitions(
     ]);
   }
   await closePartitions(client, oid, made);
-  return true;
+  return { attached: true, refused };
 }
 
 /**
@@ -222,25 +196,26 @@ function bounds({ start, end }: Stretch): string {
 /** The stretches of time in which there are staged rows. @throws ContractError for too many, or infinite times */
 async function stretches(client: Client, target: Target, stage: string, layout: Layout): Promise<Stretch[]> {
   const { column, every } = layout;
-  const isDate = target.columns.some(({ name, type }) => name === column && type.kind === "date");
+  const type = timeType(target, layout);
   const time = quote(column);
-  const start = isDate
-    ? `CAST(pg_catalog.date_trunc('${every}', CAST(${time} AS timestamp)) AS date)`
-    : `pg_catalog.date_trunc('${every}', ${time}, 'UTC')`;
-  const type = isDate ? "date" : "timestamptz";
+  const start =
+    type === "date"
+      ? `CAST(pg_catalog.date_trunc('${every}', CAST(${time} AS timestamp)) AS date)`
+      : `pg_catalog.date_trunc('${every}', ${time}, 'UTC')`;
+  const end = `CAST(start + INTERVAL '1 ${every}' AS ${type})`;
   const { rows } = await client.text(`
-    SELECT start, CAST(start + INTERVAL '1 ${every}' AS ${type}), pg_catalog.to_char(start, ${literal(SUFFIX[every])}),
-      pg_catalog.isfinite(start)
+    SELECT start, ${end}, pg_catalog.to_char(start, ${literal(SUFFIX[every])}),
+      pg_catalog.isfinite(start), EXTRACT(epoch FROM start), EXTRACT(epoch FROM ${end})
     FROM (SELECT DISTINCT ${start} AS start FROM ${stage}) AS starts ORDER BY start LIMIT ${MAX_PARTITIONS + 1}`);
   if (rows.length > MAX_PARTITIONS) throw tooMany(target, layout, rows.length);
-  return rows.map(([from, to, suffix, isFinite]) => {
+  return rows.map(([begin, over, suffix, isFinite, from, to]) => {
     if (isFinite !== "true") {
       throw new ContractError(
-        `${target.assetKey}: column ${JSON.stringify(column)} is ${from ?? "NULL"} in some rows, for which there can be ` +
+        `${target.assetKey}: column ${JSON.stringify(column)} is ${begin ?? "NULL"} in some rows, for which there can be ` +
           "no partition; nothing was published",
       );
     }
-    return { start: from ?? "", end: to ?? "", suffix: suffix ?? "" };
+    return { start: begin ?? "", end: over ?? "", suffix: suffix ?? "", from: Number(from), to: Number(to) };
   });
 }
 
@@ -251,10 +226,27 @@ function tooMany({ assetKey }: Target, { column, every }: Layout, count: number)
   );
 }
 
-/** The lower bounds of the partitions of a table, as the server writes values of their type. */
-async function presentStarts(client: Client, oid: string): Promise<string[]> {
+function timeType({ columns }: Target, { column }: Layout): "date" | "timestamptz" {
+  return columns.some(({ name, type }) => name === column && type.kind === "date") ? "date" : "timestamptz";
+}
+
+/** The partitions of a table that is cut by ranges of one column, whoever made them. */
+async function presentPartitions(
+  client: Client,
+  oid: string,
+  type: "date" | "timestamptz",
+): Promise<(Pick<Stretch, "from" | "to"> & { readonly name: string })[]> {
+  const epoch = (word: string): string =>
+    `EXTRACT(epoch FROM CAST(substring(bounds FROM $$${word} \\('([^']*)'\\)$$) AS ${type}))`;
   const { rows } = await client.text(`
-    SELECT substring(pg_catalog.pg_get_expr(c.relpartbound, c.oid) FROM $$FROM \\('([^']*)'\\)$$)
-    FROM pg_catalog.pg_inherits JOIN pg_catalog.pg_class AS c ON c.oid = inhrelid WHERE inhparent = ${oid}`);
-  return rows.map(([start]) => start ?? "");
+    SELECT CAST(CAST(oid AS regclass) AS text), ${epoch("FROM")}, ${epoch("TO")} FROM (
+      SELECT c.oid, pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bounds
+      FROM pg_catalog.pg_inherits JOIN pg_catalog.pg_class AS c ON c.oid = inhrelid WHERE inhparent = ${oid}
+    ) AS partitions`);
+  // MINVALUE and MAXVALUE are no times.
+  return rows.map(([name, from, to]) => ({
+    name: name ?? "",
+    from: from == null ? -Infinity : Number(from),
+    to: to == null ? Infinity : Number(to),
+  }));
 }

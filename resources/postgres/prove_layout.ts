@@ -4,7 +4,7 @@ import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { declaredIndexes, indexStatement } from "./indexes.ts";
-import { declaredLayout } from "./partitions.ts";
+import { declaredLayout } from "./layout.ts";
 
 /**
  * Makes an empty table with the layout that an asset declares, and tells what the server has against it: a condition

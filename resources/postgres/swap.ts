@@ -99,7 +99,7 @@ async function stageIndexes(
     try {
       await client.run(statement);
     } catch (error) {
-      throw error instanceof DuplicateKeyError ? duplicateKey(target, error, { [own]: index }) : error;
+      throw error instanceof DuplicateKeyError ? duplicateKey(target, error, index) : error;
     }
     kept.push(index);
   }

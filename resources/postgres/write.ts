@@ -3,13 +3,14 @@ import { literal, quote, tableName } from "../quote.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
-import { DuplicateKeyError } from "./errors.ts";
+import { DuplicateKeyError, MissingPartitionError } from "./errors.ts";
 import { swapObstacles } from "./hanging.ts";
-import { addIndexes, duplicateKey } from "./indexes.ts";
+import { addIndexes, duplicateKey, tableIndexOf } from "./indexes.ts";
 import { inside, requireUnique, writeInPlace } from "./in_place.ts";
 import { createSchema } from "./ledger.ts";
 import type { LockWait } from "./lock_wait.ts";
-import { addPartitions, declaredLayout, layoutNote, partitionStage, presentLayout } from "./partitions.ts";
+import { declaredLayout, layoutNote, presentLayout } from "./layout.ts";
+import { addPartitions, partitionStage } from "./partitions.ts";
 import type { StagingTable } from "./staging.ts";
 import { swap } from "./swap.ts";
 import { addColumns, type Relation, tryGetRelation } from "./table.ts";
@@ -54,18 +55,26 @@ export async function writeStaged(
   // Without a lock of its own on the table: its vacuum, which deleted rows need, would give way each time.
   await addColumns(client, target, { oid: table.oid, why, locks });
   const layout = await presentLayout(client, target, table.oid);
-  const attaches = typeof layout === "object" && (await addPartitions(client, target, table.oid, stage.name, layout));
+  const added =
+    typeof layout === "object"
+      ? await addPartitions(client, target, table.oid, stage.name, layout)
+      : { attached: false, refused: [] };
+  await client.run("SAVEPOINT writing");
   try {
     await writeInPlace(client, target, table.oid, stage);
   } catch (error) {
-    throw error instanceof DuplicateKeyError ? duplicateKey(target, error) : error;
+    if (error instanceof MissingPartitionError) throw missingPartition(target, error, added.refused);
+    if (!(error instanceof DuplicateKeyError)) throw error;
+    await client.run("ROLLBACK TO SAVEPOINT writing");
+    throw duplicateKey(target, error, await tableIndexOf(client, error.index));
   }
+  await client.run("RELEASE SAVEPOINT writing");
   await client.run(`DROP TABLE ${stage.name}`);
   await addIndexes(client, target, table, locks.log);
   const note = layoutNote(target, layout, why);
   if (note !== undefined) locks.log(note);
   await describe(client, target, "TABLE");
-  return attaches;
+  return added.attached;
 }
 
 /** Why a materialised view cannot become a table or another view, for people. */
@@ -74,6 +83,21 @@ export function notReplaceable({ assetKey }: Target, { kind }: Relation, why: st
   return (
     `${name} is a ${kind.toLowerCase()} that cannot give its name to what ${assetKey} is now: ${why}. Nothing was ` +
     `published. Drop what hangs on it and run again, or drop it: DROP ${kind} ${name}`
+  );
+}
+
+/** What to do about rows for which there is no partition. */
+function missingPartition(
+  { assetKey }: Target,
+  { statement, cause }: MissingPartitionError,
+  refused: readonly string[],
+): MissingPartitionError {
+  const why = refused.length === 0 ? "" : `. Not made, since others are in the way: ${refused.join("; ")}`;
+  return new MissingPartitionError(
+    `${assetKey}: ${tableName(assetKey)} has no partition for some rows; nothing was published. Attach one that takes ` +
+      `them, or detach what is in its way${why}. PostgreSQL says`,
+    statement,
+    cause,
   );
 }
 

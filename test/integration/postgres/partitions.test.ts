@@ -335,8 +335,9 @@ test("a broken unique index, a refused ledger line or rows outside of the window
   for (const strategy of [{ kind: "replace" }, { kind: "append" }] as const) {
     const given = attempt();
     const staged = await warehouse.stageRows({ ...target, strategy }, twice, given);
+    // The index of the table, which is what people declared, and not that of a partition.
     await expect(staged.publish(entryOf(target, given, await staged.facts()))).rejects.toThrow(
-      /unique index.*_id_at_idx/s,
+      /a unique index; .*"x_id_at_idx"/s,
     );
     await staged.discard();
     const good = await warehouse.stageRows({ ...target, strategy }, twice.slice(1), given);
@@ -353,6 +354,73 @@ test("a broken unique index, a refused ledger line or rows outside of the window
   );
   await expect(bad).rejects.toMatchObject({ code: "contract_broken" });
   await expect(bad).rejects.toThrow(/y_id_idx/);
+});
+
+test("partitions that people attach take their rows, and those of other times are made as before", async () => {
+  const warehouse = new Warehouse(server);
+  const target = cut(warehouse.target(shape, { kind: "append" }), "month");
+  await warehouse.publishRows(target, [row(1, "2020-01-05T00:00:00Z")]);
+  await warehouse.sql(
+    `CREATE TABLE {quarter} PARTITION OF {x} FOR VALUES FROM ('2020-04-01 00:00+00') TO ('2020-07-01 00:00+00');
+     CREATE TABLE {late} PARTITION OF {x} FOR VALUES FROM ('2030-01-01 00:00+00') TO (MAXVALUE)`,
+  );
+  await warehouse.publishRows(target, [
+    row(2, "2020-03-31T23:59:59Z"),
+    row(3, "2020-05-05T00:00:00Z"),
+    row(4, "2020-07-01T00:00:00Z"),
+    row(5, "2040-07-01T00:00:00Z"),
+  ]);
+  const expected = [
+    ["late", "5"],
+    ["quarter", "3"],
+    ["x_p202001", "1"],
+    ["x_p202003", "2"],
+    ["x_p202007", "4"],
+  ];
+  const found = async (): Promise<unknown> => (await partitions(warehouse)).map(([name, , numbers]) => [name, numbers]);
+  expect(await found()).toEqual(expected);
+  // What people attached keeps the table from being made anew.
+  const logged: string[] = [];
+  await warehouse.publishRows(
+    { ...target, strategy: { kind: "replace" } },
+    [row(6, "2020-06-05T00:00:00Z"), row(7, "2020-08-01T00:00:00Z")],
+    { log: (message) => logged.push(message) },
+  );
+  expect(await ids(warehouse)).toBe("6,7");
+  expect(logged).toEqual([]);
+  expect((await partitions(warehouse)).map(([name, , numbers]) => [name, numbers])).toContainEqual(["x_p202008", "7"]);
+  // A table that has theirs only is cut as the asset says, too.
+  const other = cut(warehouse.target(shape, { kind: "append" }, "y"), "year");
+  await warehouse.publishRows(other, []);
+  await warehouse.sql(
+    "CREATE TABLE {theirs} PARTITION OF {y} FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2021-01-01 00:00+00')",
+  );
+  await warehouse.publishRows(other, [row(1, "2020-01-05T00:00:00Z"), row(2, "2021-01-05T00:00:00Z")]);
+  expect((await partitions(warehouse, "y")).map(([name]) => name)).toEqual(["theirs", "y_p2021"]);
+});
+
+test("rows beside a partition that is in the way of theirs are a fault that names it and says what to do", async () => {
+  const warehouse = new Warehouse(server);
+  const target = cut(warehouse.target(shape, { kind: "append" }), "month");
+  await warehouse.publishRows(target, [row(1, "2020-01-05T00:00:00Z")]);
+  await warehouse.sql(
+    `CREATE TABLE {half} PARTITION OF {x} FOR VALUES FROM ('2020-03-01 00:00+00') TO ('2020-03-16 00:00+00')`,
+  );
+  await warehouse.publishRows(target, [row(2, "2020-03-05T00:00:00Z")]);
+  const publishing = warehouse.publishRows(target, [row(3, "2020-03-20T00:00:00Z"), row(4, "2020-04-20T00:00:00Z")]);
+  await expect(publishing).rejects.toMatchObject({ code: "missing_partition", retryable: false });
+  await expect(publishing).rejects.toThrow(
+    /Attach one.*2020-03-01 00:00:00\+00 to 2020-04-01 00:00:00\+00, of which \S+half has a part.*\(2020-03-20 00:00:00\+00\)/s,
+  );
+  expect((await partitions(warehouse)).map(([name, , numbers]) => [name, numbers])).toEqual([
+    ["half", "2"],
+    ["x_p202001", "1"],
+  ]);
+  // A rule by which people check rows breaks with the same SQLSTATE.
+  await warehouse.sql("ALTER TABLE {x} ADD CONSTRAINT small CHECK (id < 10)");
+  await expect(warehouse.publishRows(target, [row(11, "2020-03-05T00:00:00Z")])).rejects.toMatchObject({
+    code: "statement_failed",
+  });
 });
 
 test("readers see all the old rows or all the new ones, whichever strategy writes the partitions", async () => {
