@@ -12,6 +12,7 @@ import { type Inserted, lookAtInserts, mayReach, type PartitionBlocks } from "./
 import { publishCounts } from "./ledger.ts";
 import { ownName, siblingOf } from "./names.ts";
 import { literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
+import { replicatedOf, syncReplicas } from "./replicas.ts";
 import { viewSettings } from "./refreshable_view.ts";
 import { dropOwn, onCluster } from "./tables.ts";
 
@@ -140,6 +141,7 @@ async function tryMake(
     for (const name of [cut, feed, inner]) await dropOwn(client.unending(), name);
   };
   try {
+    const replicated = await replicatedOf(client, refs, target.assetKey);
     const sources = await sourcesOf(client, refs);
     const engine = client.config.engine.replace("MergeTree", shape.engine);
     const nullable = shape.isKeyNullable ? " SETTINGS allow_nullable_key = 1" : "";
@@ -149,6 +151,7 @@ async function tryMake(
         `ORDER BY ${shape.orderBy}${nullable} COMMENT ${literal(comment)}`,
     );
     // Between the two looks, nothing may have been inserted.
+    await syncReplicas(client, replicated);
     const before = await untilQuiet(client, attempt, refs, until);
     if (before === undefined) {
       await giveUp();
@@ -159,6 +162,7 @@ async function tryMake(
       `CREATE MATERIALIZED VIEW ${ownTable(feed)}${onCluster(client)} TO ${ownTable(inner)} AS ` +
         `SELECT ${shape.fed} FROM (${text}\n) AS query SETTINGS ${viewSettings(client, target.assetKey)}`,
     );
+    await syncReplicas(client, replicated);
     const after = await lookAtInserts(client, refs);
     const source = await sourceOf(client, refs, feed);
     if (source === undefined) {

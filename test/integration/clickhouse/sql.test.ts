@@ -193,3 +193,36 @@ test("on a cluster the DDL of views and partitions runs on all nodes, too", asyn
   await store.close();
   close();
 });
+
+test.each([null, "the_cluster"])("a replicated source of an incremental view, cluster %s", async (cluster) => {
+  // The engine here is one server: what only a cluster has is taken out on the way to it.
+  const onHere = (sent: string): string =>
+    /^SYSTEM SYNC REPLICA/.test(sent)
+      ? "SELECT 1 FORMAT Null"
+      : sent
+          .replaceAll(" ON CLUSTER `the_cluster`", "")
+          .replaceAll("clusterAllReplicas('the_cluster', system.processes)", "system.processes")
+          .replaceAll("engine LIKE 'Replicated%'", "engine = 'MergeTree'")
+          .replace(/Replicated(\w*MergeTree)/g, "$1");
+  const { seen, url, close } = await recorder(onHere);
+  const source = targetOf({ id: z.int() });
+  await warehouse.publishRows(source, [{ id: 1 }]);
+  const store = warehouse.another({
+    CLICKHOUSE_URL: url,
+    ...(cluster === null ? {} : { CLICKHOUSE_CLUSTER: cluster }),
+  });
+  const to = { ...targetOf({ id: z.int(), lines: z.int() }), key: ["id"] };
+  const query = sql`SELECT id, CAST(count() AS Int64) AS lines FROM ${{ kind: "table", assetKey: source.assetKey } as const} GROUP BY id`;
+  const given = attempt();
+  const staging = store.stageView(to, query, "incremental", null, given);
+  if (cluster === null) {
+    await expect(staging).rejects.toMatchObject({ code: "contract_broken", message: expect.stringContaining("CLICKHOUSE_CLUSTER") as unknown }); // prettier-ignore
+  } else {
+    await (await staging).discard();
+    const steps = seen.map(({ text: sent }) => /^SYSTEM SYNC REPLICA|^CREATE MATERIALIZED VIEW|^INSERT INTO `_dagster_typescript`.`_inner|^WITH \(/.exec(sent)?.[0].slice(0, 10)).filter((one) => one !== undefined); // prettier-ignore
+    expect(steps.slice(-6)).toEqual(["SYSTEM SYN", "WITH (", "CREATE MAT", "SYSTEM SYN", "WITH (", "INSERT INT"]);
+    expect(seen.filter(({ text: sent }) => sent.startsWith("SYSTEM SYNC")).every(({ text: sent }) => sent.includes(`\`${source.schema}\`.\`x\``))).toBe(true); // prettier-ignore
+  }
+  await store.close();
+  close();
+});
