@@ -105,6 +105,9 @@ const WIDE_DECIMAL = /does not support 128-bit numerics/;
 const WIDE_DECIMAL_ADVICE =
   " Decimals of more than 18 digits need a database of version 3: CREATE DATABASE … WITH VERSION 3";
 
+/** Of a full disk, whose SQLSTATE is that of memory. */
+const DISK_FULL = /growing the database file failed|No space left on device/i;
+
 interface VendorError {
   readonly message: string;
   readonly code?: string;
@@ -116,7 +119,8 @@ export function statementError(error: unknown, statement: string): ProjectError 
   if (error instanceof ProjectError) return error;
   const { code, message, detail } = vendorError(error);
   if (isGone(error)) return unreachable(error);
-  const found = BY_STATE.get(code ?? "") ?? BY_STATE.get((code ?? "").slice(0, 2));
+  const state = DISK_FULL.test(message) ? "53100" : (code ?? "");
+  const found = BY_STATE.get(state) ?? BY_STATE.get(state.slice(0, 2));
   const { kind, advice } = found ?? { kind: StatementError, advice: "" };
   // The detail names the line and column, or the line of the input; the message has a picture of it at times.
   const where = detail === undefined || message.includes(detail.trim()) ? "" : ` (${detail.trim()})`;

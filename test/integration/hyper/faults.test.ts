@@ -1,12 +1,14 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { decimal, sql, z } from "../../../definitions/index.ts";
 import { startEngine } from "../../../ops/engines/start_engine.ts";
+import { statementError } from "../../../resources/hyper/errors.ts";
 import { hyper } from "../../../resources/hyper/kind.ts";
 import { targetOf } from "../duckdb/warehouse.ts";
-import { attempt, connect, HyperServer } from "./warehouse.ts";
+import { attempt, connect, HyperServer, publish, Warehouse } from "./warehouse.ts";
 
 const server = HyperServer.forThisFile();
 /** Never ends by itself. */
@@ -144,3 +146,61 @@ test("a database of an older format says what decimals of more than 18 digits ne
   expect((await reader.query("SELECT 1")).rowCount).toBe(1);
   await reader.end();
 });
+
+test("a publish that waits for another longer than the limit says so, and leaves the table", async () => {
+  const warehouse = await server.open({ HYPER_LOCK_TIMEOUT_SECONDS: "1" });
+  const target = warehouse.target({ id: z.int32() });
+  await warehouse.publishRows(target, [{ id: 1 }]);
+  const other = await connect(server.url);
+  await other.query("BEGIN");
+  await other.query(`DELETE FROM _dagster_typescript.turns WHERE asset_key = '${target.assetKey}'`);
+  const failure = warehouse.publishRows(target, [{ id: 2 }]);
+  await expect(failure).rejects.toMatchObject({ code: "table_locked", retryable: true });
+  await expect(failure).rejects.toThrow("HYPER_LOCK_TIMEOUT_SECONDS");
+  expect(await warehouse.sql(`SELECT * FROM ${warehouse.schema}.x`)).toEqual([["1"]]);
+  await other.query("ROLLBACK");
+  await other.end();
+  await warehouse.publishRows(target, [{ id: 2 }]);
+  expect(await warehouse.sql(`SELECT * FROM ${warehouse.schema}.x`)).toEqual([["2"]]);
+  await expect(server.open({ HYPER_LOCK_TIMEOUT_SECONDS: "soon" })).rejects.toMatchObject({
+    code: "bad_configuration",
+  });
+});
+
+test("a full disk says so, and leaves the table to be read and written", async () => {
+  // As hyperd says it, with the SQLSTATE of memory.
+  const said = Object.assign(new Error("unable to write compressed datablock: growing the database file failed"), {
+    code: "53200",
+  });
+  expect(statementError(said, "INSERT")).toMatchObject({ code: "disk_full", retryable: false });
+  expect(statementError(said, "INSERT").message).toContain("Free space on the disk");
+  // A disk of 24 MB; only root can mount one.
+  if (process.getuid?.() === 0) await fillDisk();
+});
+
+async function fillDisk(): Promise<void> {
+  const disk = join(server.dir, "disk");
+  mkdirSync(disk);
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", disk]);
+  try {
+    await using engine = await startEngine("hyper", { dataDir: join(disk, "engine") });
+    const store = await hyper.open(disk, { HYPER_URL: engine.url });
+    const reader = await connect(engine.url);
+    const small = new Warehouse(store, reader);
+    const target = small.target({ id: z.int(), name: z.string() });
+    const query = (rows: number): ReturnType<typeof sql> =>
+      sql`SELECT CAST(n AS bigint) AS id, CAST(sha256(CAST(n AS text)) AS text) AS name FROM generate_series(1, ${rows}) AS g(n)`;
+    await small.publishQuery(target, query(10));
+    const given = attempt();
+    const staged = await store.stageQuery(target, query(1_000_000), null, given);
+    await expect(publish(staged, target, given)).rejects.toMatchObject({ code: "disk_full", retryable: false });
+    await staged.discard();
+    expect(await small.sql(`SELECT count(*) FROM ${small.schema}.x`)).toEqual([["10"]]);
+    await small.publishQuery(target, query(11));
+    expect(await small.sql(`SELECT count(*) FROM ${small.schema}.x`)).toEqual([["11"]]);
+    await store.close();
+    await reader.end();
+  } finally {
+    execFileSync("umount", ["--lazy", disk]);
+  }
+}
