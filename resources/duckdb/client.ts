@@ -2,9 +2,8 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import { StatementError } from "../errors.ts";
 import type { Statement } from "../render_sql.ts";
-import { tryGetLockHolder, WarehouseLockedError } from "./errors.ts";
+import { openError, statementError, tryGetLockHolder, WarehouseLockedError } from "./errors.ts";
 import { toParameter } from "./types.ts";
 
 /** An open DuckDB file and one connection to it. */
@@ -18,11 +17,11 @@ export class Client {
     this.connection = connection;
   }
 
-  /** Opens a file, and makes it and its folder where they are missing. Fails at once when another process has it open. */
+  /** Opens a file, and makes it and its folder where they are missing. Fails at once when another process has it open, with an error of DuckDB's. */
   static async open(path: string): Promise<Client> {
-    mkdirSync(dirname(path), { recursive: true });
-    // Extensions come with the engine or not at all: nothing is downloaded behind the user's back.
-    const instance = await DuckDBInstance.create(path, { autoinstall_known_extensions: "false" });
+    const instance = await openFile(path).catch((error: unknown) => {
+      throw openError(path, error);
+    });
     try {
       const connection = await instance.connect();
       await connection.run("SET TimeZone = 'UTC'");
@@ -91,9 +90,15 @@ export class Client {
         bound.map(({ type }) => type),
       );
     } catch (error) {
-      throw new StatementError("DuckDB refused a statement", text, error);
+      throw statementError(text, error);
     }
   }
+}
+
+async function openFile(path: string): Promise<DuckDBInstance> {
+  mkdirSync(dirname(path), { recursive: true });
+  // Extensions come with the engine or not at all: nothing is downloaded behind the user's back.
+  return await DuckDBInstance.create(path, { autoinstall_known_extensions: "false" });
 }
 
 const FIRST_WAIT_MS = 20;

@@ -1,5 +1,6 @@
 import { type DuckDBAppender, DuckDBDataChunk, type DuckDBValue } from "@duckdb/node-api";
 import type { QuarantinedRow, RowWriter, Staged } from "../store.ts";
+import { statementError } from "./errors.ts";
 import { forgetBlocks } from "./memory.ts";
 import type { SideFile } from "./side_file.ts";
 import { SideFileStaged } from "./side_file_staged.ts";
@@ -50,7 +51,9 @@ export class SideFileWriter implements RowWriter {
           return value === null || value === undefined ? null : convert(value as never);
         });
       }
-      this.#rows.appendDataChunk(this.#chunk);
+      write(() => {
+        this.#rows.appendDataChunk(this.#chunk);
+      });
       this.#chunks += 1;
       if (this.#chunks % FORGET_EVERY_CHUNKS === 0) await forgetBlocks(this.#file.client);
     }
@@ -64,7 +67,9 @@ export class SideFileWriter implements RowWriter {
   }
 
   finish(): Promise<Staged> {
-    this.#close();
+    write(() => {
+      this.#close();
+    });
     return Promise.resolve(new SideFileStaged(this.#file, null));
   }
 
@@ -84,5 +89,14 @@ export class SideFileWriter implements RowWriter {
   #close(): void {
     this.#rows.closeSync();
     this.#quarantine.closeSync();
+  }
+}
+
+/** The appender's errors are those of the statement that it stands for. */
+function write(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    throw statementError("INSERT INTO rows", error);
   }
 }

@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Attempt, Target } from "../store.ts";
 import { Client } from "./client.ts";
+import { openError } from "./errors.ts";
 import { createOwnTables, replaceQuarantine } from "./ledger.ts";
 import { columnDefinitions } from "./contract.ts";
 import { literal, quote } from "../quote.ts";
@@ -58,7 +59,7 @@ export class SideFile {
     attempt: Attempt,
     openWarehouse: OpenWarehouse,
   ): Promise<SideFile> {
-    const path = join(createOwnedFolder(stagingDir, target.assetKey, attempt.runId), "rows.duckdb");
+    const path = fileIn(stagingDir, target, attempt);
     const client = await Client.open(path);
     // Read once and thrown away: to compress it costs more than a third of a copy's time, twice its size costs less.
     await client.run("PRAGMA force_compression = 'uncompressed'");
@@ -77,7 +78,7 @@ export class SideFile {
     attempt: Attempt,
     warehouse: Client,
   ): Promise<SideFile> {
-    const path = join(createOwnedFolder(stagingDir, target.assetKey, attempt.runId), "rows.duckdb");
+    const path = fileIn(stagingDir, target, attempt);
     const file = new SideFile(path, undefined, target, attempt, () => Promise.resolve(warehouse));
     await warehouse.run(`ATTACH ${literal(path)} AS ${ATTACHED}`);
     file.#warehouse = warehouse;
@@ -146,6 +147,15 @@ export class SideFile {
       this.#warehouse = undefined;
       rmSync(dirname(this.#path), { recursive: true, force: true });
     }
+  }
+}
+
+/** The path of a new file in a folder of its own. */
+function fileIn(stagingDir: string, target: Target, attempt: Attempt): string {
+  try {
+    return join(createOwnedFolder(stagingDir, target.assetKey, attempt.runId), "rows.duckdb");
+  } catch (error) {
+    throw openError(stagingDir, error);
   }
 }
 
