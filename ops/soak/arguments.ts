@@ -1,9 +1,13 @@
 import { STORE_NAMES, type StoreName } from "../../test/integration/stores/open_store.ts";
 
-/** The stores that were asked for, all of them when none was; a message when there is none of a name. */
-export function readStores(names: readonly string[] | undefined): readonly StoreName[] | string {
+/**
+ * The stores that were asked for, all of them when none was.
+ *
+ * @throws Error when there is none of a name
+ */
+export function readStores(names: readonly string[] | undefined): readonly StoreName[] {
   const unknown = names?.find((name) => !STORE_NAMES.some((known) => known === name));
-  if (unknown !== undefined) return `no store "${unknown}"; there are ${STORE_NAMES.join(", ")}`;
+  if (unknown !== undefined) throw new Error(`No store "${unknown}"; there are ${STORE_NAMES.join(", ")}`);
   return STORE_NAMES.filter((name) => names === undefined || names.includes(name));
 }
 

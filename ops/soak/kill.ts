@@ -1,7 +1,7 @@
 // kill -9 in the middle of publishes, and a rerun after each
-import { parseArgs } from "node:util";
 import { killAndRerun, killCaseName, killCases } from "../../test/integration/stores/kill.ts";
 import { openStore, type StoreName } from "../../test/integration/stores/open_store.ts";
+import { parseOptions } from "../../runtime/parse_options.ts";
 import { onStop } from "../process.ts";
 import { readStores, soakFailed } from "./arguments.ts";
 
@@ -17,31 +17,22 @@ table meanwhile saw whole publishes only.
 
 Exit code 1 when one of these promises is broken.`;
 
-onStop();
-const { values } = parseArgs({
-  options: {
-    times: { type: "string", default: "100" },
-    store: { type: "string", multiple: true },
-    help: { type: "boolean", short: "h", default: false },
-  },
+const config = {
+  options: { times: { type: "string", default: "100" }, store: { type: "string", multiple: true } },
+} as const;
+const asked = parseOptions(USAGE, config, ({ values }) => {
+  const times = Number(values.times);
+  if (!Number.isInteger(times) || times < 1) throw new Error("--times takes a whole number");
+  return { times, stores: readStores(values.store) };
 });
-const times = Number(values.times);
-const stores = readStores(values.store);
-if (values.help) console.log(USAGE);
-else if (!Number.isInteger(times) || times < 1 || typeof stores === "string") {
-  console.error(`${typeof stores === "string" ? stores : "--times takes a whole number"}\n\n${USAGE}`);
-  process.exitCode = 2;
-} else {
-  for (const name of stores) {
-    try {
-      await killStore(name);
-    } catch (error) {
-      soakFailed(name, error);
-    }
-  }
+onStop();
+for (const name of asked?.stores ?? []) {
+  await killStore(name, asked?.times ?? 0).catch((error: unknown) => {
+    soakFailed(name, error);
+  });
 }
 
-async function killStore(name: StoreName): Promise<void> {
+async function killStore(name: StoreName, times: number): Promise<void> {
   const open = await openStore(name);
   try {
     const cases = killCases(open);

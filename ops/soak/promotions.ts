@@ -1,9 +1,9 @@
 // 20.9 million rows into every store, with flat memory
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { literal } from "../../resources/quote.ts";
 import { type OpenStore, openStore, type StoreName } from "../../test/integration/stores/open_store.ts";
+import { parseOptions } from "../../runtime/parse_options.ts";
 import { checkout, onStop, run } from "../process.ts";
 import { readStores, soakFailed } from "./arguments.ts";
 import { BODIES, type Body, FINGERPRINT, NAMES, type RunReport, SCHEMA } from "./promotions_table.ts";
@@ -28,27 +28,22 @@ engine is in the process).
 
 Exit code 1 when one of these promises is broken.`;
 
-onStop();
-const { values } = parseArgs({
-  options: {
-    store: { type: "string", multiple: true },
-    body: { type: "string", multiple: true },
-    help: { type: "boolean", short: "h", default: false },
-  },
+const config = {
+  options: { store: { type: "string", multiple: true }, body: { type: "string", multiple: true } },
+} as const;
+const asked = parseOptions(USAGE, config, ({ values }) => {
+  const bodies = BODIES.filter((body) => values.body?.includes(body) ?? true);
+  if (bodies.length === 0) throw new Error(`No such body; there are ${BODIES.join(", ")}`);
+  return { bodies, stores: readStores(values.store) };
 });
-const stores = readStores(values.store);
-const bodies = BODIES.filter((body) => values.body?.includes(body) ?? true);
-if (values.help) console.log(USAGE);
-else if (typeof stores === "string" || bodies.length === 0) {
-  console.error(`${typeof stores === "string" ? stores : "no such body"}\n\n${USAGE}`);
-  process.exitCode = 2;
-} else {
+onStop();
+if (asked !== undefined) {
   const expected = await readExpected();
-  for (const name of stores) await writeAll(name, expected);
+  for (const name of asked.stores) await writeAll(name, asked.bodies, expected);
 }
 
 /** Writes each table in a process of its own. */
-async function writeAll(name: StoreName, expected: string): Promise<void> {
+async function writeAll(name: StoreName, bodies: readonly Body[], expected: string): Promise<void> {
   const open = await openStore(name);
   try {
     for (const body of bodies) {
