@@ -1,10 +1,14 @@
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { duckdb } from "../../../resources/duckdb/kind.ts";
 import { quote, tableName } from "../../../resources/quote.ts";
 import { describeStore } from "./contract.ts";
+
+const execute = promisify(execFile);
 
 describeStore("DuckDB", async () => {
   const folder = mkdtempSync(join(tmpdir(), "duckdb-store-"));
@@ -26,6 +30,15 @@ describeStore("DuckDB", async () => {
       } finally {
         instance.closeSync();
       }
+    },
+    queryApart: async (text) => {
+      const program = `
+        import { DuckDBInstance } from "@duckdb/node-api";
+        const connection = await (await DuckDBInstance.create(${JSON.stringify(path)}, { access_mode: "READ_ONLY" })).connect();
+        const rows = (await connection.runAndReadAll(${JSON.stringify(text)})).getRows();
+        console.log(JSON.stringify(rows.map((row) => row.map(String))));`;
+      const { stdout } = await execute(process.execPath, ["--input-type=module", "--eval", program]);
+      return JSON.parse(stdout) as string[][];
     },
     close: async () => {
       await store.close();
