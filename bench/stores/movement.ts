@@ -2,6 +2,7 @@ import { copyFileSync, globSync, mkdirSync, rmSync, symlinkSync } from "node:fs"
 import path from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { checkout } from "../../ops/process.ts";
+import { installScanner } from "../../test/integration/transfer/postgres_scanner.ts";
 import { contenderBin, contenderFile, installContenders } from "../lib/contenders_env.ts";
 import { type Contender, contest, getSummary, pairedRatio, type Summary } from "../lib/contest.ts";
 import { measure, type Measured } from "../lib/measure.ts";
@@ -33,13 +34,13 @@ export async function benchMovement(
   const contender = (
     name: string,
     table: string,
-    command: readonly [string, ...string[]],
+    start: readonly [string, ...string[]],
     options: { readonly cwd?: string; readonly env: Readonly<Record<string, string>> },
   ): Contender => ({
     name: `postgres to duckdb: ${name}`,
     run: async () => {
       for (const file of globSync(`${warehouse}*`)) rmSync(file, { recursive: true });
-      const measured: Measured = await measure(command, options);
+      const measured: Measured = await measure(start, options);
       const found = await fingerprint(table, warehouse);
       if (found !== expected) throw new Error(`${name} moved other rows:\n  ${found}\n  ${expected}`);
       return measured;
@@ -47,16 +48,14 @@ export async function benchMovement(
   });
 
   const { url } = postgres;
+  const extension = await installScanner();
+  const cwd = makeProject();
+  const command = [process.execPath, "runtime/main.ts", "bench/copied"] as const;
+  const env = { DATABASE_URL: url, DUCKDB_PATH: warehouse, NODE_COMPILE_CACHE: path.join(work, "compile_cache") };
   const summaries = await contest(
     [
-      contender("ours", "bench.copied", [process.execPath, "runtime/main.ts", "bench/copied"], {
-        cwd: makeProject(),
-        env: {
-          DATABASE_URL: url,
-          DUCKDB_PATH: warehouse,
-          NODE_COMPILE_CACHE: path.join(work, "compile_cache"),
-        },
-      }),
+      contender("ours", "bench.copied", command, { cwd, env: { ...env, DUCKDB_POSTGRES_EXTENSION: extension } }),
+      contender("ours, by COPY", "bench.copied", command, { cwd, env }),
       contender(
         "dlt with connectorx",
         "bench.copied",
