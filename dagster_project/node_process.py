@@ -7,11 +7,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import dagster as dg
 
+from dagster_project.node import find_node
 from dagster_project.redaction import Redactor, StreamRedactor
 from dagster_project.report import StderrTail
 from dagster_project.supervision import StepSupervision, StreamName
@@ -19,6 +21,34 @@ from dagster_project.supervision import StepSupervision, StreamName
 _READ_BYTES = 65536
 # A grandchild may hold the output open after Node has gone; by then it was killed with its group.
 _DRAIN_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class NodeProgram:
+    """A program of the project that Node runs, without a shell.
+
+    Args:
+        project_dir: The project of the definitions; the working directory of Node.
+        entry: The script and what stands before the name of the definition.
+        node: The Node to use; by default the one that the project pins.
+        grace_seconds: How long Node may take to end by itself, once asked, before its process group is killed.
+        environment: Variables to add to those of this process.
+    """
+
+    project_dir: Path
+    entry: Sequence[str]
+    node: Path | None = None
+    grace_seconds: float = 5.0
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def command(self, *arguments: str) -> Sequence[str]:
+        """Return the command line."""
+        return [str(self.node or find_node(self.project_dir)), *self.entry, *arguments]
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of the process."""
+        cache = self.project_dir / ".state" / "compile_cache"
+        return {**os.environ, "NODE_COMPILE_CACHE": str(cache), **self.environment}
 
 
 def start_node(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.execution.plan.execute_step import (
     _build_data_version_tags,
     _get_code_version,
@@ -93,8 +93,7 @@ class PartitionRecorder:
         key = self.context.asset_key
         placeholder = dg.DataVersion("")
         provenance = _get_input_provenance_data(key, step)
-        tags = _build_data_version_tags(placeholder, _get_code_version(key, step), provenance, True)
-        return {**tags, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
+        return _build_data_version_tags(placeholder, _get_code_version(key, step), provenance, True)
 
     def _evaluations(self) -> Iterator[dg.AssetCheckEvaluation]:
         declared = {check.name: check for check in self.asset.checks}

@@ -3,12 +3,11 @@
 import contextlib
 import json
 import logging
-import os
 import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, field
+from dataclasses import asdict
 from dataclasses import dataclass as plain_dataclass
 from datetime import datetime
 from functools import cache
@@ -20,8 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from dagster_project.manifest import ManifestTrigger
-from dagster_project.node import find_node
-from dagster_project.node_process import Ending, Pumps, start_node
+from dagster_project.node_process import Ending, NodeProgram, Pumps, start_node
 from dagster_project.pipes_folder import pipes_folder
 from dagster_project.redaction import Redactor, find_secrets
 from dagster_project.report import StderrTail
@@ -141,22 +139,11 @@ def _log_lines() -> TypeAdapter[_LogLine]:
 
 
 @plain_dataclass(frozen=True)
-class NodeEvaluator:
-    """Starts ``node runtime/evaluate.ts <sensor or schedule>`` for a tick, without a shell.
+class NodeEvaluator(NodeProgram):
+    """Starts ``node runtime/evaluate.ts <sensor or schedule>`` for a tick, without a shell."""
 
-    Args:
-        project_dir: The project of the sensors; the working directory of Node.
-        entry: The script and what stands before the name.
-        node: The Node to use; by default the one that the project pins.
-        grace_seconds: How long Node may take to end by itself, once its time is up, before its process group is killed.
-        environment: Variables to add to those of this process.
-    """
-
-    project_dir: Path
     entry: Sequence[str] = ("runtime/evaluate.ts",)
-    node: Path | None = None
     grace_seconds: float = 2.0
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def evaluate(
         self, trigger: ManifestTrigger, kind: Literal["sensor", "schedule"], tick: TickInput, log: logging.Logger
@@ -166,18 +153,14 @@ class NodeEvaluator:
         Raises:
             TickError: if the answer is an error, is not whole, or does not come in time; the message says what.
         """
-        environment = {
-            **os.environ,
-            "NODE_COMPILE_CACHE": str(self.project_dir / ".state" / "compile_cache"),
-            **self.environment,
-        }
+        environment = self.variables()
         redactor = Redactor(find_secrets(environment))
         tail = StderrTail()
         printed: dict[StreamName, _Printed] = {"stdout": _Printed(), "stderr": _Printed()}
         supervision = StepSupervision({name: stream for name, stream in printed.items()})
         wake = threading.Event()
         with pipes_folder(self.project_dir) as folder:
-            command = [str(self.node or find_node(self.project_dir)), *self.entry, trigger.name, str(folder)]
+            command = self.command(trigger.name, str(folder))
             process = start_node(command, self.project_dir, environment)
             ending = Ending(process, trigger.timeout_seconds, self.grace_seconds)
             with Pumps(process, redactor, supervision, tail):

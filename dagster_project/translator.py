@@ -3,7 +3,7 @@
 # Dagster's own annotations leave type parameters open.
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from dagster_project.manifest import (
     KeysMapping,
     ManifestAsset,
     ManifestCheck,
+    ManifestSource,
     MissingAutomation,
     OffsetMapping,
     PartitionMapping,
@@ -98,15 +99,18 @@ class TypeScriptAssetsTranslator:
         if asset.table is not None:
             metadata["dagster/table_name"] = f"{asset.table.schema}.{asset.table.name}"
         if asset.sources:
-            metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(
-                code_references=[
-                    dg.LocalFileCodeReference(
-                        file_path=str(self.project_dir / source.file), line_number=source.line, label=source.file
-                    )
-                    for source in asset.sources
-                ]
-            )
+            metadata |= self.get_code_references(asset.sources)
         return metadata
+
+    def get_code_references(self, sources: Sequence[ManifestSource]) -> Mapping[str, Any]:
+        """Return the metadata with which the UI links to the files of a definition."""
+        references: list[dg.LocalFileCodeReference | dg.UrlCodeReference] = [
+            dg.LocalFileCodeReference(
+                file_path=str(self.project_dir / source.file), line_number=source.line, label=source.file
+            )
+            for source in sources
+        ]
+        return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=references)}
 
     def get_automation_condition(self, asset: ManifestAsset) -> Automation | None:
         """Return when Dagster should materialize an asset by itself."""

@@ -67,7 +67,7 @@ def build_triggers(
             faults.append(_unknown(trigger, missing))
             continue
         targets = cache(partial(_targets, trigger, asset_key, definitions))
-        metadata = _metadata(trigger, translator)
+        metadata = translator.get_code_references(trigger.sources[:1])
         with refusals(trigger, faults):
             name = names.of(trigger.name)
             if isinstance(trigger, ManifestSchedule):
@@ -87,16 +87,3 @@ def _unknown(trigger: ManifestTrigger, missing: Sequence[Key]) -> ManifestFault:
     source = trigger.sources[0]
     names = ", ".join("/".join(key) for key in missing)
     return ManifestFault("unknown_reference", trigger.key, source.file, source.line, f"there is no asset {names}")
-
-
-def _metadata(trigger: ManifestTrigger, translator: TypeScriptAssetsTranslator) -> Mapping[str, Any]:
-    source = trigger.sources[0]
-    return {
-        "dagster/code_references": dg.CodeReferencesMetadataValue(
-            code_references=[
-                dg.LocalFileCodeReference(
-                    file_path=str(translator.project_dir / source.file), line_number=source.line, label=source.file
-                )
-            ]
-        )
-    }

@@ -152,7 +152,9 @@ export function parquet(path: string): ParquetSource {
  * @param options.url The environment variable that holds the URL of the database. Default: `"DATABASE_URL"`.
  */
 export function postgresTable(table: string, options: { readonly url?: string } = {}): PostgresSource {
-  const [schema = "", name = ""] = table.split(".");
+  const [schema = "", ...rest] = table.split(".");
+  // All of the rest, so that a name with too many parts is seen to be none.
+  const name = rest.join(".");
   return { format: "postgres", schema, table: name, url: options.url ?? "DATABASE_URL" };
 }
 

@@ -10,11 +10,18 @@ export interface Storage<out N extends string = string> {
   readonly clickhouse?: ClickHouseTable<N> | undefined;
 }
 
+/** Stretches of time that a native partition of PostgreSQL covers. */
+export const PARTITION_PERIODS = ["day", "week", "month", "year"] as const;
+/** Methods of an index in PostgreSQL. */
+export const INDEX_METHODS = ["btree", "brin", "hash", "gin", "gist"] as const;
+/** See {@link ClickHouseTable.replacePartitions}. */
+export const REPLACE_PARTITIONS = ["atOnce", "oneByOne"] as const;
+
 /** The layout of a table or materialised view in PostgreSQL. */
 export interface PostgresTable<out N extends string = string> {
   readonly indexes?: readonly PostgresIndex<N>[] | undefined;
   /** Native partitions by a time column: each publish makes those that its rows need. Not for a materialised view. */
-  readonly partitionBy?: { readonly column: N; readonly every: "day" | "week" | "month" | "year" } | undefined;
+  readonly partitionBy?: { readonly column: N; readonly every: (typeof PARTITION_PERIODS)[number] } | undefined;
 }
 
 /** An index in PostgreSQL: plain with one column, composite with several, covering with `include`, partial with `where`. */
@@ -30,7 +37,7 @@ export interface PostgresIndex<out N extends string = string> {
   /** The rows that the index holds: a condition without `${…}`, such as `` sql`revenue > 0` ``. @default all */
   readonly where?: Sql | undefined;
   /** @default "btree" */
-  readonly method?: "btree" | "brin" | "hash" | "gin" | "gist" | undefined;
+  readonly method?: (typeof INDEX_METHODS)[number] | undefined;
 }
 
 /** The layout of a table in ClickHouse. Expressions are SQL without `${…}`. */
@@ -51,7 +58,7 @@ export interface ClickHouseTable<out N extends string = string> {
    * partitions are attached to a new table (hard links, no copy). `oneByOne`: each partition changes by itself, so that a
    * reader in between sees some new and some old ones. @default "atOnce"
    */
-  readonly replacePartitions?: "atOnce" | "oneByOne" | undefined;
+  readonly replacePartitions?: (typeof REPLACE_PARTITIONS)[number] | undefined;
 }
 
 /** A skipping index in ClickHouse: lets a query pass over granules that cannot match. */

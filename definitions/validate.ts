@@ -8,6 +8,7 @@ import { checkWrite } from "./validate_write.ts";
 
 /** A part of an asset key, and so a schema or table name in every store. */
 const KEY_PART = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
+const TWO_PARTS = /^[^.]+\.[^.]+$/;
 /** Schemas that some store keeps for itself, or that name a catalog of DuckDB. */
 const RESERVED_SCHEMAS = new Set(["information_schema", "pg_catalog", "system", "temp"]);
 
@@ -130,6 +131,9 @@ function checkCopy({ body }: AssetOptions<Shape>, add: Add): void {
   const source = body.source as typeof body.source | undefined;
   if (source === undefined)
     add("unknown_reference", "copy: the source is undefined: import the asset from the file that defines it");
-  else if ("format" in source && source.format === "postgres" && (source.schema === "" || source.table === ""))
-    add("bad_option", 'copy: expected postgresTable("schema.table")');
+  else if ("format" in source && source.format === "postgres" && !TWO_PARTS.test(`${source.schema}.${source.table}`))
+    add(
+      "bad_option",
+      `copy: expected postgresTable("schema.table"), got ${JSON.stringify(`${source.schema}.${source.table}`)}`,
+    );
 }

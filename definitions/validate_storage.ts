@@ -1,7 +1,13 @@
 import type { AssetOptions, Shape } from "./asset.ts";
 import type { Column } from "./column_type.ts";
 import type { Sql } from "./sql.ts";
-import type { ClickHouseTable, PostgresTable } from "./storage.ts";
+import {
+  type ClickHouseTable,
+  INDEX_METHODS,
+  PARTITION_PERIODS,
+  type PostgresTable,
+  REPLACE_PARTITIONS,
+} from "./storage.ts";
 import type { Add } from "./validate.ts";
 
 /** A type of a skipping index, with numbers only: it becomes a part of a statement as it is. */
@@ -29,6 +35,7 @@ function checkPostgres(table: PostgresTable, columns: readonly Column[], isView:
     if (one.columns.length === 0) bad(`${where}: expected at least one column`);
     requireColumns(`storage.postgres.${where}`, [...one.columns, ...(one.include ?? [])], columns, add);
     requirePlain(`${where}.where`, one.where, bad);
+    requireOneOf(`${where}.method`, one.method, INDEX_METHODS, bad);
     if (one.name === undefined) continue;
     if (!INDEX_NAME.test(one.name))
       bad(`${where}: ${JSON.stringify(one.name)} is no name of up to 63 letters and digits`);
@@ -39,6 +46,7 @@ function checkPostgres(table: PostgresTable, columns: readonly Column[], isView:
   if (partitionBy === undefined) return;
   if (isView) bad("partitionBy: a materialised view has no partitions");
   requireColumns("storage.postgres.partitionBy", [partitionBy.column], columns, add);
+  requireOneOf("partitionBy.every", partitionBy.every, PARTITION_PERIODS, bad);
   const column = columns.find(({ name }) => name === partitionBy.column);
   if (column !== undefined && (column.nullable || !["timestamp", "date"].includes(column.type.kind)))
     bad(`partitionBy: column ${column.name} must be a timestamp or date, never null`);
@@ -72,6 +80,7 @@ function checkClickHouse(table: ClickHouseTable, columns: readonly Column[], add
     if (codec !== undefined && !CODECS.test(codec))
       bad(`codec of ${name}: ${JSON.stringify(codec)} is none, such as "Delta, ZSTD(3)"`);
   }
+  requireOneOf("replacePartitions", table.replacePartitions, REPLACE_PARTITIONS, bad);
   if (table.replacePartitions === "oneByOne" && table.partitionBy === undefined)
     bad("replacePartitions: one by one needs partitionBy");
 }
@@ -81,6 +90,17 @@ function requireColumns(where: string, names: readonly string[], columns: readon
     if (!columns.some((column) => column.name === name))
       add("unknown_column", `${where} names column ${JSON.stringify(name)}, which the asset does not have`);
   }
+}
+
+/** What the types say as well, for an asset in JavaScript: these become a part of a statement as they are. */
+function requireOneOf(
+  where: string,
+  value: string | undefined,
+  allowed: readonly string[],
+  bad: (message: string) => void,
+): void {
+  if (value !== undefined && !allowed.includes(value))
+    bad(`${where}: expected one of ${allowed.join(", ")}, got ${JSON.stringify(value)}`);
 }
 
 /** An expression becomes a part of the table's definition, which takes no parameters. */

@@ -1,26 +1,7 @@
-import { ProjectError } from "../definitions/project_error.ts";
+import type { Column } from "../definitions/column_type.ts";
 import type { TextReader } from "./checks.ts";
-import type { LedgerEntry, Target } from "./store.ts";
-
-/** Another run has published since this one read its cursor. */
-export class CursorMovedError extends ProjectError {
-  readonly code = "cursor_moved";
-  readonly retryable = true;
-}
-
-/**
- * Refuses rows that were read from a cursor that is not the latest any more. Call it where no other publish of the asset
- * can come in between.
- *
- * @throws CursorMovedError
- */
-export function requireCursor({ assetKey, after }: LedgerEntry, latest: string | null): void {
-  if (after === undefined || after === latest) return;
-  throw new CursorMovedError(
-    `${assetKey}: another run has published since this one began, and moved the cursor from ${after ?? "the start"} to ` +
-      `${latest ?? "the start"}: its rows would be there twice. Nothing was published; run it again`,
-  );
-}
+import { ContractError } from "./errors.ts";
+import type { Target } from "./store.ts";
 
 /**
  * The greatest staged value of the cursor's column; an instant as ISO text with microseconds, in which form all stores
@@ -40,8 +21,28 @@ export async function latestStaged(
     parameters: [],
   });
   const text = rows[0]?.[0] ?? null;
-  const isInstant = columns.some((column) => column.name === cursorColumn && column.type.kind === "timestamp");
-  if (text === null || !isInstant) return text;
-  const [, day = "", time = "", micros = ""] = /^(\S+) ([\d:]+)(?:\.(\d+))?/.exec(text) ?? [];
+  const column = columns.find((one) => one.name === cursorColumn);
+  return text === null || column === undefined ? text : cursorText(text, column);
+}
+
+/**
+ * What a store prints of the greatest value, as a cursor. Days and instants of four-digit years only: those have the order
+ * of their texts.
+ *
+ * @throws ContractError for infinity, and years before 1 and after 9999, from which no next run could go on
+ */
+export function cursorText(printed: string, { name, type }: Pick<Column, "name" | "type">): string {
+  if (type.kind !== "timestamp" && type.kind !== "date") return printed;
+  const pattern =
+    type.kind === "date"
+      ? /^\d{4}-\d\d-\d\d$/
+      : /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:\+00(?::00)?)?$/;
+  const match = pattern.exec(printed);
+  if (match === null)
+    throw new ContractError(
+      `column ${name} is the cursor, and ${printed} is nothing that the next run could go on from`,
+    );
+  if (type.kind === "date") return printed;
+  const [, day = "", time = "", micros = ""] = match;
   return `${day}T${time}.${micros.padEnd(6, "0")}Z`;
 }

@@ -189,8 +189,13 @@ export interface Staged {
   /** Runs checks on the staged rows. Checks that read other tables make a file store wait for its lock. */
   check(checks: readonly Check[]): Promise<readonly CheckOutcome[]>;
   facts(): Promise<StagedFacts>;
-  /** Atomically makes the rows the table's, together with their ledger entry. */
-  publish(entry: LedgerEntry): Promise<void>;
+  /**
+   * Atomically makes the rows the table's, together with their ledger entry.
+   *
+   * @returns the entry that stands: the one given, or that of an earlier publish which has added the rows already
+   * @throws CursorMovedError when another run has published since the rows were read
+   */
+  publish(entry: LedgerEntry): Promise<LedgerEntry>;
   /** Drops the rows; the table stays as it is. */
   discard(): Promise<void>;
 }
@@ -224,6 +229,8 @@ export interface StoreKind {
   readonly name: string;
   /** The name of a column's type in the store's SQL. */
   readonly typeName: (type: ColumnType) => string;
+  /** Casts to the first instant, and to the first day, that the store holds. */
+  readonly earliest: string;
   /**
    * Steps of one run with the same value run one at a time, since they would only wait for each other; `null`: no limit.
    */

@@ -60,7 +60,7 @@ export function bindCursor(
   const bound: Sql = {
     kind: "sql",
     strings: ["CAST(", ` AS ${store.typeName(column.type)})`],
-    values: [start ?? leastValue(column)],
+    values: [start ?? leastValue(column, store)],
   };
   const bind = (value: SqlValue): SqlValue => {
     if (value === null || typeof value !== "object" || value instanceof Date) return value;
@@ -70,13 +70,12 @@ export function bindCursor(
   return { ...sql, values: sql.values.map(bind) };
 }
 
-/** Before everything that all stores hold. */
-function leastValue({ type }: Column): string {
+/** The least that the store holds, so that the first run reads all that is beyond it. */
+function leastValue({ type }: Column, store: StoreKind): string {
   switch (type.kind) {
     case "timestamp":
-      return "1900-01-01T00:00:00Z";
     case "date":
-      return "1900-01-01";
+      return store.earliest;
     case "int32":
       return String(-(2 ** 31));
     default:

@@ -1,7 +1,16 @@
 import type { BodyContext } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
 import { metadata } from "../pipes/index.ts";
-import type { Attempt, CheckOutcome, Staged, StagedFacts, Store, Target, WriteStrategy } from "../resources/store.ts";
+import type {
+  Attempt,
+  CheckOutcome,
+  LedgerEntry,
+  Staged,
+  StagedFacts,
+  Store,
+  Target,
+  WriteStrategy,
+} from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
 import {
   judgePartitions,
@@ -117,12 +126,7 @@ async function runTable(
   };
   if (request.resume) {
     const published = await inTurn(() => store.findPublished(target, attempt));
-    if (published !== undefined) {
-      context.log.info(
-        `Published by run ${published.runId} at an earlier attempt, which could not report it; reported now, nothing done twice`,
-      );
-      return { outcome: "reused", report: JSON.parse(published.report) as AssetReport };
-    }
+    if (published !== undefined) return reuse(published, context);
   }
   const last = write === undefined || request.fullRefresh ? null : await store.lastCursor(target, attempt);
   const cursor = write === undefined ? null : new Cursor(write, target, last);
@@ -133,12 +137,13 @@ async function runTable(
     try {
       const found = await staged.check(asset.checks);
       const outcomes = plan === null ? found : judgePartitions(plan, found);
+      const describe = (one: CheckOutcome): string => describeFailure(one, plan?.partitions.length);
       const checkSeconds = clock();
       context.signal.throwIfAborted();
       const refusing = outcomes.filter(({ passed, check }) => !passed && check.severity === "ERROR");
       if (refusing.length > 0) {
         await staged.discard();
-        context.log.error(`Not published: ${refusing.map(describeFailure).join("; ")}. The table is as it was before`);
+        context.log.error(`Not published: ${refusing.map(describe).join("; ")}. The table is as it was before`);
         return {
           outcome: "refused",
           report: {
@@ -149,13 +154,12 @@ async function runTable(
           },
         };
       }
-      for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describeFailure(one)}`);
-      return await publish(asset, target, store, staged, attempt, {
+      for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describe(one)}`);
+      return await publish(asset, target, store, staged, attempt, context, {
         checks: outcomes.map((one) => checkReport(one, true, request.redact)),
         partitions: (facts) => (plan === null ? null : reportPartitions(plan, facts, outcomes)),
         read,
         quarantined,
-        partitionKeys: context.partitionKeys,
         cursor: (staged) => cursor?.next(staged) ?? null,
         // Of a table that is made anew, nothing is added to.
         after: cursor === null || request.fullRefresh ? undefined : cursor.last,
@@ -170,6 +174,14 @@ async function runTable(
       throw error;
     }
   });
+}
+
+/** What an earlier attempt published, told in its place. */
+function reuse({ runId, report }: LedgerEntry, context: BodyContext): AssetResult {
+  context.log.info(
+    `Published by run ${runId} at an earlier attempt, which could not report it; reported now, nothing done twice`,
+  );
+  return { outcome: "reused", report: JSON.parse(report) as AssetReport };
 }
 
 /** A run of partitions replaces those and leaves the others. */
@@ -197,12 +209,12 @@ async function publish(
   store: Store,
   staged: Staged,
   attempt: Attempt,
+  context: BodyContext,
   known: {
     readonly checks: readonly CheckReport[];
     readonly partitions: (facts: StagedFacts) => readonly PartitionReport[] | null;
     readonly read: number | undefined;
     readonly quarantined: number;
-    readonly partitionKeys: readonly string[] | null;
     readonly cursor: (staged: string | null) => string | null;
     readonly after: string | null | undefined;
     readonly redact: Redact;
@@ -225,12 +237,12 @@ async function publish(
     durations,
     redact: known.redact,
   });
-  await staged.publish({
+  const entry: LedgerEntry = {
     assetKey: asset.key,
     runId: attempt.runId,
     rootRunId: attempt.rootRunId,
     codeVersion: attempt.codeVersion,
-    partitionKeys: known.partitionKeys,
+    partitionKeys: context.partitionKeys,
     rowCount: facts.rowCount,
     columns: target.columns.map(({ name, type, nullable }) => ({ name, type: asset.store.typeName(type), nullable })),
     contentHash: facts.contentHash,
@@ -239,7 +251,9 @@ async function publish(
     after: known.after,
     // Everyone who can read the warehouse can read it.
     report: JSON.stringify(report, (_key, value: unknown) => (typeof value === "string" ? known.redact(value) : value)),
-  });
+  };
+  const standing = await staged.publish(entry);
+  if (standing !== entry) return reuse(standing, context);
   return {
     outcome: "published",
     report: { ...report, metadata: { ...report.metadata, ...durationMetadata({ publish: known.clock() }) } },
@@ -278,8 +292,12 @@ function toMetadata(
   }
 }
 
-function describeFailure({ check, failedRows, checkedRows }: CheckOutcome): string {
-  const counted = check.rule.kind === "row_count" ? `${checkedRows} rows` : `${failedRows} of ${checkedRows} rows`;
+/** @param partitions How many the run has. */
+function describeFailure({ check, failedRows, checkedRows }: CheckOutcome, partitions = 1): string {
+  let counted = `${failedRows} of ${checkedRows} rows`;
+  // Held against each partition by itself: see judgePartitions.
+  if (check.rule.kind === "row_count")
+    counted = partitions > 1 ? `${failedRows} of ${partitions} partitions` : `${checkedRows} rows`;
   return `${check.name} failed (${counted}; ${check.description})`;
 }
 

@@ -33,6 +33,7 @@ export async function runEach(
   const results = new Map<RunPartition, AssetResult>();
   const failures: PartitionFailure[] = [];
   const waiting = [...partitions].reverse();
+  let done = 0;
   const work = async (): Promise<void> => {
     for (let partition = waiting.pop(); partition !== undefined; partition = waiting.pop()) {
       const { key, window } = partition;
@@ -49,7 +50,8 @@ export async function runEach(
         failures.push({ key, message });
         context.log.error(`${key}: ${message}`);
       }
-      context.log.info(`${results.size + failures.length} of ${partitions.length} partitions done`);
+      done += 1;
+      context.log.info(`${done} of ${partitions.length} partitions done`);
     }
   };
   // A query or a copy is work of the store from its first row on.

@@ -94,10 +94,8 @@ function report(
     const named = Object.fromEntries(Object.entries(metadata).map(([name, entry]) => [redact(name), entry]));
     pipes.reportAssetMaterialization({ assetKey: assetKey.split("/"), metadata: named, dataVersion });
   }
-  for (let start = 0; start < (partitions?.length ?? 0); start += PARTITIONS_PER_MESSAGE) {
-    const some = (partitions ?? []).slice(start, start + PARTITIONS_PER_MESSAGE);
-    pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, partitions: some.map(partitionMessage) } });
-  }
+  for (const page of pagesOf((partitions ?? []).map(partitionMessage)))
+    pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, partitions: page } });
   const shown = failures.slice(0, SHOWN_FAILURES).map(({ key, message }) => [key, redact(message).slice(0, 500)]);
   const partial = outcome === "partial" ? { failures: shown } : {};
   pipes.reportCustomMessage({ dagster_typescript: { asset_key: assetKey, outcome, ...partial } });
@@ -106,8 +104,23 @@ function report(
 /** Of partitions that failed; the others are told by what was not reported. */
 const SHOWN_FAILURES = 20;
 
-/** A message must not be cut: with fifty checks, a partition takes 3 kB. */
-const PARTITIONS_PER_MESSAGE = 50;
+/** A message must not be cut, as it would be at 250 kB. */
+const PAGE_BYTES = 100_000;
+
+/** As many as one message takes at a time; one alone may be longer. */
+function* pagesOf(partitions: readonly object[]): Generator<readonly object[]> {
+  let [page, bytes]: [object[], number] = [[], 0];
+  for (const one of partitions) {
+    const size = Buffer.byteLength(JSON.stringify(one));
+    if (page.length > 0 && bytes + size > PAGE_BYTES) {
+      yield page;
+      [page, bytes] = [[], 0];
+    }
+    page.push(one);
+    bytes += size;
+  }
+  if (page.length > 0) yield page;
+}
 
 function partitionMessage({ key, rowCount, dataVersion, checks }: PartitionReport): object {
   return {

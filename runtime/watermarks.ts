@@ -2,7 +2,8 @@ import type { Log, PostgresSource } from "../definitions/body.ts";
 import { definedAssets } from "../definitions/registry.ts";
 import type { TableRef } from "../definitions/sql.ts";
 import type { Attempt } from "../resources/store.ts";
-import { chooseStore, maxOfPostgres, OpenStores } from "../resources/stores.ts";
+import { maxOfPostgres, OpenStores } from "../resources/stores.ts";
+import { placeOf } from "./place.ts";
 import type { MaxOf } from "./tick.ts";
 import { TickResultError } from "./tick_result.ts";
 
@@ -32,10 +33,9 @@ export class Watermarks {
     if (asset === undefined) throw new TickResultError(`maxOf: no file defines ${JSON.stringify(assetKey)}`);
     if (!asset.columns.some(({ name }) => name === column))
       throw new TickResultError(`maxOf: ${assetKey} has no column ${JSON.stringify(column)}`);
-    const [schema = "", table = ""] = assetKey.split("/");
-    const kind = chooseStore(asset.options.store, schema, process.env);
-    if (typeof kind === "string") throw new TickResultError(`maxOf: ${kind}`);
+    const { target, store: kind, storeFault } = placeOf(asset);
+    if (storeFault !== null) throw new TickResultError(`maxOf: ${storeFault}`);
     const store = await this.#stores.get(kind);
-    return await store.maxOf({ assetKey, schema, table }, column, this.#attempt);
+    return await store.maxOf(target, column, this.#attempt);
   }
 }

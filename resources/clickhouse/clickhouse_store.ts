@@ -1,4 +1,4 @@
-import { isAbsolute, join } from "node:path";
+import { resolve } from "node:path";
 import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import { renderSql } from "../render_sql.ts";
@@ -99,7 +99,7 @@ export class ClickHouseStore implements Store {
     return await this.#fill(client, target, attempt, stage, async (table) => {
       if (source.format === "postgres")
         return await copyFromPostgres(client, table, source, columns, { target, attempt });
-      const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
+      const path = resolve(this.#projectDir, source.path);
       const copy = await planCopy(client, path, columns, target, table);
       await copy.run();
       return copy.statement;

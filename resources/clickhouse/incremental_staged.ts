@@ -80,7 +80,7 @@ export class IncrementalStaged implements Staged {
     return await stagedFacts(this.#client, this.#target, ownTable(this.#view));
   }
 
-  async publish(entry: LedgerEntry): Promise<void> {
+  async publish(entry: LedgerEntry): Promise<LedgerEntry> {
     const before = await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, (lock) =>
       this.#publish(entry, lock),
     );
@@ -93,6 +93,7 @@ export class IncrementalStaged implements Staged {
     await tidy().catch((error: unknown) => {
       this.#attempt.log(`Published; what is left of the former view will be dropped by a later run: ${String(error)}`);
     });
+    return entry;
   }
 
   async discard(): Promise<void> {

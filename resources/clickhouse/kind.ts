@@ -6,6 +6,7 @@ import { columnTypeName } from "./type_names.ts";
 export const clickhouse: StoreKind = {
   name: "clickhouse",
   typeName: columnTypeName,
+  earliest: "1900-01-01",
   // A server runs many statements at once; publishes of the same table wait for each other.
   exclusive: () => null,
   viewFault: ({ refresh, key, isPartitioned, blockingChecks }) => {

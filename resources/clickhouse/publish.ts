@@ -3,7 +3,7 @@ import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } 
 import { runChecks } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { stagedFacts } from "./inspect.ts";
-import { requireCursor } from "../cursor.ts";
+import { earlierPublish } from "../publish_once.ts";
 import { findLedgerEntry, lastCursor, prepareEntry, recordEntry, settleEntry } from "./ledger.ts";
 import { type IsOpen, type Lock, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
@@ -72,14 +72,15 @@ export class ClickHouseStaged implements Staged {
     return await stagedFacts(this.#client, this.#target, ownTable(this.#stage.name));
   }
 
-  async publish(entry: LedgerEntry): Promise<void> {
+  async publish(entry: LedgerEntry): Promise<LedgerEntry> {
     await requireWritable(this.#client, this.#target, this.#stage.name);
-    await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, (lock) =>
+    const standing = await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, (lock) =>
       this.#publish(entry, lock),
     );
     await this.discard().catch((error: unknown) => {
       this.#attempt.log(`Published; what is left of staging will be dropped by a later run: ${String(error)}`);
     });
+    return standing;
   }
 
   async discard(): Promise<void> {
@@ -91,24 +92,27 @@ export class ClickHouseStaged implements Staged {
     if (this.#inner !== undefined) await dropInner(client, this.#inner);
   }
 
-  async #publish(entry: LedgerEntry, lock: Lock): Promise<void> {
+  async #publish(entry: LedgerEntry, lock: Lock): Promise<LedgerEntry> {
     const [client, target] = [this.#client, this.#target];
     await dropOrphans(client, this.#isOpen, target.assetKey);
     await settleEntry(client, target);
-    // Once per root run, even when an attempt that looked dead exchanged the tables after all.
-    if (target.strategy.kind === "append" && (await this.#isPublished(entry))) return;
-    if (entry.after !== undefined) requireCursor(entry, await lastCursor(client, target));
+    const earlier = await earlierPublish(target.strategy, entry, {
+      find: () => findLedgerEntry(client, target, entry),
+      lastCursor: () => lastCursor(client, target),
+    });
+    if (earlier !== undefined) return earlier;
 
     const { table: present, inner } = await getPlace(client, target);
     const isPresent = present !== undefined || inner !== undefined;
     if (!isPresent) await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
-    if (present !== undefined && (await this.#replaceInPlace(present, entry, lock))) return;
+    if (present !== undefined && (await this.#replaceInPlace(present, entry, lock))) return entry;
     const name = await this.#make(present);
     await prepareEntry(client, entry, await uuidOf(client, name));
     await lock.requireHeld();
     await putInPlace(client, name, target, isPresent);
     await settleEntry(client.unending(), target);
     if (inner !== undefined) this.#inner = inner;
+    return entry;
   }
 
   /**
@@ -153,9 +157,5 @@ export class ClickHouseStaged implements Staged {
     this.#own.add(name);
     await build(this.#client, name, this.#target, present, this.#stage, this.#attempt.log);
     return name;
-  }
-
-  async #isPublished(entry: LedgerEntry): Promise<boolean> {
-    return (await findLedgerEntry(this.#client, this.#target, entry)) !== undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { basename, extname, isAbsolute, join } from "node:path";
+import { basename, extname, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 
 /** Where the warehouse is and how long to wait for it. */
@@ -21,7 +21,7 @@ export interface DuckDBConfig {
  */
 export function duckdbConfig(projectDir: string, env: Readonly<Record<string, string | undefined>>): DuckDBConfig {
   const named = env["DUCKDB_PATH"] ?? join("data", "warehouse.duckdb");
-  const path = isAbsolute(named) ? named : join(projectDir, named);
+  const path = resolve(projectDir, named);
   const seconds = Number(env["DUCKDB_LOCK_TIMEOUT_SECONDS"] ?? "300");
   if (!Number.isFinite(seconds) || seconds < 0) {
     throw new ConfigError(

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { resolve } from "node:path";
 import type { MaterializedView, ParquetSource } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
@@ -14,12 +14,12 @@ import { findLedgerEntry, lastCursor } from "./ledger.ts";
 import { maxOf } from "./max_of.ts";
 import { requireContract } from "./contract.ts";
 import { WarehouseStaged } from "./publish.ts";
-import { literal, quote } from "../quote.ts";
+import { parquetQuery } from "../parquet_rows.ts";
+import { quote } from "../quote.ts";
 import { SideFileWriter } from "./row_writer.ts";
 import { ROWS, SideFile } from "./side_file.ts";
 import { SideFileStaged } from "./side_file_staged.ts";
 import { removeOrphanFolders } from "../owned_folders.ts";
-import { columnTypeName } from "./type_names.ts";
 import { keepsTable } from "./write.ts";
 
 /**
@@ -159,11 +159,8 @@ export class DuckDBStore implements Store {
     attempt: Attempt,
   ): Promise<Staged> {
     this.#requireOtherName(target);
-    const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
-    const casts = target.columns.map(
-      ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)}) AS ${quote(name)}`,
-    );
-    const text = `SELECT ${casts.join(", ")}\nFROM read_parquet(${literal(path)})`;
+    const path = resolve(this.#projectDir, source.path);
+    const text = parquetQuery(path, target, columns);
     const warehouse = await this.#open(attempt);
     const end = interruptOnAbort(warehouse, attempt.signal);
     try {

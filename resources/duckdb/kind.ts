@@ -1,4 +1,5 @@
 import type { StoreKind } from "../store.ts";
+import { tableViewFault } from "../view_fault.ts";
 import { duckdbConfig } from "./config.ts";
 import { columnTypeName } from "./type_names.ts";
 
@@ -6,13 +7,11 @@ import { columnTypeName } from "./type_names.ts";
 export const duckdb: StoreKind = {
   name: "duckdb",
   typeName: columnTypeName,
+  earliest: "-infinity",
   // A query holds the warehouse file from its first to its last row, rows for their publish only. A copy of a file, which
   // holds it too, but never for long, waits for its lock; one from another database holds it for its publish.
   exclusive: (body) => (body === "query" ? "duckdb:warehouse" : null),
-  viewFault: ({ refresh, isPartitioned }) =>
-    refresh === "incremental" && !isPartitioned
-      ? "an incremental refresh computes the partitions of the run: expected partitions, or leave out refresh"
-      : undefined,
+  viewFault: tableViewFault,
   bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: () => undefined,
   open: async (projectDir, env) => {

@@ -1,6 +1,6 @@
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
-import { requireCursor } from "../cursor.ts";
+import { earlierPublish } from "../publish_once.ts";
 import type { CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
@@ -83,17 +83,21 @@ export class WarehouseStaged implements Staged {
     return await stagedFacts(this.#client, this.#target, this.#stage);
   }
 
-  async publish(entry: LedgerEntry): Promise<void> {
-    // Another attempt of the same root run may have published since this one looked.
-    if (this.#target.strategy.kind === "append" && (await findLedgerEntry(this.#client, entry)) !== undefined) {
+  async publish(entry: LedgerEntry): Promise<LedgerEntry> {
+    const client = this.#client;
+    const earlier = await earlierPublish(this.#target.strategy, entry, {
+      find: () => findLedgerEntry(client, entry),
+      lastCursor: () => lastCursor(client, entry.assetKey),
+    });
+    if (earlier !== undefined) {
       await this.discard();
-      return;
+      return earlier;
     }
-    await writeStaged(this.#client, this.#target, this.#stage);
-    await createOwnTables(this.#client);
-    requireCursor(entry, await lastCursor(this.#client, entry.assetKey));
-    await insertLedgerEntry(this.#client, entry);
-    await this.#client.run("COMMIT");
+    await writeStaged(client, this.#target, this.#stage);
+    await createOwnTables(client);
+    await insertLedgerEntry(client, entry);
+    await client.run("COMMIT");
+    return entry;
   }
 
   async discard(): Promise<void> {

@@ -38,10 +38,11 @@ export class SideFileStaged implements Staged {
     return await withLimitedMemory(client, COPY_MEMORY, () => stagedFacts(client, this.#file.target, relation));
   }
 
-  async publish(entry: LedgerEntry): Promise<void> {
+  async publish(entry: LedgerEntry): Promise<LedgerEntry> {
     const staged = await this.#move();
-    await staged.publish(entry);
+    const standing = await staged.publish(entry);
     await this.#file.remove();
+    return standing;
   }
 
   async discard(): Promise<void> {

@@ -1,4 +1,4 @@
-import { isAbsolute, join } from "node:path";
+import { resolve } from "node:path";
 import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
@@ -85,7 +85,7 @@ export class HyperStore implements Store {
     if (source.format === "postgres") {
       return await stageFromPostgres(this.#connections, source, columns, target, attempt);
     }
-    const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
+    const path = resolve(this.#projectDir, source.path);
     if (!this.#config.sharesFiles) {
       const statement = parquetQuery(path, target, columns);
       const rows = csvOf(statement, target, attempt.signal);

@@ -1,4 +1,5 @@
 import type { StoreKind } from "../store.ts";
+import { tableViewFault } from "../view_fault.ts";
 import { hyperConfig } from "./config.ts";
 import { columnTypeName } from "./type_names.ts";
 
@@ -6,12 +7,10 @@ import { columnTypeName } from "./type_names.ts";
 export const hyper: StoreKind = {
   name: "hyper",
   typeName: columnTypeName,
+  earliest: "-infinity",
   // Any number of sessions stage side by side; publishes of one table wait for each other.
   exclusive: () => null,
-  viewFault: ({ refresh, isPartitioned }) =>
-    refresh === "incremental" && !isPartitioned
-      ? "an incremental refresh computes the partitions of the run: expected partitions, or leave out refresh"
-      : undefined,
+  viewFault: tableViewFault,
   bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: () => undefined,
   open: async (projectDir, env) => {

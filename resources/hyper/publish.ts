@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
-import { requireCursor } from "../cursor.ts";
+import { earlierPublish } from "../publish_once.ts";
 import type { Attempt, CheckOutcome, LedgerEntry, QuarantinedRow, Staged, StagedFacts, Target } from "../store.ts";
 import { HYPER_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
@@ -75,44 +75,55 @@ export class HyperStaged implements Staged {
     return await stagedFacts(this.client, this.target, this.stage);
   }
 
-  async publish(entry: LedgerEntry): Promise<void> {
+  async publish(entry: LedgerEntry): Promise<LedgerEntry> {
     const { client, target, stage } = this;
     await requireWritable(client, target, stage);
-    await this.#inTurn(async () => {
+    const standing = await this.#inTurn(async () => {
       await createOwnTables(client);
       await createSwaps(client);
       await createTurn(client, target.assetKey);
-      while (!(await this.#publishAsItIs(entry)) && !(await this.#publishChanged(entry)));
+      for (;;) {
+        const found = (await this.#publishAsItIs(entry)) ?? (await this.#publishChanged(entry));
+        if (found !== undefined) return found;
+      }
     });
     this.quarantined = [];
     await this.release();
-  }
-
-  /** Writes the rows into the table, in one transaction, which takes no DDL; `false` if the table needs some before. */
-  async #publishAsItIs(entry: LedgerEntry): Promise<boolean> {
-    const { client, target, stage } = this;
-    const isReady = await client.transaction(async () => {
-      await takeTurn(client, target.assetKey, entry.runId);
-      // Nobody else changes the table from here on.
-      if (await hasSwap(client, target.assetKey)) return false;
-      if ((await findChange(client, target)).kind !== "none") return false;
-      // A killed attempt may have sent its COMMIT, and the server done it after this one had looked.
-      if (target.strategy.kind === "append" && (await findLedgerEntry(client, entry)) !== undefined) return true;
-      requireCursor(entry, await lastCursor(client, entry.assetKey));
-      await writeStaged(client, target, stage);
-      await replaceQuarantine(client, target.assetKey, entry.runId, this.quarantined);
-      await insertLedgerEntry(client, entry);
-      return true;
-    });
-    if (isReady) await this.#afterwards(() => describeColumns(client, target, tableName(target.assetKey)));
-    return isReady;
+    return standing;
   }
 
   /**
-   * Changes the table while another session has its turn: makes it, adds columns, ends a swap that was left. `true` if
-   * that published the rows: as a table that takes the place of the other.
+   * Writes the rows into the table, in one transaction, which takes no DDL; `undefined` if the table needs some before.
+   *
+   * @returns the entry that stands
    */
-  async #publishChanged(entry: LedgerEntry): Promise<boolean> {
+  async #publishAsItIs(entry: LedgerEntry): Promise<LedgerEntry | undefined> {
+    const { client, target, stage } = this;
+    const standing = await client.transaction(async () => {
+      await takeTurn(client, target.assetKey, entry.runId);
+      // Nobody else changes the table from here on.
+      if (await hasSwap(client, target.assetKey)) return undefined;
+      if ((await findChange(client, target)).kind !== "none") return undefined;
+      const earlier = await earlierPublish(target.strategy, entry, {
+        find: () => findLedgerEntry(client, entry),
+        lastCursor: () => lastCursor(client, entry.assetKey),
+      });
+      if (earlier !== undefined) return earlier;
+      await writeStaged(client, target, stage);
+      await replaceQuarantine(client, target.assetKey, entry.runId, this.quarantined);
+      await insertLedgerEntry(client, entry);
+      return entry;
+    });
+    if (standing !== undefined)
+      await this.#afterwards(() => describeColumns(client, target, tableName(target.assetKey)));
+    return standing;
+  }
+
+  /**
+   * Changes the table while another session has its turn: makes it, adds columns, ends a swap that was left. Returns the
+   * entry if that published the rows: as a table that takes the place of the other.
+   */
+  async #publishChanged(entry: LedgerEntry): Promise<LedgerEntry | undefined> {
     const { client, target } = this;
     const { assetKey } = target;
     const turn = await this.#connections.take(this.#attempt.signal, `dagster-typescript ${assetKey} ${entry.runId}`);
@@ -124,9 +135,9 @@ export class HyperStaged implements Staged {
         const change = await findChange(client, target);
         if (change.kind === "create") await createTable(client, target);
         if (change.kind === "add") await addColumns(client, target, change.columns);
+        // Only where all rows are replaced, so that none are read from a cursor.
         if (change.kind !== "swap") return;
         swap.hasBegun = true;
-        requireCursor(entry, await lastCursor(turn, assetKey));
         const describe = (name: string): Promise<void> => describeColumns(client, target, name);
         await fillNext(client, target, { stage: this.stage, runId: entry.runId, describe });
         await replaceQuarantine(turn, assetKey, entry.runId, this.quarantined);
@@ -141,8 +152,9 @@ export class HyperStaged implements Staged {
     } finally {
       this.#connections.give(turn);
     }
-    if (swap.hasBegun) await this.#afterwards(() => repairInTurn(this.#connections, assetKey));
-    return swap.hasBegun;
+    if (!swap.hasBegun) return undefined;
+    await this.#afterwards(() => repairInTurn(this.#connections, assetKey));
+    return entry;
   }
 
   /** The rows are published: what follows must not turn the run red. */
@@ -188,15 +200,14 @@ export class HyperStaged implements Staged {
   }
 
   /** Does it again as long as others write the same rows. */
-  async #inTurn(act: () => Promise<void>): Promise<void> {
+  async #inTurn<T>(act: () => Promise<T>): Promise<T> {
     const { signal, log } = this.#attempt;
     const { assetKey } = this.target;
     const start = performance.now();
     let told = false;
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
       try {
-        await act();
-        return;
+        return await act();
       } catch (error) {
         if (!(error instanceof ConflictError)) throw error;
         const waited = performance.now() - start;

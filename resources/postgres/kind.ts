@@ -6,6 +6,7 @@ import { columnTypeName } from "./type_names.ts";
 export const postgres: StoreKind = {
   name: "postgres",
   typeName: columnTypeName,
+  earliest: "-infinity",
   // Nobody waits for another table's publish.
   exclusive: () => null,
   viewFault: ({ refresh, key, isPartitioned }) => {

@@ -1,4 +1,4 @@
-import { isAbsolute, join } from "node:path";
+import { resolve } from "node:path";
 import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
@@ -171,7 +171,7 @@ export class PostgresStore implements Store {
         options: "FORMAT text, NULL '\\N'",
       };
     }
-    const path = isAbsolute(source.path) ? source.path : join(this.#projectDir, source.path);
+    const path = resolve(this.#projectDir, source.path);
     const statement = parquetQuery(path, target, columns);
     return { statement, rows: csvOf(statement, target, attempt.signal), options: CSV_OPTIONS };
   }

@@ -1,6 +1,6 @@
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
-import { requireCursor } from "../cursor.ts";
+import { earlierPublish } from "../publish_once.ts";
 import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
 import { POSTGRES_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
@@ -56,25 +56,28 @@ abstract class StagingTable implements Staged {
     return await writeStaged(client, this.target, { name: this.stage, rowCount }, locks);
   }
 
-  abstract publish(entry: LedgerEntry): Promise<void>;
+  abstract publish(entry: LedgerEntry): Promise<LedgerEntry>;
   abstract discard(): Promise<void>;
   protected abstract run<T>(act: (client: Client) => Promise<T>): Promise<T>;
 
-  /** All that a publish does, inside one transaction. */
-  protected async write(client: Client, entry: LedgerEntry): Promise<void> {
+  /** All that a publish does, inside one transaction; returns the entry that stands. */
+  protected async write(client: Client, entry: LedgerEntry): Promise<LedgerEntry> {
     await createOwnTables(client);
     await lockAsset(client, this.target.assetKey);
-    // A killed attempt may have sent its COMMIT, and the server done it after this one had looked.
-    if (this.target.strategy.kind === "append" && (await findLedgerEntry(client, entry)) !== undefined) {
+    const earlier = await earlierPublish(this.target.strategy, entry, {
+      find: () => findLedgerEntry(client, entry),
+      lastCursor: () => lastCursor(client, entry.assetKey),
+    });
+    if (earlier !== undefined) {
       await this.forget(client);
-      return;
+      return earlier;
     }
-    requireCursor(entry, await lastCursor(client, entry.assetKey));
     const locks = { timeoutMs: this.connections.config.lockTimeoutMs, log: this.attempt.log };
     const readersWait = await this.place(client, entry.rowCount, locks);
     await insertLedgerEntry(client, entry);
     await this.keepRejected(client);
     if (readersWait) await keepReadersOut(client, this.target, locks);
+    return entry;
   }
 
   /** Drops what was staged, where the rows are the table's already. */
@@ -103,9 +106,10 @@ export class StagedInTransaction extends StagingTable {
     this.#transaction = transaction;
   }
 
-  async publish(entry: LedgerEntry): Promise<void> {
-    await this.#transaction.run((client) => this.write(client, entry));
+  async publish(entry: LedgerEntry): Promise<LedgerEntry> {
+    const standing = await this.#transaction.run((client) => this.write(client, entry));
     await this.#transaction.commit();
+    return standing;
   }
 
   async discard(): Promise<void> {
@@ -141,10 +145,8 @@ export class StagedInTable extends StagingTable {
     return facts;
   }
 
-  async publish(entry: LedgerEntry): Promise<void> {
-    await this.run(async (client) => {
-      await this.write(client, entry);
-    });
+  async publish(entry: LedgerEntry): Promise<LedgerEntry> {
+    return await this.run((client) => this.write(client, entry));
   }
 
   async discard(): Promise<void> {

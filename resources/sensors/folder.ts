@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { isAbsolute, join, relative, sep } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { MissingFolderError } from "./errors.ts";
 import { globPattern } from "./glob.ts";
 import type { ListedFile, Listing } from "./listing.ts";
@@ -11,7 +11,7 @@ const MAX_HASHED_BYTES = 256 * 1024 * 1024;
 
 /** The files of a local folder. */
 export function listFolder(folder: string, pattern: string, projectDir: string): Listing {
-  const root = isAbsolute(folder) ? folder : join(projectDir, folder);
+  const root = resolve(projectDir, folder);
   const wanted = globPattern(pattern);
   return {
     place: root,

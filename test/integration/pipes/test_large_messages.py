@@ -1,4 +1,4 @@
-"""No line is long enough to tear, and what was shortened says so."""
+"""No message is larger than its limit, and what was shortened says so."""
 
 from typing import Any
 

@@ -91,5 +91,7 @@ test("a partition whose rows break a blocking check is refused alone, with its v
     ["2026-01-02", 1],
     ["2026-01-03", null],
   ]);
+  const progress = JSON.stringify(run.messages()).match(/\d of 3 partitions done/g);
+  expect(progress).toEqual([1, 2, 3].map((done) => `${done} of 3 partitions done`));
   expect(await project.query("SELECT count(*) FROM a.x")).toEqual([["2"]]);
 });

@@ -81,6 +81,49 @@ test("a full refresh makes the whole table anew, and the next run goes on from t
   expect(await rows(project)).toEqual([["1", "refresh"], ["3", "refresh"], ["4", "last"]]); // prettier-ignore
 });
 
+test("the first run reads from the earliest instant that the store holds", async () => {
+  const project = createProject({
+    "assets/a/source.ts": SOURCE,
+    "assets/a/x.ts": target("d.append({ cursor: 'seen' })", "WHERE seen > ${d.cursor}"),
+  });
+  await run(project, "first", [{ id: 1, at: "0850-06-01T00:00:00Z" }, { id: 2, at: "1850-06-01T00:00:00Z" }]); // prettier-ignore
+  expect(await rows(project)).toEqual([["1", "first"], ["2", "first"]]); // prettier-ignore
+});
+
+test("append in a re-execution adds what the source has had since, and nothing twice", async () => {
+  const project = createProject({
+    "assets/a/source.ts": SOURCE,
+    "assets/a/x.ts": target("d.append({ cursor: 'seen' })", "WHERE seen > ${d.cursor}"),
+  });
+  const root = { rootRunId: "root" };
+  await run(project, "first", [at(1, 1)], root);
+  await run(project, "second", [at(1, 1), at(2, 2)], root);
+  expect(await rows(project)).toEqual([["1", "first"], ["2", "second"]]); // prettier-ignore
+});
+
+test("append without a cursor adds once per root run, and a re-execution reports what stands", async () => {
+  const body = `body: { async *rows({ row }) { yield row({ n: Number(process.env.N) }); } }`;
+  const asset = `columns: z.strictObject({ n: z.int32() }), write: d.append(), ${body}`;
+  const project = createProject({ "assets/a/x.ts": assetFile("a/x", asset) });
+  const versions: unknown[] = [];
+  for (const [n, rootRunId] of [
+    ["1", "root"],
+    ["2", "root"],
+    ["3", "other"],
+  ] as const) {
+    // prettier-ignore
+    const launched = project.launch("a/x", { rootRunId, env: { N: n } });
+    const { code, stderr } = await launched.ended;
+    expect(code, stderr).toBe(0);
+    expect(JSON.stringify(launched.messages())).toContain(`"outcome":"${n === "2" ? "reused" : "published"}"`);
+    const reported = launched.messages().find(({ method }) => method === "report_asset_materialization");
+    versions.push(reported?.params["data_version"]);
+  }
+  // Of the rows that are there, not of those that were thrown away.
+  expect([versions[1] === versions[0], versions[2] === versions[0]]).toEqual([true, false]);
+  expect(await project.query("SELECT n FROM a.x ORDER BY n")).toEqual([["1"], ["3"]]);
+});
+
 const PAGES = assetFile(
   "a/x",
   `columns: z.strictObject({ n: z.int32() }), write: d.append(),

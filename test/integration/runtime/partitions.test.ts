@@ -34,6 +34,30 @@ test.each([
   ]);
 });
 
+test("the verdicts of many checks on many partitions are told in whole messages", async () => {
+  const names = Array.from({ length: 300 }, (_, n) => `a_check_with_quite_a_long_name_${n}`);
+  const checks = `checks: ${JSON.stringify(names)}.map((name) => d.warn(d.named(name, d.rowCount({ min: 1 }))))`;
+  const body = `body: { async *rows({ row }) { yield row({ at: new Date("2026-01-02T00:00:00Z"), n: 1 }); } }`;
+  const project = createProject({ "assets/a/x.ts": assetFile("a/x", `${daily}, ${checks}, ${body}`) });
+  const midnights = Array.from({ length: 31 }, (_, n) => new Date(Date.UTC(2026, 0, 2 + n)).toISOString());
+  const windows = midnights.slice(0, 30).map((start, n) => ({ start, end: midnights[n + 1] ?? "" }));
+  const keys = windows.map(({ start }) => start.slice(0, 10));
+  const window = { start: midnights[0] ?? "", end: midnights[30] ?? "" };
+  const run = project.launch("a/x", { partitionKeys: keys, windows, window });
+  const { code, stderr } = await run.ended;
+  expect(code, stderr).toBe(0);
+  // How many break the rule, not how many rows there are.
+  expect(JSON.stringify(run.messages())).toContain(`${names[0]} failed (29 of 30 partitions`);
+  const custom = run.messages().filter(({ method }) => method === "report_custom_message");
+  for (const message of custom) expect(JSON.stringify(message).length).toBeLessThan(250_000);
+  const told = custom.flatMap(
+    ({ params }) =>
+      (params as { payload: { dagster_typescript: { partitions?: Reported[] } } }).payload.dagster_typescript
+        .partitions ?? [],
+  );
+  expect(told.map(({ key, checks: verdicts }) => [key, verdicts.length])).toEqual(keys.map((key) => [key, 300]));
+});
+
 test("rows outside of the partition of the run are refused, and the table stays as it is", async () => {
   const body = `body: { async *rows({ row }) { yield row({ at: new Date(process.env.AT), n: 1 }); } }`;
   const project = createProject({ "assets/a/x.ts": assetFile("a/x", `${daily}, ${body}`) });

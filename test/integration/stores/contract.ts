@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Check } from "../../../definitions/check.ts";
 import { type Column, readColumn } from "../../../definitions/column_type.ts";
 import {
+  append,
   between,
+  cursor,
   date,
   decimal,
   int64,
@@ -20,8 +22,10 @@ import {
 import type { Sql } from "../../../definitions/sql.ts";
 import type { Storage } from "../../../definitions/storage.ts";
 import { ContractError } from "../../../resources/errors.ts";
+import { bindCursor } from "../../../runtime/cursor.ts";
 import type {
   Attempt,
+  LedgerEntry,
   PartitionSet,
   Staged,
   Store,
@@ -91,12 +95,12 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       staged: Staged,
       to: Target,
       given = attempt(),
-      cursor: string | null = null,
+      end: string | null = null,
       after?: string | null,
       partitionKeys: readonly string[] | null = null,
-    ): Promise<void> => {
+    ): Promise<LedgerEntry> => {
       const facts = await staged.facts();
-      await staged.publish({
+      return await staged.publish({
         ...{ assetKey: to.assetKey, runId: given.runId, rootRunId: given.rootRunId, codeVersion: given.codeVersion },
         partitionKeys,
         rowCount: facts.rowCount,
@@ -107,7 +111,7 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         })),
         contentHash: facts.contentHash,
         startedAt: given.startedAt,
-        cursor,
+        cursor: end,
         after,
         report: JSON.stringify({ rows: String(facts.rowCount) }),
       });
@@ -120,9 +124,9 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       to: Target,
       rows: readonly Row[],
       given = attempt(),
-      cursor: string | null = null,
+      end: string | null = null,
     ): Promise<void> => {
-      await publish(await stageRows(to, rows, given), to, given, cursor);
+      await publish(await stageRows(to, rows, given), to, given, end);
     };
     const ids = async (to: Target): Promise<string[]> => {
       const rows = await harness.query(`SELECT id, amount, note FROM ${harness.table(to.assetKey)}`);
@@ -290,8 +294,8 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       const second = attempt({ rootRunId: first.rootRunId });
       // Both have looked for the other's publish, and found none.
       const [slow, quick] = [await stageRows(to, [line(2)], first), await stageRows(to, [line(2)], second)];
-      await enter(slow, to, first);
-      await enter(quick, to, second);
+      expect(await enter(slow, to, first)).toMatchObject({ runId: first.runId });
+      expect(await enter(quick, to, second), "the one that stands").toMatchObject({ runId: first.runId });
       await harness.store.close();
       expect(await ids(to)).toEqual(["1 1.00 NULL", "2 2.00 NULL"]);
       const other = attempt({ rootRunId: first.rootRunId });
@@ -452,6 +456,34 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       await harness.store.close();
       await publish(await stageRows(to, [line(2)]), to, attempt(), "2", "1");
       expect(await ids(to)).toEqual(["1 1.00 NULL", "2 2.00 NULL"]);
+    });
+
+    it("adds what was read from a cursor also to what the same root run has published before", async () => {
+      const to = target(LINES, { kind: "append" });
+      const first = attempt();
+      const second = attempt({ rootRunId: first.rootRunId });
+      await write(to, [line(1)], first, "1");
+      const standing = await enter(await stageRows(to, [line(2)], second), to, second, "2", "1");
+      await harness.store.close();
+      expect(standing).toMatchObject({ runId: second.runId });
+      expect(await ids(to)).toEqual(["1 1.00 NULL", "2 2.00 NULL"]);
+    });
+
+    it("reads on the first run all that is beyond the earliest day and instant that it holds", async () => {
+      const year = harness.kind.name === "clickhouse" ? "1900" : "0850";
+      const shape = { at: timestamp(), on: date() };
+      const [source, to] = [target(shape), target(shape)];
+      await write(source, [{ at: new Date(`${year}-01-02T00:00:00Z`), on: `${year}-01-02` }]);
+      for (const name of ["at", "on"] as const) {
+        const { assetKey } = source;
+        const column = { kind: "column", assetKey, column: name } as const;
+        const query = sql`SELECT * FROM ${{ kind: "table", assetKey }} WHERE ${column} > ${cursor}`;
+        const bound = bindCursor(query, to, append({ cursor: name }), harness.kind, null);
+        const staged = await harness.store.stageQuery(to, bound, null, attempt());
+        expect((await staged.facts()).rowCount, name).toBe(1n);
+        await staged.discard();
+        await harness.store.close();
+      }
     });
 
     it("counts, hashes and checks the rows of each stretch of time for themselves", async () => {

@@ -183,6 +183,24 @@ test.each<[string, object, FaultCode, RegExp]>([
     "bad_option",
     /never null/,
   ],
+  [
+    "an unknown method of an index",
+    { storage: { postgres: { indexes: [{ columns: ["id"], method: "btree (id); --" }] } } },
+    "bad_option",
+    /method: expected one of btree/,
+  ],
+  [
+    "native partitions by an unknown period",
+    { storage: { postgres: { partitionBy: { column: "at", every: "days" } } } },
+    "bad_option",
+    /every: expected one of day/,
+  ],
+  [
+    "an unknown way to replace partitions",
+    { storage: { clickhouse: { partitionBy: sql`n`, replacePartitions: "none" } } },
+    "bad_option",
+    /replacePartitions: expected one of atOnce/,
+  ],
   ["order", { storage: { clickhouse: { orderBy: ["idd"] } } }, "unknown_column", /"idd"/],
   ["order by null", { storage: { clickhouse: { orderBy: ["maybe"] } } }, "bad_option", /may be null/],
   ["primary key", { storage: { clickhouse: { orderBy: ["id"], primaryKey: ["n"] } } }, "bad_option", /first columns/],
@@ -197,6 +215,7 @@ test.each<[string, object, FaultCode, RegExp]>([
   ["one by one", { storage: { clickhouse: { replacePartitions: "oneByOne" } } }, "bad_option", /partitionBy/],
   ["a copy of nothing", { body: copy(undefined as never) }, "unknown_reference", /source is undefined/],
   ["a table without schema", { body: copy(postgresTable("orders")) }, "bad_option", /schema\.table/],
+  ["a table with a database", { body: copy(postgresTable("db.s.orders")) }, "bad_option", /got "db\.s\.orders"/],
   ["unknown body", { body: { kind: "magic" } }, "bad_option", /body/],
 ])("%s: %s %s", (_name, options, code, message) => {
   const faults = faultsOf({ ...good, ...options });
