@@ -31,11 +31,20 @@ export function createOwnedFolder(parent: string, assetKey: string, runId: strin
  * @param isOpen Whether the orchestrator may still be running a run.
  */
 export function removeOrphanFolders(parent: string, isOpen: (runId: string) => boolean): void {
-  if (!existsSync(parent)) return;
-  for (const name of readdirSync(parent)) {
-    const [, runId, identity] = name.split(SEPARATOR);
-    if (runId === undefined || identity === undefined) continue;
-    const alive = tryGetAlive(identity) ?? isOpen(decodeURIComponent(runId));
-    if (!alive) rmSync(join(parent, name), { recursive: true, force: true });
-  }
+  for (const { folder } of findOrphanFolders(parent, isOpen)) rmSync(folder, { recursive: true, force: true });
+}
+
+/** The folders of processes that are gone, as {@link removeOrphanFolders} finds them, and what they were made for. */
+export function findOrphanFolders(
+  parent: string,
+  isOpen: (runId: string) => boolean,
+): { readonly folder: string; readonly runId: string }[] {
+  if (!existsSync(parent)) return [];
+  return readdirSync(parent).flatMap((name) => {
+    const [, encoded, identity] = name.split(SEPARATOR);
+    if (encoded === undefined || identity === undefined) return [];
+    const runId = decodeURIComponent(encoded);
+    const alive = tryGetAlive(identity) ?? isOpen(runId);
+    return alive ? [] : [{ folder: join(parent, name), runId }];
+  });
 }

@@ -1,6 +1,5 @@
 import type { BodyContext } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
-import { metadata } from "../pipes/index.ts";
 import type {
   Attempt,
   CheckOutcome,
@@ -26,7 +25,9 @@ import type { Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 import { runEach } from "./run_each.ts";
 import type { Turn } from "./turn.ts";
+import { runTask } from "./run_task.ts";
 import { stage } from "./stage.ts";
+import { startClock } from "./start_clock.ts";
 
 /**
  * What became of an asset: `refused` by a blocking check, `reused` from an attempt that could not report it, or `partial`
@@ -260,38 +261,6 @@ async function publish(
   };
 }
 
-async function runTask(task: (context: BodyContext) => Promise<unknown>, context: BodyContext): Promise<AssetReport> {
-  const clock = startClock();
-  const result = (await task(context)) as
-    { metadata?: Record<string, string | number | bigint | boolean>; dataVersion?: string } | undefined;
-  const own = Object.entries(result?.metadata ?? {}).map(([name, value]) => [name, toMetadata(value)] as const);
-  return {
-    dataVersion: result?.dataVersion,
-    metadata: { ...Object.fromEntries(own), ...durationMetadata({ stage: clock() }) },
-    checks: [],
-    partitions: null,
-  };
-}
-
-function toMetadata(
-  value: string | number | bigint | boolean,
-): ReturnType<
-  typeof metadata.text | typeof metadata.url | typeof metadata.int | typeof metadata.float | typeof metadata.bool
-> {
-  switch (typeof value) {
-    case "string":
-      return /^https?:\/\//.test(value) ? metadata.url(value) : metadata.text(value);
-    case "boolean":
-      return metadata.bool(value);
-    case "bigint":
-      return metadata.int(value);
-    case "number":
-      return Number.isInteger(value) ? metadata.int(value) : metadata.float(value);
-    default:
-      throw new TypeError(`metadata of a task holds text, numbers and booleans, not ${typeof value}`);
-  }
-}
-
 /** @param partitions How many the run has. */
 function describeFailure({ check, failedRows, checkedRows }: CheckOutcome, partitions = 1): string {
   let counted = `${failedRows} of ${checkedRows} rows`;
@@ -299,15 +268,4 @@ function describeFailure({ check, failedRows, checkedRows }: CheckOutcome, parti
   if (check.rule.kind === "row_count")
     counted = partitions > 1 ? `${failedRows} of ${partitions} partitions` : `${checkedRows} rows`;
   return `${check.name} failed (${counted}; ${check.description})`;
-}
-
-/** Seconds since it was called last. */
-function startClock(): () => number {
-  let last = performance.now();
-  return () => {
-    const now = performance.now();
-    const seconds = (now - last) / 1000;
-    last = now;
-    return seconds;
-  };
 }

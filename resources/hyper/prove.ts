@@ -1,8 +1,9 @@
-import { createHash } from "node:crypto";
-import { hostname } from "node:os";
+import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ProjectError } from "../../definitions/project_error.ts";
 import { badRelation } from "../checks.ts";
+import { createOwnedFolder, findOrphanFolders } from "../owned_folders.ts";
 import { literal, quote, tableName } from "../quote.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
 import type { Claim, Disproof, Target } from "../store.ts";
@@ -13,12 +14,8 @@ import { columnDefinitions, contractDifferences } from "./contract.ts";
 import { hyperDialect } from "./dialect.ts";
 import { tryGetLine, UndefinedRelationError } from "./errors.ts";
 
-/** Proofs that run at the same time in the same project have a scratch database each. */
-const SCRATCH_DATABASES = 16;
 /** The oldest file format that a server still makes. */
 const OLDEST_VERSION = 2;
-/** object_in_use: another proof is connected to the database. */
-const IN_USE = "55006";
 
 /**
  * Proves SQL without data: makes empty tables from all contracts in a scratch database beside the warehouse file, then
@@ -30,10 +27,10 @@ export async function proveSql(claims: readonly Claim[], config: HyperConfig, pr
   const version = await databaseVersion(config);
   // A connection to no database: a database in which somebody sits cannot be dropped.
   const server = await Client.open({ ...config, url: withDatabase(config.url, "") });
-  let scratch: string | undefined;
+  let scratch: Scratch | undefined;
   try {
     scratch = await createScratch(server, version, config, projectDir);
-    const client = await Client.open({ ...config, url: withDatabase(config.url, scratch) });
+    const client = await Client.open({ ...config, url: withDatabase(config.url, scratch.path) });
     try {
       return await proveAll(client, claims);
     } finally {
@@ -58,36 +55,39 @@ async function databaseVersion(config: HyperConfig): Promise<number> {
   }
 }
 
-/** The names are the same every time, so that a killed proof leaves nothing that the next one does not remove. */
+/** A database that only this proof knows: one that others could know they could drop before anybody sits in it. */
+interface Scratch {
+  readonly path: string;
+  /** Says in its name whose the database is, so that the next proof removes what a killed one left. */
+  readonly claim: string;
+}
+
 async function createScratch(
   server: Client,
   version: number,
   config: HyperConfig,
   projectDir: string,
-): Promise<string> {
-  const project = createHash("sha256").update(`${hostname()}\0${projectDir}`).digest("hex").slice(0, 16);
-  const folder = dirname(databaseOf(config.url));
-  for (let number = 1; ; number += 1) {
-    const path = join(folder, `_dagster_typescript_proof_${project}_${number}.hyper`);
-    try {
-      await server.run(`DROP DATABASE IF EXISTS ${quote(path)}`);
-      await server.run(`CREATE DATABASE ${quote(path)} WITH VERSION ${version}`);
-      return path;
-    } catch (error) {
-      if (number >= SCRATCH_DATABASES || !isTaken(error)) throw error;
-    }
+): Promise<Scratch> {
+  const claims = join(projectDir, ".state", "hyper_proofs");
+  const pathOf = (name: string): string => join(dirname(databaseOf(config.url)), name);
+  for (const { folder, runId: name } of findOrphanFolders(claims, () => true)) {
+    await server.run(`DROP DATABASE IF EXISTS ${quote(pathOf(name))}`);
+    rmSync(folder, { recursive: true, force: true });
   }
+  const name = `_dagster_typescript_proof_${randomBytes(8).toString("hex")}.hyper`;
+  const scratch = { path: pathOf(name), claim: createOwnedFolder(claims, "proof", name) };
+  await server.run(`CREATE DATABASE ${quote(scratch.path)} WITH VERSION ${version}`);
+  return scratch;
 }
 
-async function dropScratch(server: Client, path: string): Promise<void> {
-  // The end of the other session may take the server a moment; what is left, the next proof removes.
-  await server.run(`DROP DATABASE IF EXISTS ${quote(path)}`).catch(() => undefined);
-}
-
-function isTaken(error: unknown): boolean {
-  const { code } = ((error as Error).cause ?? {}) as { readonly code?: string };
-  // Or another proof has made it between our two statements: 42P04 is duplicate_database.
-  return code === IN_USE || code === "42P04";
+async function dropScratch(server: Client, { path, claim }: Scratch): Promise<void> {
+  // The end of the other session may take the server a moment; what is left, a later proof removes.
+  await server.run(`DROP DATABASE IF EXISTS ${quote(path)}`).then(
+    () => {
+      rmSync(claim, { recursive: true, force: true });
+    },
+    () => undefined,
+  );
 }
 
 async function proveAll(client: Client, claims: readonly Claim[]): Promise<Disproof[]> {

@@ -35,6 +35,8 @@ export async function startPosApi(options: PosApiOptions): Promise<PosApi> {
   const server = createServer((request, response) => {
     void answer(lines, request, response);
   });
+  // A reader may take its time with a page: it would find the connection closed under its next request.
+  server.keepAliveTimeout = 60_000;
   try {
     server.listen(options.port ?? 0, "127.0.0.1");
     await once(server, "listening");

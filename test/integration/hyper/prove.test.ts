@@ -1,8 +1,12 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import type { Check } from "../../../definitions/check.ts";
 import { decimal, matches, references, self, sql, sqlCheck, timestamp, window, z } from "../../../definitions/index.ts";
 import type { Sql, TableRef } from "../../../definitions/sql.ts";
+import { databaseOf } from "../../../resources/hyper/config.ts";
 import { hyper } from "../../../resources/hyper/kind.ts";
+import { thisProcess } from "../../../resources/process_identity.ts";
 import type { Claim } from "../../../resources/store.ts";
 import { targetOf } from "../duckdb/warehouse.ts";
 import { HyperServer } from "./warehouse.ts";
@@ -69,9 +73,17 @@ test("checks are proven too: their SQL, their references and their patterns", as
   ]);
 });
 
-test("proofs run side by side, and leave nothing in the warehouse", async () => {
+test("proofs run side by side, and leave nothing in the warehouse, nor what a killed one left", async () => {
   const warehouse = await server.open();
+  const scratch = join(dirname(databaseOf(server.url)), "_dagster_typescript_proof_killed.hyper");
+  await warehouse.sql(`CREATE DATABASE "${scratch}"`);
+  // Of a process that is gone: the same machine, and a start that no process has.
+  const owner = [...thisProcess().split(".").slice(0, 4), "never"].join(".");
+  const claim = join(server.dir, ".state/hyper_proofs", `proof~${basename(scratch)}~${owner}~0`);
+  mkdirSync(claim, { recursive: true });
   const query = sql`SELECT id, CAST(1 AS numeric(38,2)) AS total FROM ${EVENTS}`;
-  expect(await Promise.all([prove(query), prove(query), prove(query)])).toEqual([[], [], []]);
+  const proofs = Array.from({ length: 8 }, () => prove(query));
+  expect(await Promise.all(proofs)).toEqual(proofs.map(() => []));
   expect(await warehouse.sql("SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'retail'")).toEqual([]);
+  expect([existsSync(claim), existsSync(scratch)]).toEqual([false, false]);
 });
