@@ -4,7 +4,7 @@ import path from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { checkout, onStop, pythonBin } from "../ops/process.ts";
 import { writeDbtProject } from "./graph/dbt_project.ts";
-import { stripChecks } from "./graph/strip_checks.ts";
+import { stripOptions } from "./graph/strip_options.ts";
 import { fingerprint, makeTemplate } from "./graph/template.ts";
 import { runBench } from "./lib/bench.ts";
 import { contenderBin, installContenders } from "./lib/contenders_env.ts";
@@ -14,6 +14,8 @@ import { freshFolder, freshProject } from "./lib/project.ts";
 
 const MODELS = ["cleaned_events", "user_metrics", "dashboard_data", "revenue_by_store_daily"] as const;
 const SOURCES = ["raw_events", "transactions", "products", "demographics"] as const;
+/** What a query of partitions says of the window of its run. */
+const WINDOW = /^ *WHERE \w+ >= \{window\.start\} AND \w+ < \{window\.end\}\n/m;
 const KEYS = MODELS.map((name) => `retail/${name}`);
 
 onStop();
@@ -30,7 +32,7 @@ Each contender is the whole command, from the start of its process to its end. N
     await makeTemplate(template, path.join(checkout, "data/completejourney"));
     const project = makeProject();
     const dbtProject = freshFolder("graph", "dbt");
-    const models = MODELS.map((name) => ({ name, sql: readFileSync(`${checkout}/sql/retail/${name}.sql`, "utf8") }));
+    const models = MODELS.map((name) => ({ name, sql: readFileSync(`${project}/sql/retail/${name}.sql`, "utf8") }));
     writeDbtProject(dbtProject, models, SOURCES);
     const sqlFiles = models.map(({ name, sql }) => {
       const file = path.join(work, `${name}.sql`);
@@ -121,13 +123,16 @@ Each contender is the whole command, from the start of its process to its end. N
   },
 });
 
-/** A copy of the project with the same assets, without their declared checks. */
+/** A copy of the project with the same assets, without their declared checks, and whole tables: see `bench -- backfill`. */
 function makeProject(): string {
   const project = freshProject("graph");
   cpSync(path.join(checkout, "sql"), path.join(project, "sql"), { recursive: true });
   cpSync(path.join(checkout, "assets"), path.join(project, "assets"), { recursive: true });
   for (const file of globSync(`${project}/assets/**/*.ts`)) {
-    writeFileSync(file, stripChecks(readFileSync(file, "utf8")));
+    writeFileSync(file, stripOptions(readFileSync(file, "utf8"), ["checks", "partitions"]));
+  }
+  for (const file of globSync(`${project}/sql/**/*.sql`)) {
+    writeFileSync(file, readFileSync(file, "utf8").replace(WINDOW, ""));
   }
   return project;
 }

@@ -176,7 +176,8 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
             retry_policy=translator.get_retry_policy(asset),
             pool=asset.pool or op.pool,
             config_schema=_CONFIG_OF_INCREMENTAL if asset.incremental else None,
-            backfill_policy=backfill_policy if spec.partitions_def is not None else None,
+            # Also without partitions: Dagster runs a range of partitions at once only if it says so of all its assets.
+            backfill_policy=backfill_policy,
         )
         def step(context: dg.AssetExecutionContext) -> Iterator[StepResult]:
             yield from launcher.launch(context, asset)

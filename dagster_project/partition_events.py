@@ -1,8 +1,7 @@
 """Record what a run of several partitions found in each of them.
 
-One ``MaterializeResult`` marks all partitions of a range with the same data version and verdicts. So, after it and the
-check results were yielded, each partition gets events of its own, which are then the latest: its row count, its data
-version, its verdicts.
+One ``MaterializeResult`` marks all partitions of a range with the same data version, and one check result has the same
+verdict for all. So each partition gets events of its own: its row count, its data version, its verdicts.
 """
 
 # Dagster's own annotations leave type parameters open.
@@ -14,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.execution.plan.execute_step import (
     _build_data_version_tags,
     _get_code_version,
@@ -59,23 +59,30 @@ class PartitionRecorder:
     asset: ManifestAsset
     reports: Sequence[PartitionReport]
 
-    def record(self, result: "dg.MaterializeResult[None] | None", alone: bool = False) -> None:
-        """Log an event for each partition and check.
+    @property
+    def needed(self) -> bool:
+        """Whether there are several; one partition has Dagster's own events."""
+        return len(self.reports) > 1
 
-        Args:
-            result: What was published; ``None`` when it was refused.
-            alone: Nothing else records the partitions, for the step fails.
-        """
-        if len(self.reports) < 2 and not alone:
-            return
-        if result is not None:
-            tags = self._tags()
-            for report in self.reports:
-                if report.data_version is not None:
-                    self.context.log_event(self._materialization(report, result, tags))
+    def record_materializations(self, result: "dg.MaterializeResult[None]") -> None:
+        """Log an event for each partition that was published."""
+        tags = self._tags()
+        for report in self.reports:
+            if report.data_version is not None:
+                self.context.log_event(self._materialization(report, result, tags))
+
+    def record_verdicts(self) -> None:
+        """Log an event for each partition and check; after those of the whole run, so that they are the latest."""
         for event in self._evaluations():
             # Taken, though its annotation does not say so.
             self.context.log_event(event)  # pyright: ignore[reportArgumentType]
+
+    def without_events(self, result: "dg.MaterializeResult[None]") -> "dg.MaterializeResult[None]":
+        """Return a result by which the steps downstream go on, and for which Dagster logs no events of its own.
+
+        So does Dagster itself where a step has logged its partitions' events; this key is how it tells.
+        """
+        return result._replace(metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}, data_version=None)
 
     def _materialization(
         self, report: PartitionReport, result: "dg.MaterializeResult[None]", tags: Mapping[str, str]

@@ -115,15 +115,22 @@ class StepReport:
         checks = [self._checks[check.name] for check in self._asset.checks]
         if self._outcomes == ["refused"]:
             yield from checks
-            self._recorder.record(None)
+            if self._recorder.needed:
+                self._recorder.record_verdicts()
             raise self._refusal()
         [materialization] = self._materializations
         if self._outcomes == ["partial"]:
-            self._recorder.record(materialization, alone=True)
+            self._recorder.record_materializations(materialization)
+            self._recorder.record_verdicts()
             raise self._partial()
-        yield materialization
+        if not self._recorder.needed:
+            yield materialization
+            yield from checks
+            return
+        self._recorder.record_materializations(materialization)
+        yield self._recorder.without_events(materialization)
         yield from checks
-        self._recorder.record(materialization)
+        self._recorder.record_verdicts()
 
     def _faults(self) -> list[str]:
         ending = self._ending

@@ -6,6 +6,7 @@ import { parseOptions } from "../runtime/parse_options.ts";
 import { EngineFault } from "./engines/engine_fault.ts";
 import { checkout, onStop } from "./process.ts";
 import { startGuarded } from "./start/guarded.ts";
+import { planFirstRun } from "./start/first_run.ts";
 import { buildManifest } from "./start/manifest.ts";
 import { materializeAll } from "./start/materialize.ts";
 import { isGood, table } from "./start/report.ts";
@@ -21,6 +22,8 @@ Materializes all assets in one Dagster run, prints what came of it, then serves 
   --warehouse duckdb | postgres | clickhouse | hyper
               where the tables are (default: what WAREHOUSE says, else duckdb). Schemas that WAREHOUSE puts
               elsewhere (WAREHOUSE=duckdb,marts=clickhouse) and assets that choose a store themselves stay there
+  --now TIME  where the clock of the point-of-sale API stands, such as 2017-06-01T00:00:00Z: what is later is not there
+              yet, until you move the clock (default: after everything)
   --help      this text
 
 DUCKDB_PATH names another warehouse file (default data/warehouse.duckdb). DATABASE_URL, CLICKHOUSE_URL and HYPER_URL name
@@ -32,6 +35,8 @@ interface Options {
   readonly port: number;
   /** What `WAREHOUSE` is to be. */
   readonly warehouse: string | undefined;
+  /** `undefined`: after everything. */
+  readonly now: Date | undefined;
 }
 
 const HOME = path.resolve(".state/dagster_home");
@@ -63,6 +68,7 @@ function readOptions(): Options | undefined {
       once: { type: "boolean", default: false },
       port: { type: "string", default: "3000" },
       warehouse: { type: "string" },
+      now: { type: "string" },
     },
   } as const;
   return parseOptions(USAGE, config, ({ values }) => {
@@ -71,11 +77,18 @@ function readOptions(): Options | undefined {
       throw new Error(`--port takes a number from 1 to 65535, not "${values.port}"`);
     }
     const warehouse = chooseWarehouse(asWarehouse(values.warehouse), process.env["WAREHOUSE"]);
-    return { once: values.once, port, warehouse };
+    return { once: values.once, port, warehouse, now: parseNow(values.now) };
   });
 }
 
-async function start({ once, port, warehouse }: Options): Promise<number> {
+function parseNow(text: string | undefined): Date | undefined {
+  if (text === undefined) return undefined;
+  const now = new Date(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/.test(text) ? text : Number.NaN);
+  if (Number.isNaN(now.getTime())) throw new Error(`--now takes a time such as 2017-06-01T00:00:00Z, not "${text}"`);
+  return now;
+}
+
+async function start({ once, port, warehouse, now }: Options): Promise<number> {
   if (!once && (await isTaken(port))) {
     console.error(`Port ${port} is taken (by another npm start?). Choose one: npm start -- --port ${port + 1}`);
     return 1;
@@ -89,12 +102,16 @@ async function start({ once, port, warehouse }: Options): Promise<number> {
     return 1;
   }
 
-  const api = await startPosApi(env);
+  const api = await startPosApi(env, now);
   if (api === undefined) return 1;
   env["POS_API_URL"] = api;
 
   console.log("Materializing all assets in one Dagster run (the first one starts in a few seconds)");
-  const { launch, report: pending } = await materializeAll(HOME, env);
+  const firstRun = planFirstRun("manifest.json", now ?? new Date());
+  if (firstRun.left.length > 0) {
+    console.log(`Not in it, having other partitions: ${firstRun.left.join(", ")}. Backfill them in the UI`);
+  }
+  const { launch, report: pending } = await materializeAll(HOME, firstRun, env);
   started.push(launch);
   const report = await pending;
   if (isStopping()) return 130;
@@ -107,7 +124,7 @@ async function start({ once, port, warehouse }: Options): Promise<number> {
     console.error(`Run ${report.run_id} ended with ${report.status}. Its log: ${launch.logFile}`);
   }
   const code = isGood(report) ? 0 : 1;
-  return once ? code : await serve(port, env, code);
+  return once ? code : await serve(port, env, code, api);
 }
 
 /**
@@ -138,7 +155,7 @@ async function prepareStores(env: NodeJS.ProcessEnv): Promise<string | undefined
   return unanswered;
 }
 
-async function serve(port: number, env: NodeJS.ProcessEnv, code: number): Promise<number> {
+async function serve(port: number, env: NodeJS.ProcessEnv, code: number, api: string): Promise<number> {
   console.log("Starting the Dagster UI");
   const ui = startUi(port, env);
   started.push(ui);
@@ -147,6 +164,7 @@ async function serve(port: number, env: NodeJS.ProcessEnv, code: number): Promis
 ${styleText("bold", `Dagster is at ${addressOf(port)}`)}
   the asset graph    ${addressOf(port)}/asset-groups
   its log            ${ui.logFile}
+  the tills' clock   curl ${api}/v1/clock
 Now change a file under assets/ or sql/, reload the definitions in the UI and materialize it again.
 Ctrl-C stops everything.`);
     const exit = await ui.ended;
@@ -166,11 +184,14 @@ function environment(): NodeJS.ProcessEnv {
   return { ...process.env, DAGSTER_HOME: HOME, DAGSTER_DG_UPDATE_CHECK_ENABLED: "0", PYTHONUNBUFFERED: "1" };
 }
 
-/** Starts the local point-of-sale API, from which `retail/raw_events` is read. @returns its address */
-async function startPosApi(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+/** Starts the local point-of-sale API, from which `retail/raw_events` is read, and which fills the inbox. @returns its address */
+async function startPosApi(env: NodeJS.ProcessEnv, now: Date | undefined): Promise<string | undefined> {
   let found: (url: string) => void = () => undefined;
   const address = new Promise<string>((resolve) => (found = resolve));
-  const api = startGuarded("pos_api", [process.execPath, path.resolve("resources/pos_api/main.ts"), "--port", "0"], {
+  const script = path.resolve("resources/pos_api/main.ts");
+  const clock = now === undefined ? [] : ["--now", now.toISOString()];
+  const inbox = ["--inbox", env["INBOX_DIR"] ?? "data/inbox"];
+  const api = startGuarded("pos_api", [process.execPath, script, "--port", "0", ...inbox, ...clock], {
     env,
     onLine: (line) => {
       const url = /"url":\s*"([^"]+)"/.exec(line)?.[1];

@@ -8,10 +8,13 @@ import { runAlone } from "./run_alone.ts";
 
 const HELP = `Computes assets and publishes their tables.
 
-  node runtime/main.ts <schema/table>...
+  node runtime/main.ts [--partitions FIRST...LAST] <schema/table>...
 
 Launched by Dagster, it computes one asset and reports through Pipes. Without Dagster it computes all the given assets
 in one process, each after those it reads, and prints a line for each; exit code 1 when one fails or is refused.
+
+  --partitions KEY            of the assets that have partitions compute this one,
+  --partitions FIRST...LAST   or those from one to another, such as 2017-01-01...2017-01-31
 `;
 
 const redact = createRedact(process.env);
@@ -25,17 +28,18 @@ process.on("uncaughtException", (error) => {
 const config = {
   allowPositionals: true,
   options: {
+    partitions: { type: "string" },
     // Dagster may pass its two values as arguments instead of variables.
     "dagster-pipes-context": { type: "string" },
     "dagster-pipes-messages": { type: "string" },
   },
 } as const;
-const keys = parseOptions(HELP, config, ({ positionals }) => {
+const options = parseOptions(HELP, config, ({ positionals, values }) => {
   if (positionals.length === 0) throw new Error("No asset is named");
-  return positionals;
+  return { keys: positionals, partitions: values.partitions };
 });
-if (keys !== undefined) {
-  if (isPipesProcess()) await runUnderDagster(keys, process.cwd(), redact);
-  else await runAlone(keys, process.cwd(), redact);
+if (options !== undefined) {
+  if (isPipesProcess()) await runUnderDagster(options.keys, process.cwd(), redact);
+  else await runAlone(options, process.cwd(), redact);
 }
 endProcess();

@@ -66,9 +66,7 @@ export function tableReport(report: TableReport): AssetReport {
           constraints: { nullable, unique: uniques.has(name) },
         })),
       ),
-      // A run of partitions knows the rows of those only.
-      [target.strategy.kind === "replace" ? "dagster/row_count" : "dagster/partition_row_count"]:
-        metadata.int(rowCount),
+      ...rowCountMetadata(target, rowCount),
       "dagster/table_name": metadata.text(`${target.schema}.${target.table}`),
       "dagster/uri": metadata.text(report.uri),
       rows_read: metadata.int(report.rowsRead ?? rowCount),
@@ -82,6 +80,12 @@ export function tableReport(report: TableReport): AssetReport {
       ...durationMetadata(durations),
     },
   };
+}
+
+/** How many rows there are, where a run knows: one that adds to a table knows only its own. */
+function rowCountMetadata({ strategy }: Target, rowCount: number): MetadataMap {
+  if (strategy.kind === "replace") return { "dagster/row_count": metadata.int(rowCount) };
+  return strategy.kind === "replacePartitions" ? { "dagster/partition_row_count": metadata.int(rowCount) } : {};
 }
 
 /** The verdict of a check, with the rows that failed it. */

@@ -5,12 +5,23 @@ import { ProjectError } from "../definitions/project_error.ts";
 import { OpenStores } from "../resources/stores.ts";
 import { findAsset } from "./find_asset.ts";
 import { sortByNeeds } from "./order.ts";
+import type { RunPartition } from "./partitions.ts";
+import type { ResolvedAsset } from "./resolve.ts";
 import { runAsset } from "./run_asset.ts";
+import { PartitionSelectionError, selectPartitions } from "./select_partitions.ts";
 import { terminationSignal } from "./termination.ts";
+
+/** What {@link runAlone} computes. */
+export interface Selection {
+  /** `schema/table`. */
+  readonly keys: readonly string[];
+  /** Of the assets that have partitions: a key, or `first...last`. */
+  readonly partitions: string | undefined;
+}
 
 /** Computes assets without Dagster: in one process, each after those of them that it reads. */
 export async function runAlone(
-  keys: readonly string[],
+  selection: Selection,
   projectDir: string,
   redact: (text: string) => string,
 ): Promise<void> {
@@ -18,12 +29,7 @@ export async function runAlone(
     process.stderr.write(`${redact(text)}\n`);
   };
   const signal = terminationSignal();
-  const context: BodyContext = {
-    signal,
-    log: { debug: () => undefined, info: print, warning: print, error: print },
-    partitionKeys: null,
-    window: null,
-  };
+  const log = { debug: () => undefined, info: print, warning: print, error: print };
   const runId = randomUUID();
   // Nobody here knows whether a run on another machine is over, so its staging stays.
   const request = {
@@ -31,14 +37,13 @@ export async function runAlone(
     rootRunId: runId,
     resume: false,
     isOpen: () => true,
-    partitions: null,
     fullRefresh: false,
     redact,
   };
   const stores = new OpenStores(projectDir);
   try {
     const assets = new Map<string, Awaited<ReturnType<typeof findAsset>>>();
-    for (const key of keys) assets.set(key, await findAsset(key, projectDir));
+    for (const key of selection.keys) assets.set(key, await findAsset(key, projectDir));
     const { sorted } = sortByNeeds(assets.keys(), (key) => assets.get(key)?.deps ?? []);
     for (const key of sorted) {
       const asset = assets.get(key);
@@ -46,8 +51,10 @@ export async function runAlone(
       const start = performance.now();
       // A task may take long, and needs no warehouse.
       if (asset.body.kind === "task") await stores.close();
-      const { outcome, report } = await runAsset(asset, stores, context, request);
-      const rows = (report.metadata["dagster/row_count"] as { raw_value?: number } | undefined)?.raw_value;
+      const partitions = partitionsOf(asset, selection);
+      const context: BodyContext = { signal, log, ...windowOf(partitions) };
+      const { outcome, report } = await runAsset(asset, stores, context, { ...request, partitions });
+      const rows = (report.metadata["rows_written"] as { raw_value?: number } | undefined)?.raw_value;
       print(
         `${key}  ${outcome}${rows === undefined ? "" : `, ${rows.toLocaleString("en")} rows`}, ${((performance.now() - start) / 1000).toFixed(2)} s`,
       );
@@ -63,6 +70,25 @@ export async function runAlone(
   } finally {
     await stores.close();
   }
+}
+
+function partitionsOf(asset: ResolvedAsset, { partitions: selected }: Selection): RunPartition[] | null {
+  const { partitions } = asset.defined.options;
+  if (partitions === undefined) return null;
+  if (selected === undefined) {
+    throw new PartitionSelectionError(
+      `${asset.key} has ${partitions.kind} partitions: say which, --partitions KEY or --partitions FIRST...LAST`,
+    );
+  }
+  return selectPartitions(asset.key, partitions, selected);
+}
+
+function windowOf(partitions: readonly RunPartition[] | null): Pick<BodyContext, "partitionKeys" | "window"> {
+  const [first, last] = [partitions?.at(0)?.window, partitions?.at(-1)?.window];
+  return {
+    partitionKeys: partitions?.map(({ key }) => key) ?? null,
+    window: first && last ? { start: first.start, end: last.end } : null,
+  };
 }
 
 /** What a person can act on: of an expected error the messages of it and its causes, of any other the stack too. */

@@ -1,4 +1,4 @@
-import { acceptedValues, copy, defineAsset, parquet, rowCount, unique, within, z } from "dagster-typescript";
+import { acceptedValues, copy, defineAsset, onCron, parquet, rowCount, unique, within, z } from "dagster-typescript";
 
 export const demographics = defineAsset("retail/demographics", {
   description: "What is known about the households that answered the survey, about one in three.",
@@ -22,6 +22,7 @@ export const demographics = defineAsset("retail/demographics", {
   ],
   owners: ["team:retail"],
   tags: { domain: "reference", privacy: "personal" },
-  freshness: within("8d"),
+  freshness: within("25h"),
+  automation: onCron("0 5 * * *", { timezone: "America/New_York" }),
   body: copy(parquet("data/completejourney/demographics.parquet")),
 });

@@ -3,6 +3,7 @@ import {
   copy,
   defineAsset,
   notNull,
+  onCron,
   parquet,
   rowCount,
   unique,
@@ -31,6 +32,7 @@ export const products = defineAsset("retail/products", {
   ],
   owners: ["team:retail"],
   tags: { domain: "reference" },
-  freshness: within("8d"),
+  freshness: within("25h"),
+  automation: onCron("0 5 * * *", { timezone: "America/New_York" }),
   body: copy(parquet("data/completejourney/products.parquet")),
 });

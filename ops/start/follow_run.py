@@ -10,7 +10,15 @@ import threading
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dagster import AssetKey, DagsterEvent, DagsterEventType, DagsterInstance, EventLogEntry
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckSeverity,
+    AssetKey,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    EventLogEntry,
+)
 
 POLL_SECONDS = 0.3
 
@@ -40,6 +48,9 @@ class RunReport:
         self.assets: dict[str, AssetReport] = {}
         self._asset_of_step: dict[str, str] = {}
         self._started: dict[str, float] = {}
+        # A run of partitions has an event for each of them: a check counts once, with its worst verdict.
+        self._planned_checks: dict[str, set[str]] = {}
+        self._verdicts: dict[str, dict[str, AssetCheckEvaluation]] = {}
 
     def apply(self, entry: EventLogEntry) -> None:
         """Takes one event in."""
@@ -52,7 +63,11 @@ class RunReport:
                 if event.step_key is not None:
                     self._asset_of_step[event.step_key] = report.asset
             case DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
-                self._report(event.asset_check_planned_data.asset_key).checks_declared += 1
+                planned = event.asset_check_planned_data
+                report = self._report(planned.asset_key)
+                names = self._planned_checks.setdefault(report.asset, set())
+                names.add(planned.check_name)
+                report.checks_declared = len(names)
             case DagsterEventType.ASSET_MATERIALIZATION:
                 self._materialized(event)
             case DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -72,7 +87,7 @@ class RunReport:
     def _materialized(self, event: DagsterEvent) -> None:
         materialization = event.step_materialization_data.materialization
         report = self._report(materialization.asset_key)
-        rows: Any = _value(materialization.metadata, "dagster/row_count")
+        rows: Any = _value(materialization.metadata, "rows_written")
         report.rows = rows if isinstance(rows, int) else None
         table: Any = _value(materialization.metadata, "dagster/table_name")
         report.table = str(table) if table is not None else None
@@ -81,14 +96,15 @@ class RunReport:
     def _checked(self, event: DagsterEvent) -> None:
         check = event.asset_check_evaluation_data
         report = self._report(check.asset_key)
-        if check.passed:
-            report.checks_passed += 1
-        elif check.blocking:
-            report.blocking_failures.append(check.check_name)
-        elif check.severity.value == "WARN":
-            report.warnings.append(check.check_name)
-        else:
-            report.failures.append(check.check_name)
+        verdicts = self._verdicts.setdefault(report.asset, {})
+        if check.check_name not in verdicts or not check.passed:
+            verdicts[check.check_name] = check
+        failed = {name: one for name, one in verdicts.items() if not one.passed}
+        report.checks_passed = len(verdicts) - len(failed)
+        report.blocking_failures = [name for name, one in failed.items() if one.blocking]
+        rest = {name: one.severity for name, one in failed.items() if not one.blocking}
+        report.warnings = [name for name, severity in rest.items() if severity == AssetCheckSeverity.WARN]
+        report.failures = [name for name, severity in rest.items() if severity != AssetCheckSeverity.WARN]
 
     def _step_changed(self, event: DagsterEvent, timestamp: float) -> None:
         name = self._asset_of_step.get(event.step_key or "")

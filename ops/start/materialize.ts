@@ -4,6 +4,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { styleText } from "node:util";
 import { checkout, pythonBin } from "../process.ts";
+import type { FirstRun } from "./first_run.ts";
 import { startGuarded, type Guarded } from "./guarded.ts";
 import { withCommas, type AssetReport, type RunReport } from "./report.ts";
 
@@ -24,10 +25,14 @@ export interface Materialization {
 const RUN_ID = / - ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) - /;
 
 /**
- * Materializes every asset in one Dagster run, and prints each as it starts and ends.
+ * Materializes the assets in one Dagster run, and prints each as it starts and ends.
  * @param home the folder of the Dagster instance, DAGSTER_HOME
  */
-export async function materializeAll(home: string, env: NodeJS.ProcessEnv): Promise<Materialization> {
+export async function materializeAll(
+  home: string,
+  { selection, partitionRange }: FirstRun,
+  env: NodeJS.ProcessEnv,
+): Promise<Materialization> {
   // Started at once, because importing Dagster takes as long here as there.
   const follower = spawn(pythonBin("python"), [path.join(checkout, "ops/start/follow_run.py")], {
     env,
@@ -61,7 +66,8 @@ export async function materializeAll(home: string, env: NodeJS.ProcessEnv): Prom
   }
 
   let runId: string | undefined;
-  const launch = startGuarded("materialize", [pythonBin("dg"), "launch", "--assets", "*"], {
+  const range = partitionRange === undefined ? [] : ["--partition-range", partitionRange];
+  const launch = startGuarded("materialize", [pythonBin("dg"), "launch", "--assets", selection, ...range], {
     env,
     onLine: (line) => {
       if (runId !== undefined) return;

@@ -83,11 +83,12 @@ export async function describeQuery(
   return { types, differences };
 }
 
-/** The narrow types that ClickHouse gives to literals and counts; all their values are values of the contract's type. */
+/** The narrow types that ClickHouse gives to literals, counts and `date_trunc`; all their values are of the contract's type. */
 const NARROWER: Readonly<Partial<Record<ColumnType["kind"], ReadonlySet<string>>>> = {
   int32: new Set(["Int8", "Int16", "UInt8", "UInt16"]),
   int64: new Set(["Int8", "Int16", "Int32", "UInt8", "UInt16", "UInt32"]),
   float64: new Set(["Float32"]),
+  timestamp: new Set(["DateTime('UTC')", ...[0, 1, 2, 3, 4, 5].map((digits) => `DateTime64(${digits}, 'UTC')`)]),
   date: new Set(["Date"]),
 };
 

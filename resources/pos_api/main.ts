@@ -1,4 +1,6 @@
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { parseInstant } from "./page_request.ts";
 import { startPosApi } from "./server.ts";
 
 const USAGE = `Usage: node resources/pos_api/main.ts [options]
@@ -7,6 +9,9 @@ Serves the reference data as a point-of-sale API on 127.0.0.1; prints {"url":"â€
 
   --port N         port; 0 means any free one (default 8787)
   --data FILE      the Parquet file of the transactions (default data/completejourney/transactions.parquet)
+  --now TIME       where the API's clock stands, such as 2017-06-01T00:00:00Z: what head office receives later is not
+                   there until the clock is moved, curl -X PUT 'URL/v1/clock?now=â€¦' (default: after all lines)
+  --inbox DIR      put the files of the days that have ended there
   --watch-stdin    end when standard input ends, so as not to outlive the process that started it
   --help           this text
 `;
@@ -16,6 +21,8 @@ async function main(): Promise<number> {
     options: {
       port: { type: "string", default: "8787" },
       data: { type: "string", default: "data/completejourney/transactions.parquet" },
+      now: { type: "string" },
+      inbox: { type: "string" },
       "watch-stdin": { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -40,7 +47,15 @@ async function main(): Promise<number> {
     });
     process.stdin.resume();
   }
-  const api = await startPosApi({ parquetPath: values.data, port: Number(values.port) });
+  const api = await startPosApi({
+    parquetPath: values.data,
+    port: Number(values.port),
+    now: values.now === undefined ? undefined : parseInstant("--now", values.now),
+    inbox:
+      values.inbox === undefined
+        ? undefined
+        : { folder: values.inbox, parquetPath: join(dirname(values.data), "coupon_redemptions.parquet") },
+  });
   process.stdout.write(`${JSON.stringify({ url: api.url })}\n`);
   await ended.promise;
   await api.close();

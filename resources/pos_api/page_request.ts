@@ -1,8 +1,8 @@
 /** What a client asks for with `GET /v1/lines`. */
 export interface PageRequest {
-  /** Sold at or after. */
+  /** Received at or after. */
   readonly since: Date | undefined;
-  /** Sold before. */
+  /** Received before. */
   readonly until: Date | undefined;
   /** Position of the first line wanted. */
   readonly cursor: number | undefined;
@@ -48,7 +48,11 @@ function parseCursor(text: string | null): number | undefined {
 }
 
 function parseTime(name: string, text: string | null): Date | undefined {
-  if (text === null) return undefined;
+  return text === null ? undefined : parseInstant(name, text);
+}
+
+/** @throws BadRequestError */
+export function parseInstant(name: string, text: string): Date {
   const time = new Date(ISO_UTC.test(text) ? text : Number.NaN);
   if (Number.isNaN(time.getTime())) throw new BadRequestError(`${name} is not a time such as 2017-01-31T00:00:00Z`);
   return time;

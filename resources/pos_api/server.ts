@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { PosClock } from "./clock.ts";
+import { Inbox, type InboxOptions } from "./inbox.ts";
 import { PosLines } from "./lines.ts";
-import { BadRequestError, formatCursor, parsePageRequest } from "./page_request.ts";
+import { BadRequestError, formatCursor, parseInstant, parsePageRequest } from "./page_request.ts";
 
 /** How to start a point-of-sale server. */
 export interface PosApiOptions {
@@ -10,6 +12,10 @@ export interface PosApiOptions {
   readonly parquetPath: string;
   /** @default 0, which means any free one */
   readonly port?: number | undefined;
+  /** Where its clock stands. @default after all lines */
+  readonly now?: Date | undefined;
+  /** @default no files are delivered */
+  readonly inbox?: InboxOptions | undefined;
 }
 
 /** A running point-of-sale server. */
@@ -23,17 +29,29 @@ export interface PosApi {
 /**
  * Serves the purchase lines of the chain on this machine only:
  *
- * - `GET /v1/lines?since=…&until=…&cursor=…&limit=…` answers `{"lines":[…],"next_cursor":"…"|null}`: the lines sold at
- *   or after `since` and before `until`, in the order of their sale, at most `limit` of them (1 to 50000, default 1000).
- *   Hand `next_cursor` back to get the next page; it is `null` on the last one.
+ * - `GET /v1/lines?since=…&until=…&cursor=…&limit=…` answers `{"lines":[…],"next_cursor":"…"|null}`: the lines received
+ *   at or after `since` and before `until`, in the order of their arrival, at most `limit` of them (1 to 50000, default
+ *   1000). Hand `next_cursor` back to get the next page; it is `null` on the last one.
+ * - `GET /v1/clock` answers `{"now":"…"}`; `null` is after all lines. What is received later is not there yet.
+ * - `PUT /v1/clock?now=…` moves it forward, and delivers the files of the days that have ended into the inbox.
  * - `GET /v1/health` answers how many lines there are, and from when to when.
  *
  * Money is a decimal string, times are ISO 8601 in UTC. A bad parameter answers 400.
  */
 export async function startPosApi(options: PosApiOptions): Promise<PosApi> {
   const lines = await PosLines.open(options.parquetPath);
+  const clock = new PosClock(options.now);
+  let inbox: Inbox | undefined;
+  try {
+    inbox = options.inbox && (await Inbox.open(options.inbox));
+    inbox?.deliver(clock.now);
+  } catch (error) {
+    lines.close();
+    throw error;
+  }
+  const api = { lines, clock, inbox };
   const server = createServer((request, response) => {
-    void answer(lines, request, response);
+    void answer(api, request, response);
   });
   // A reader may take its time with a page: it would find the connection closed under its next request.
   server.keepAliveTimeout = 60_000;
@@ -57,19 +75,35 @@ export async function startPosApi(options: PosApiOptions): Promise<PosApi> {
   };
 }
 
-async function answer(lines: PosLines, request: IncomingMessage, response: ServerResponse): Promise<void> {
+interface Parts {
+  readonly lines: PosLines;
+  readonly clock: PosClock;
+  readonly inbox: Inbox | undefined;
+}
+
+const METHODS: Readonly<Record<string, readonly string[]>> = {
+  "/v1/lines": ["GET"],
+  "/v1/clock": ["GET", "PUT"],
+  "/v1/health": ["GET"],
+};
+
+async function answer(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     const url = new URL(request.url ?? "/", "http://127.0.0.1");
-    if (url.pathname !== "/v1/lines" && url.pathname !== "/v1/health") {
-      sendError(response, 404, "not_found", "known are /v1/lines and /v1/health");
-    } else if (request.method !== "GET") {
-      response.setHeader("allow", "GET");
-      sendError(response, 405, "method_not_allowed", "only GET is");
+    const methods = METHODS[url.pathname];
+    if (methods === undefined) {
+      sendError(response, 404, "not_found", `known are ${Object.keys(METHODS).join(", ")}`);
+    } else if (!methods.includes(request.method ?? "")) {
+      response.setHeader("allow", methods.join(", "));
+      sendError(response, 405, "method_not_allowed", `only ${methods.join(" and ")}`);
     } else if (url.pathname === "/v1/health") {
-      const { count, firstSoldAt, lastSoldAt } = lines;
-      send(response, 200, JSON.stringify({ status: "ok", lines: count, first: firstSoldAt, last: lastSoldAt }));
+      const { count, firstReceivedAt, lastReceivedAt } = parts.lines;
+      send(response, 200, JSON.stringify({ status: "ok", lines: count, first: firstReceivedAt, last: lastReceivedAt }));
+    } else if (url.pathname === "/v1/clock") {
+      if (request.method === "PUT") moveClock(parts, url.searchParams);
+      send(response, 200, JSON.stringify({ now: parts.clock.now ?? null }));
     } else {
-      send(response, 200, await renderPage(lines, url.searchParams));
+      send(response, 200, await renderPage(parts, url.searchParams));
     }
   } catch (error) {
     if (error instanceof BadRequestError) {
@@ -81,10 +115,15 @@ async function answer(lines: PosLines, request: IncomingMessage, response: Serve
   }
 }
 
-async function renderPage(lines: PosLines, parameters: URLSearchParams): Promise<string> {
-  const { since, until, cursor, limit } = parsePageRequest(parameters);
+function moveClock({ clock, inbox }: Parts, parameters: URLSearchParams): void {
+  clock.move(parseInstant("now", parameters.get("now") ?? ""));
+  inbox?.deliver(clock.now);
+}
+
+async function renderPage({ lines, clock }: Parts, parameters: URLSearchParams): Promise<string> {
+  const { since, until: asked, cursor, limit } = parsePageRequest(parameters);
+  const until = clock.limit(asked);
   const first = since ? await lines.positionOf(since) : 0;
-  // What is not sold yet is not served: a clock that moves would set the end here.
   const end = until ? await lines.positionOf(until) : lines.count;
   const from = Math.max(first, cursor ?? 0);
   const to = Math.min(from + limit, end);

@@ -1,4 +1,5 @@
--- Each purchase line once, without the lines on which nothing was sold.
+-- Each purchase line once, without the lines on which nothing was sold. A line that is delivered again has the time of
+-- its sale, so its copies are in the same window.
 WITH deliveries AS (
   -- Whatever is delivered twice is kept once, and the row kept does not depend on the order of delivery.
   SELECT
@@ -16,6 +17,7 @@ WITH deliveries AS (
       ORDER BY occurred_at DESC, quantity DESC, revenue DESC, retail_discount + coupon_discount + coupon_match_discount DESC
     ) AS place
   FROM {raw_events}
+  WHERE occurred_at >= {window.start} AND occurred_at < {window.end}
 ),
 -- Nothing was sold: a coupon on the whole basket, or a void.
 sales AS (

@@ -56,6 +56,7 @@ test("without --watch-stdin the end of standard input means nothing", async () =
 
 test.each([
   [["--port", "x"], 2, "--port is not a port"],
+  [["--now", "noon"], 1, "--now is not a time"],
   [["--data", "no_such.parquet"], 1, "no_such.parquet"],
   [["--prot", "1"], 1, "--prot"],
 ] as const)("%j: exit code %i and the reason", async (args, code, reason) => {

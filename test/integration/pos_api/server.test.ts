@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { HttpStatusError, getJson, pages } from "../../../resources/sources/index.ts";
@@ -18,6 +21,7 @@ const line = z.strictObject({
   coupon_disc: z.string().regex(/^\d+\.\d\d$/),
   coupon_match_disc: z.string().regex(/^\d+\.\d\d$/),
   sold_at: z.iso.datetime(),
+  received_at: z.iso.datetime(),
 });
 const page = z.strictObject({ lines: z.array(line), next_cursor: z.string().nullable() });
 type Page = z.output<typeof page>;
@@ -41,12 +45,12 @@ async function keys(query: string, cursor?: string): Promise<string[]> {
   return all;
 }
 
-function keyOf({ sold_at, basket_id, product_id }: Page["lines"][number]): string {
-  return `${sold_at} ${basket_id} ${product_id}`;
+function keyOf({ received_at, basket_id, product_id }: Page["lines"][number]): string {
+  return `${received_at} ${basket_id} ${product_id}`;
 }
 
 describe("GET /v1/lines", () => {
-  test("hands out every line once, in the order of the sales, with money to the cent", async () => {
+  test("hands out every line once, in the order of their arrival, with money to the cent", async () => {
     const seen = new Set<string>();
     let cents = 0n;
     let last = "";
@@ -55,14 +59,14 @@ describe("GET /v1/lines", () => {
       for (const each of lines) {
         seen.add(`${each.basket_id}-${each.product_id}`);
         cents += BigInt(each.sales_value.replace(".", ""));
-        inOrder &&= each.sold_at >= last;
-        last = each.sold_at;
+        inOrder &&= each.received_at >= last;
+        last = each.received_at;
       }
     }
     expect(inOrder).toBe(true);
     expect(seen.size).toBe(LINES);
     expect(cents).toBe(459_603_958n);
-    expect(last).toBe("2018-01-01T04:01:20Z");
+    expect(last).toBe("2018-01-02T19:01:15Z");
   });
 
   test("the size of the pages changes nothing about what is in them", async () => {
@@ -95,7 +99,7 @@ describe("GET /v1/lines", () => {
   });
 
   test("a window without a sale is one empty page", async () => {
-    const christmas = "since=2017-12-25T06:00:00Z&until=2017-12-26T05:00:00Z";
+    const christmas = "since=2017-12-25T06:00:00Z&until=2017-12-25T22:00:00Z";
     const answer = await getJson({ url: `${api.url}/v1/lines?${christmas}`, schema: page });
     expect(answer).toEqual({ lines: [], next_cursor: null });
   });
@@ -148,13 +152,82 @@ test("GET /v1/health tells how many lines there are, and from when to when", asy
     status: "ok",
     lines: LINES,
     first: "2017-01-01T11:53:26Z",
-    last: "2018-01-01T04:01:20Z",
+    last: "2018-01-02T19:01:15Z",
   });
 });
 
 test("other paths are 404, other methods 405", async () => {
   expect((await fetch(`${api.url}/v1/stores`)).status).toBe(404);
   expect((await fetch(`${api.url}/v1/lines`, { method: "POST" })).status).toBe(405);
+});
+
+describe("with a clock", () => {
+  let folder: string;
+  let standing: PosApi;
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "inbox-"));
+    const inbox = { folder, parquetPath: "data/completejourney/coupon_redemptions.parquet" };
+    standing = await startPosApi({ parquetPath, now: new Date("2017-01-06T12:00:00Z"), inbox });
+  });
+  afterAll(async () => {
+    await standing.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  const received = async (): Promise<string[]> => {
+    const all: string[] = [];
+    const url = `${standing.url}/v1/lines?limit=7000`;
+    for await (const { lines } of pages({ url, schema: page, nextCursor: (p) => p.next_cursor, maxAttempts: 1 }))
+      all.push(...lines.map((each) => each.received_at));
+    return all;
+  };
+  const move = (now: string): Promise<Response> => fetch(`${standing.url}/v1/clock?now=${now}`, { method: "PUT" });
+
+  test("what head office receives later is not there until the clock is moved, and nothing comes in behind", async () => {
+    const before = await received();
+    expect(before.length).toBeGreaterThan(1000);
+    expect(before.every((at) => at < "2017-01-06T12:00:00Z")).toBe(true);
+    const answer = await move("2017-01-08T00:00:00Z");
+    expect(await answer.json()).toEqual({ now: "2017-01-08T00:00:00.000Z" });
+    const after = await received();
+    expect(after.slice(0, before.length)).toEqual(before);
+    expect(after.slice(before.length).every((at) => at >= "2017-01-06T12:00:00Z" && at < "2017-01-08")).toBe(true);
+    expect(after.length).toBeGreaterThan(before.length);
+  });
+
+  test("some lines arrive fifty hours after their sale", async () => {
+    const { lines } = await getJson({ url: `${standing.url}/v1/lines?limit=50000`, schema: page });
+    const late = lines.filter((each) => each.received_at !== each.sold_at);
+    expect(late.length).toBeGreaterThan(0);
+    expect(late.every((each) => Date.parse(each.received_at) - Date.parse(each.sold_at) === 50 * 3_600_000)).toBe(true);
+  });
+
+  test("it does not go back, and wants a time", async () => {
+    for (const [now, reason] of [
+      ["2017-01-01T00:00:00Z", "forward only"],
+      ["noon", "now is not a time"],
+      ["", "now is not a time"],
+    ] as const) {
+      const response = await move(now);
+      expect(response.status).toBe(400);
+      expect(JSON.stringify(await response.json())).toContain(reason);
+    }
+  });
+
+  test("each day that has ended leaves a file in the inbox, whole and never changed", async () => {
+    await move("2017-01-09T00:00:00Z");
+    const days = [1, 2, 3, 4, 5, 6, 7, 8].map((day) => `redemptions_2017-01-0${day}.jsonl`);
+    expect(readdirSync(folder).sort()).toEqual(days);
+    for (const name of days) {
+      const lines = readFileSync(join(folder, name), "utf8").trimEnd().split("\n");
+      expect(JSON.parse(lines.pop() ?? "")).toEqual({ redemptions: lines.length });
+      for (const each of lines) expect(each).toContain(name.slice(12, 22));
+    }
+    const first = statSync(join(folder, days[0] ?? "")).mtimeMs;
+    await move("2017-01-10T00:00:00Z");
+    expect(readdirSync(folder)).toHaveLength(9);
+    expect(statSync(join(folder, days[0] ?? "")).mtimeMs).toBe(first);
+  });
 });
 
 test("a file that is not there is an error at the start", async () => {

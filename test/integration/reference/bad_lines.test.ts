@@ -27,6 +27,7 @@ function line(product: number, more: Readonly<Record<string, unknown>> = {}): Re
     coupon_disc: "0.00",
     coupon_match_disc: "0.00",
     sold_at: "2017-01-01T11:53:26Z",
+    received_at: "2017-01-01T11:53:26Z",
     ...more,
   };
 }

@@ -8,6 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cleaned_events } from "../../../assets/retail/cleaned_events.ts";
 import { dashboard_data } from "../../../assets/retail/dashboard_data.ts";
 import { revenue_by_store_daily } from "../../../assets/retail/revenue_by_store_daily.ts";
+import { sales_daily } from "../../../assets/retail/sales_daily.ts";
+import { sales_hourly } from "../../../assets/retail/sales_hourly.ts";
 import { user_metrics } from "../../../assets/retail/user_metrics.ts";
 import { readColumn } from "../../../definitions/column_type.ts";
 import type { z } from "../../../definitions/index.ts";
@@ -19,7 +21,7 @@ import { type Warehouse, WAREHOUSES } from "./warehouses.ts";
 
 const REFERENCE = "duckdb";
 const SOURCES = ["raw_events", "transactions", "products", "demographics"];
-const DERIVED = { cleaned_events, user_metrics, dashboard_data, revenue_by_store_daily };
+const DERIVED = { cleaned_events, user_metrics, dashboard_data, revenue_by_store_daily, sales_hourly, sales_daily };
 type Table = keyof typeof DERIVED;
 const TABLES = Object.keys(DERIVED) as Table[];
 
@@ -108,7 +110,7 @@ async function runGraph(
   env: NodeJS.ProcessEnv,
 ): Promise<{ readonly exitCode: number | null; readonly stderr: string }> {
   const keys = [...SOURCES, ...TABLES].map((table) => `retail/${table}`);
-  const child = spawn(process.execPath, ["runtime/main.ts", ...keys], {
+  const child = spawn(process.execPath, ["runtime/main.ts", "--partitions", "2017-01-01...2018-01-01", ...keys], {
     env: { ...process.env, ...env, POS_API_URL: api.url },
     stdio: ["ignore", "ignore", "pipe"],
   });

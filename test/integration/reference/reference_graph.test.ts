@@ -8,10 +8,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type PosApi, startPosApi } from "../../../resources/pos_api/server.ts";
 import { type FaultyProxy, FAULTS, faultyProxy } from "./faulty_proxy.ts";
 
-// One run of the whole graph at full size, through an API that spoils some of its answers; then questions about what
-// came of it, each answered a second time from the Parquet files, by SQL that shares nothing with that of the assets.
+// The whole graph at full size, through an API that spoils some of its answers: the lines in two loads, the second from
+// where the first ended, after one in between that failed. Then questions about what came of it, each answered a second time from the Parquet files, by SQL that shares nothing with that of the assets.
 
 const DATA = "data/completejourney";
+/** Where the API's clock stands for the first load. */
+const CLOCK = "2017-12-20T00:00:00Z";
 const TABLES = [
   "raw_events",
   "transactions",
@@ -21,11 +23,16 @@ const TABLES = [
   "user_metrics",
   "dashboard_data",
   "revenue_by_store_daily",
+  "sales_hourly",
+  "sales_daily",
+  "coupon_redemptions",
 ];
 
 let folder: string;
 let api: PosApi;
 let proxy: FaultyProxy;
+let first: Ran;
+let breakdown: Ran & { readonly requests: number; readonly lines: unknown; readonly last: unknown };
 let ran: Ran;
 let instance: DuckDBInstance | undefined;
 let connection: DuckDBConnection;
@@ -36,8 +43,14 @@ interface Ran {
 }
 
 async function run(apiUrl: string, ...tables: readonly string[]): Promise<Ran> {
-  const child = spawn(process.execPath, ["runtime/main.ts", ...tables.map((table) => `retail/${table}`)], {
-    env: { ...process.env, DUCKDB_PATH: join(folder, "warehouse.duckdb"), POS_API_URL: apiUrl },
+  const keys = tables.map((table) => `retail/${table}`);
+  const child = spawn(process.execPath, ["runtime/main.ts", "--partitions", "2017-01-01...2018-01-01", ...keys], {
+    env: {
+      ...process.env,
+      DUCKDB_PATH: join(folder, "warehouse.duckdb"),
+      POS_API_URL: apiUrl,
+      INBOX_DIR: join(folder, "inbox"),
+    },
     stdio: ["ignore", "ignore", "pipe"],
   });
   let stderr = "";
@@ -50,8 +63,24 @@ async function open(): Promise<void> {
   instance = await DuckDBInstance.create(":memory:");
   connection = await instance.connect();
   await connection.run(`SET TimeZone = 'UTC'; ATTACH '${join(folder, "warehouse.duckdb")}' AS w (READ_ONLY)`);
-  for (const name of ["transactions", "products", "demographics"]) {
+  for (const name of ["transactions", "products", "demographics", "coupon_redemptions"]) {
     await connection.run(`CREATE VIEW ${name} AS FROM read_parquet('${DATA}/${name}.parquet')`);
+  }
+}
+
+/** What the warehouse has of the lines. */
+async function loaded(): Promise<{ readonly lines: unknown; readonly last: unknown }> {
+  const own = await DuckDBInstance.create(join(folder, "warehouse.duckdb"), { access_mode: "READ_ONLY" });
+  const reading = await own.connect();
+  try {
+    const reader = await reading.runAndReadAll(
+      "SELECT count(*), max(received_at) < TIMESTAMPTZ '2017-12-20 00:00:00+00' FROM retail.raw_events",
+    );
+    const [lines, last] = reader.getRowsJson()[0] ?? [];
+    return { lines, last };
+  } finally {
+    reading.closeSync();
+    own.closeSync();
   }
 }
 
@@ -84,13 +113,22 @@ async function expectSame(left: string, right: string): Promise<void> {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "reference-"));
-  api = await startPosApi({ parquetPath: `${DATA}/transactions.parquet` });
+  const inbox = { folder: join(folder, "inbox"), parquetPath: `${DATA}/coupon_redemptions.parquet` };
+  api = await startPosApi({ parquetPath: `${DATA}/transactions.parquet`, inbox, now: new Date(CLOCK) });
   const faults = Object.values(FAULTS);
   // First each fault hits one page, then, in the second round, also the first retry of another one.
   proxy = await faultyProxy(api.url, (count) => {
     const [turn, rest] = [Math.floor(count / 9) - 1, count % 9];
     return rest === 0 || (rest === 1 && turn >= faults.length) ? faults[turn % faults.length] : undefined;
   });
+  first = await run(proxy.url, "raw_events");
+  await fetch(`${api.url}/v1/clock?now=2018-02-01T00:00:00Z`, { method: "PUT" });
+  await using broken = await faultyProxy(api.url, (count) => (count > 3 ? FAULTS["500"] : undefined));
+  breakdown = {
+    ...(await run(broken.url, "raw_events", "cleaned_events")),
+    requests: broken.requests,
+    ...(await loaded()),
+  };
   ran = await run(proxy.url, ...TABLES);
   if (ran.exitCode === 0) await open();
 }, 300_000);
@@ -103,12 +141,23 @@ afterAll(async () => {
 });
 
 describe("the whole graph, over an API that fails now and then", () => {
+  test("an API that breaks down for good fails the asset with the reason, and leaves the table as it was", () => {
+    expect(first.exitCode).toBe(0);
+    expect(breakdown.exitCode).toBe(1);
+    expect(breakdown.stderr).toContain("answered 500: out of paper. Gave up after 5 attempts");
+    expect(breakdown.requests).toBe(3 + 5);
+    const lines = Number(/raw_events {2}published, ([\d,]+) rows/.exec(first.stderr)?.[1]?.replaceAll(",", ""));
+    expect(lines).toBeGreaterThan(1_400_000);
+    expect(breakdown).toMatchObject({ lines: String(lines), last: true });
+    expect(ran.stderr).toContain(`raw_events  published, ${(1_469_307 - lines).toLocaleString("en")} rows`);
+  });
+
   test("is published, each fault having been met and logged", () => {
     expect(ran.stderr).toContain("retail/dashboard_data");
     expect(ran.exitCode).toBe(0);
     expect(proxy.requests).toBeGreaterThan(147 + Object.keys(FAULTS).length);
     for (const said of ["answered 500: out of paper", "answered 429", "is not JSON", "leads back to an earlier page"]) {
-      expect(ran.stderr).toContain(said);
+      expect(first.stderr + ran.stderr).toContain(said);
     }
   });
 
@@ -121,13 +170,16 @@ describe("the whole graph, over an API that fails now and then", () => {
     ["user_metrics", "2469"],
     ["dashboard_data", "63"],
     ["revenue_by_store_daily", "38410"],
+    ["sales_hourly", "71259"],
+    ["sales_daily", "7066"],
+    ["coupon_redemptions", "2102"],
   ])("%s has %s rows", async (table, rows) => {
     expect(await ask(`SELECT count(*) AS n FROM w.retail.${table}`)).toEqual([{ n: rows }]);
   });
 
   test("the four checks that the page tells of fail, and only warn; all others pass", async () => {
     const checks = await ask(`
-      SELECT c ->> 'passed' AS passed, asset_key || '.' || (c ->> 'name') AS name, c ->> 'severity' AS severity
+      SELECT DISTINCT c ->> 'passed' AS passed, asset_key || '.' || (c ->> 'name') AS name, c ->> 'severity' AS severity
       FROM (SELECT asset_key, unnest(from_json(report -> 'checks', '["JSON"]')) AS c FROM w._dagster_typescript.ledger)
       ORDER BY ALL`);
     expect(checks.length).toBeGreaterThan(40);
@@ -249,15 +301,26 @@ describe("the whole graph, over an API that fails now and then", () => {
         - DATE '2016-12-26') // 7`);
     expect(other).toEqual({ n: "0" });
   });
-});
 
-test("an API that breaks down for good fails the asset with the reason, and leaves the table as it was", async () => {
-  close();
-  await using broken = await faultyProxy(api.url, (count) => (count > 3 ? FAULTS["500"] : undefined));
-  const { exitCode, stderr } = await run(broken.url, "raw_events", "cleaned_events");
-  expect(exitCode).toBe(1);
-  expect(stderr).toContain("answered 500: out of paper. Gave up after 5 attempts");
-  expect(broken.requests).toBe(3 + 5);
-  await open();
-  expect(await ask("SELECT count(*) AS n FROM w.retail.raw_events")).toEqual([{ n: "1469307" }]);
+  test("sales_hourly and sales_daily are the cleaned lines, by the hour and by the day", async () => {
+    for (const [table, unit, time] of [
+      ["sales_hourly", "hour", "hour"],
+      ["sales_daily", "day", "timezone('UTC', day::TIMESTAMP)"],
+    ] as const) {
+      await expectSame(
+        `SELECT ${time} AS at, department, lines, baskets, pieces, revenue, discount FROM w.retail.${table}`,
+        `SELECT date_trunc('${unit}', occurred_at), coalesce(department, 'UNKNOWN'), count(*),
+           len(list_distinct(list(basket_id)))::BIGINT, sum(quantity)::BIGINT, sum(revenue)::DECIMAL(14, 2),
+           sum(discount)::DECIMAL(14, 2)
+         FROM w.retail.cleaned_events GROUP BY ALL`,
+      );
+    }
+  });
+
+  test("coupon_redemptions holds every redemption of the file, from the files of the inbox", async () => {
+    await expectSame(
+      "SELECT household_id::BIGINT, coupon_upc, campaign_id::BIGINT, redeemed_on FROM w.retail.coupon_redemptions",
+      "SELECT household_id, coupon_upc, campaign_id, redemption_date::DATE FROM coupon_redemptions",
+    );
+  });
 });

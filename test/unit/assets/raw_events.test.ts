@@ -15,6 +15,7 @@ const GOOD = {
   coupon_disc: "0.00",
   coupon_match_disc: "0.00",
   sold_at: "2017-01-01T11:53:26Z",
+  received_at: "2017-01-03T13:53:26Z",
 };
 
 afterEach(() => {
@@ -54,6 +55,7 @@ test("a line of the API becomes a row that keeps the contract", async () => {
       user_id: 900,
       store_id: 330,
       occurred_at: new Date("2017-01-01T11:53:26Z"),
+      received_at: new Date("2017-01-03T13:53:26Z"),
       quantity: 1,
       revenue: "0.50",
       retail_discount: "0.00",

@@ -22,7 +22,10 @@ export async function runSql(
       await connection.run(`CREATE TABLE ${name} (${columns})`);
       if (rows.length > 0) await connection.run(`INSERT INTO ${name} VALUES ${rows.join(", ")}`);
     }
-    const text = readFileSync(`sql/${file}`, "utf8").replaceAll(/\{(\w+)\}/g, "$1");
+    const text = readFileSync(`sql/${file}`, "utf8")
+      .replaceAll("{window.start}", "TIMESTAMPTZ '2017-01-01 00:00:00+00'")
+      .replaceAll("{window.end}", "TIMESTAMPTZ '2018-01-02 00:00:00+00'")
+      .replaceAll(/\{(\w+)\}/g, "$1");
     return (await connection.runAndReadAll(text)).getRowObjectsJson();
   } finally {
     instance.closeSync();

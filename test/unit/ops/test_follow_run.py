@@ -26,7 +26,7 @@ def _follow_run() -> Any:
 )
 def published() -> Any:
     yield dg.MaterializeResult(
-        metadata={"dagster/row_count": 1469307, "dagster/table_name": "retail.published"},
+        metadata={"rows_written": 1469307, "dagster/table_name": "retail.published"},
         check_results=[
             dg.AssetCheckResult(check_name="holds", passed=True),
             dg.AssetCheckResult(check_name="warns", passed=False, severity=dg.AssetCheckSeverity.WARN),

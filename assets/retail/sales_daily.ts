@@ -1,0 +1,23 @@
+import { between, daily, date, decimal, defineAsset, query, unique, within, z } from "dagster-typescript";
+import { sales_hourly } from "./sales_hourly.ts";
+
+export const sales_daily = defineAsset("retail/sales_daily", {
+  description: "What each department sold on each day of UTC, rolled up from the hours.",
+  columns: z.strictObject({
+    day: date().describe("Day in UTC"),
+    department: z.string().describe("Department of the articles, or UNKNOWN"),
+    lines: z.int().describe("Purchase lines"),
+    baskets: z.int().describe("Visits in which something of the department was bought"),
+    pieces: z.int().describe("Pieces; a tank of fuel counts as one"),
+    revenue: decimal(14, 2).describe("What the stores received, USD"),
+    discount: decimal(14, 2).describe("What was taken off, USD"),
+    busiest_hour: z.int32().describe("Hour of the day with the most revenue, 0 to 23, UTC; the first of several"),
+  }),
+  key: ["day", "department"],
+  partitions: daily("day", { start: "2017-01-01", end: "2018-01-02" }),
+  checks: [unique("day", "department"), between("lines", { min: 1 }), between("busiest_hour", { min: 0, max: 23 })],
+  owners: ["team:analytics"],
+  tags: { domain: "sales" },
+  freshness: within("25h"),
+  body: query("retail/sales_daily.sql", { sales_hourly }),
+});

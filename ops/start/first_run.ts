@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import { type Manifest, manifestSchema } from "../../definitions/manifest_schema.ts";
+import type { TimePartitions } from "../../definitions/partitions.ts";
+import { periodAt, periodsIn, placeOfPeriod } from "../../definitions/time_periods.ts";
+
+/** What the first run computes. One Dagster run has one set of partitions. */
+export interface FirstRun {
+  /** Asset selection of Dagster. */
+  readonly selection: string;
+  /** `first...last`; `undefined`: no asset of the run has partitions. */
+  readonly partitionRange: string | undefined;
+  /** Assets with other partitions than those, which a run of all cannot compute. */
+  readonly left: readonly string[];
+}
+
+/** @param now Partitions that end later are left out: their data is not there yet. */
+export function planFirstRun(manifestFile: string, now: Date): FirstRun {
+  return plan(manifestSchema.parse(JSON.parse(readFileSync(manifestFile, "utf8"))), now);
+}
+
+function plan({ assets }: Manifest, now: Date): FirstRun {
+  const nameOf = ({ key }: Manifest["assets"][number]): string => key.join("/");
+  /** Range of partitions to the assets that have it. */
+  const ranges = new Map<string, { readonly range: string; readonly names: string[] }>();
+  for (const asset of assets) {
+    const { partitions, max_partitions_per_run: perRun } = asset;
+    if (partitions === null || !("start" in partitions) || perRun !== null) continue;
+    const range = rangeOf(partitions, now);
+    if (range === undefined) continue;
+    // By whichever column: the same stretches of time are the same partitions.
+    const definition = JSON.stringify({ ...partitions, column: null });
+    const same = ranges.get(definition) ?? { range, names: [] };
+    same.names.push(nameOf(asset));
+    ranges.set(definition, same);
+  }
+  const most = [...ranges.values()].sort((a, b) => b.names.length - a.names.length)[0];
+  const chosen = new Set([
+    ...assets.filter(({ partitions }) => partitions === null).map(nameOf),
+    ...(most?.names ?? []),
+  ]);
+  const left = assets.map(nameOf).filter((name) => !chosen.has(name));
+  return {
+    selection: left.length === 0 ? "*" : [...chosen].map((name) => `key:"${name}"`).join(" or "),
+    partitionRange: most?.range,
+    left,
+  };
+}
+
+function rangeOf(partitions: TimePartitions, now: Date): string | undefined {
+  const begin = Date.parse(partitions.start.slice(0, 10));
+  // A day more on each side: where it has begun already, or has not ended yet.
+  const day = 86_400_000;
+  const end = Math.min(now.getTime(), Date.now()) + day;
+  const keys: string[] = [];
+  for (const period of periodsIn(partitions, periodAt(partitions, begin - day).start, end)) {
+    if (placeOfPeriod(partitions, period, now.getTime()) === "exists") keys.push(period.key);
+    else if (keys.length > 0) break;
+  }
+  return keys.length === 0 ? undefined : `${keys[0] ?? ""}...${keys.at(-1) ?? ""}`;
+}
