@@ -12,6 +12,8 @@ import { validateSensor } from "./validate_trigger.ts";
 export interface SensorContext<C> extends TickContext {
   /** What the last tick that succeeded returned; `null` before the first. */
   readonly cursor: C | null;
+  /** Those of the sensor. */
+  readonly assets: readonly TableRef[];
   /**
    * What happened to the assets in `watches` since the last tick that succeeded, once the runs that did it have ended:
    * of each run and partition the last, in the order of their recording.

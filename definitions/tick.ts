@@ -16,6 +16,63 @@ export interface TickContext {
    * without the table. Timestamps are in UTC.
    */
   readonly maxOf: (table: TableRef | PostgresSource, column: string) => Promise<string | null>;
+  /** Counts the rows of a table that arrived since a time, in the store; `null` without the table. */
+  readonly arrivals: (table: TableRef | PostgresSource, query: ArrivalsQuery) => Promise<Arrivals | null>;
+  /**
+   * The latest publish of each partition of an asset that has one, by its key; of an asset without partitions, `keys` is
+   * `null` and the key `""`.
+   */
+  readonly lastPublishes: (
+    asset: TableRef,
+    keys: readonly string[] | null,
+  ) => Promise<ReadonlyMap<string, LastPublish>>;
+}
+
+/** Which rows {@link TickContext.arrivals} counts, and how. */
+export interface ArrivalsQuery {
+  /** Column of the time that a row is about: a timestamp or a day. */
+  readonly time: string;
+  /** Column of the time at which a row came. */
+  readonly arrived: string;
+  /** Rows are counted apart by stretches of so many seconds of their time, counted from 1970 in UTC. */
+  readonly seconds: number;
+  /** Rows that arrived before it are not counted, an instant as ISO text with microseconds; `null`: all are. */
+  readonly from: string | null;
+  /** The rows that arrived this long before the newest one, and later, are counted apart too. */
+  readonly lagMs: number;
+  /** A newest row after it counts as of then: its clock is wrong. */
+  readonly notAfter: Date;
+}
+
+/** What {@link TickContext.arrivals} found. Instants are ISO texts with microseconds. */
+export interface Arrivals {
+  /** By the clock of this machine, after the rows were read: a run that begins later reads them too. */
+  readonly readAt: string;
+  /** When the newest row arrived; `null` without rows. */
+  readonly newest: string | null;
+  /** Since when rows are counted as kept; never before `from`. */
+  readonly keptFrom: string | null;
+  /** No row arrived since `from` any more: all rows were counted instead. */
+  readonly wentBack: boolean;
+  /** Whether the time of a row is a day, whose midnight counts in UTC. */
+  readonly isDay: boolean;
+  readonly groups: readonly {
+    /** Of the stretch, in seconds since 1970; `null`: rows without a time. */
+    readonly start: number | null;
+    readonly rowCount: number;
+    /** Those of them that arrived since `keptFrom`. */
+    readonly keptCount: number;
+    /** When the newest of them arrived. */
+    readonly latest: string;
+  }[];
+}
+
+/** A publish, as the ledger has it. Instants are ISO texts with microseconds. */
+export interface LastPublish {
+  readonly runId: string;
+  /** When the run began, before it read anything. */
+  readonly startedAt: string;
+  readonly publishedAt: string;
 }
 
 /** Partitions from one to another, both included. */

@@ -2,6 +2,7 @@ import type { Check } from "../definitions/check.ts";
 import type { Column, ColumnType } from "../definitions/column_type.ts";
 import type { MaterializedView } from "../definitions/body.ts";
 import type { Sql } from "../definitions/sql.ts";
+import type { Arrivals, ArrivalsQuery, LastPublish } from "../definitions/tick.ts";
 import type { Storage } from "../definitions/storage.ts";
 import type { BulkSource } from "./bulk_source.ts";
 
@@ -264,6 +265,14 @@ export interface Store {
     column: string,
     attempt: Attempt,
   ): Promise<string | null>;
+  /** Counts the rows that arrived since a time by the time that they are about; `null` without the table. */
+  arrivals(target: Target, query: ArrivalsQuery, attempt: Attempt): Promise<Arrivals | null>;
+  /** The latest publish of each partition that has one; of the table as a whole, under `""`, where `keys` is `null`. */
+  lastPublishes(
+    target: Target,
+    keys: readonly string[] | null,
+    attempt: Attempt,
+  ): Promise<ReadonlyMap<string, LastPublish>>;
   stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged>;
   /** Refreshes a materialised view, or makes it, so that the new rows can be checked before anybody reads them. */
   stageView(

@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { Arrivals, ArrivalsQuery } from "../definitions/tick.ts";
 import { clickhouse } from "./clickhouse/kind.ts";
 import { duckdb } from "./duckdb/kind.ts";
 import { hyper } from "./hyper/kind.ts";
@@ -9,6 +10,8 @@ import { postgres } from "./postgres/kind.ts";
 import { postgresSource, type SourceTable } from "./postgres/source.ts";
 import type { Environment, Store, StoreKind } from "./store.ts";
 import { parseWarehouse } from "./warehouse_choices.ts";
+
+export type { SourceTable } from "./postgres/source.ts";
 
 /** Where tables are when nobody says otherwise. */
 export const DEFAULT_STORE: StoreKind = duckdb;
@@ -58,6 +61,28 @@ function storeOf(name: string): StoreKind | string {
 /** A table that no asset makes, as stores read it in bulk. */
 export function tableOfPostgres(table: SourceTable, env: Environment): BulkSource {
   return postgresSource(table, env);
+}
+
+/** Counts the rows of a table that no asset makes, and that arrived since a time; `null` without the table. */
+export async function arrivalsOfPostgres(
+  source: SourceTable,
+  query: ArrivalsQuery,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<Arrivals | null> {
+  const { postgresConfig } = await import("./postgres/config.ts");
+  const { Connections } = await import("./postgres/connections.ts");
+  const { UndefinedRelationError } = await import("./postgres/errors.ts");
+  const { arrivalsOfTable } = await import("./postgres/max_of.ts");
+  const connections = new Connections(postgresConfig(env, source.variable));
+  try {
+    return await arrivalsOfTable(connections, { assetKey: "sensor", runId: "", signal }, source, query);
+  } catch (error) {
+    if (error instanceof UndefinedRelationError) return null;
+    throw error;
+  } finally {
+    await connections.close();
+  }
 }
 
 /**

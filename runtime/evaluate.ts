@@ -10,7 +10,7 @@ import type { Watermarks } from "./watermarks.ts";
 import { parseOptions } from "./parse_options.ts";
 import { createRedact } from "./redaction.ts";
 import { terminationSignal } from "./termination.ts";
-import { evaluateTick, type MaxOf } from "./tick.ts";
+import { evaluateTick, type Tables } from "./tick.ts";
 import type { TickResult } from "./tick_result.ts";
 import { startWatchdog } from "./watchdog.ts";
 
@@ -66,10 +66,15 @@ async function main(key: string, folder: string): Promise<void> {
   const projectDir = process.cwd();
   const log = openLog(folder);
   let watermarks: Watermarks | undefined;
-  const maxOf: MaxOf = async (table, column) => {
+  const open = async (): Promise<Watermarks> => {
     // Few sensors read tables; loading what knows the stores takes a tenth of a tick.
     watermarks ??= new (await import("./watermarks.ts")).Watermarks(projectDir, signal, log);
-    return await watermarks.read(table, column);
+    return watermarks;
+  };
+  const tables: Tables = {
+    maxOf: async (table, column) => await (await open()).maxOf(table, column),
+    arrivals: async (table, query) => await (await open()).arrivals(table, query),
+    lastPublishes: async (asset, keys) => await (await open()).lastPublishes(asset, keys),
   };
   try {
     const result = await evaluateTick(
@@ -84,7 +89,7 @@ async function main(key: string, folder: string): Promise<void> {
           at: new Date(at),
         })),
       },
-      { signal, log, now: new Date(input.now), projectDir, maxOf },
+      { signal, log, now: new Date(input.now), projectDir, ...tables },
     );
     await watermarks?.close();
     write({ result: redactSkip(result) });

@@ -5,7 +5,7 @@ import { definedTriggers, type DefinedTrigger } from "../definitions/registry.ts
 import type { Schedule } from "../definitions/schedule.ts";
 import type { Sensor } from "../definitions/sensor.ts";
 import type { Materialization, PartitionKeys, PartitionRange } from "../definitions/tick.ts";
-import { evaluateTick, type MaxOf, type Tick } from "./tick.ts";
+import { evaluateTick, type Tables, type Tick } from "./tick.ts";
 import type { TickResult } from "./tick_result.ts";
 
 /** The definition under test has faults, which the manifest would report. */
@@ -22,7 +22,11 @@ export interface TestTickOptions {
   /** @default the current folder */
   readonly projectDir?: string | undefined;
   /** Answers for tables. @default none is there */
-  readonly maxOf?: MaxOf | undefined;
+  readonly maxOf?: Tables["maxOf"] | undefined;
+  /** @default none is there */
+  readonly arrivals?: Tables["arrivals"] | undefined;
+  /** @default nothing was published */
+  readonly lastPublishes?: Tables["lastPublishes"] | undefined;
 }
 
 /** What a tick of a sensor under test is told. */
@@ -126,6 +130,8 @@ async function evaluate(
     signal: options.signal ?? new AbortController().signal,
     projectDir: options.projectDir ?? process.cwd(),
     maxOf: options.maxOf ?? (() => Promise.resolve(null)),
+    arrivals: options.arrivals ?? (() => Promise.resolve(null)),
+    lastPublishes: options.lastPublishes ?? (() => Promise.resolve(new Map())),
     log: { debug: logAt("debug"), info: logAt("info"), warning: logAt("warning"), error: logAt("error") },
   });
   const runs = result.runs.map((run) => ({

@@ -1,8 +1,6 @@
 import type { z } from "zod";
-import type { PostgresSource } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
 import type { DefinedTrigger } from "../definitions/registry.ts";
-import type { TableRef } from "../definitions/sql.ts";
 import type { Materialization, TickContext } from "../definitions/tick.ts";
 import { readTickResult, type TickResult } from "./tick_result.ts";
 
@@ -21,8 +19,8 @@ export interface Tick {
   readonly materializations: readonly Materialization[];
 }
 
-/** What reads the highest value of a column; see {@link TickContext}. */
-export type MaxOf = (table: TableRef | PostgresSource, column: string) => Promise<string | null>;
+/** What tells of tables; see {@link TickContext}. */
+export type Tables = Pick<TickContext, "maxOf" | "arrivals" | "lastPublishes">;
 
 /**
  * Evaluates a sensor or schedule once.
@@ -35,9 +33,12 @@ export async function evaluateTick(trigger: DefinedTrigger, tick: Tick, context:
     if (evaluate === undefined) throw new TypeError(`the schedule ${trigger.key} has no evaluate`);
     return readTickResult(trigger, await evaluate({ ...context, scheduledAt: tick.scheduledAt ?? context.now }));
   }
-  const { evaluate, cursor: schema } = trigger.options;
+  const { evaluate, assets, cursor: schema } = trigger.options;
   const cursor = tick.cursor === null || schema === undefined ? null : parseCursor(trigger.key, schema, tick.cursor);
-  return readTickResult(trigger, await evaluate({ ...context, cursor, materializations: tick.materializations }));
+  return readTickResult(
+    trigger,
+    await evaluate({ ...context, assets, cursor, materializations: tick.materializations }),
+  );
 }
 
 function parseCursor(key: string, schema: z.ZodType, text: string): unknown {

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
+import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
 import { renderSql } from "../render_sql.ts";
 import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
 import { Client } from "./client.ts";
@@ -11,9 +12,9 @@ import { exportTable } from "./export.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
 import { getInner } from "./incremental_build.ts";
 import { IncrementalStaged } from "./incremental_staged.ts";
-import { createOwnTables, findLedgerEntry, lastCursor } from "./ledger.ts";
+import { createOwnTables, findLedgerEntry, lastCursor, publishesOf } from "./ledger.ts";
 import type { IsOpen } from "./lock.ts";
-import { maxOf } from "./max_of.ts";
+import { arrivalsOf, maxOf } from "./max_of.ts";
 import { planCopy } from "./parquet.ts";
 import { getPlace } from "./place.ts";
 import { ClickHouseStaged } from "./publish.ts";
@@ -55,6 +56,18 @@ export class ClickHouseStore implements Store {
     attempt: Attempt,
   ): Promise<string | null> {
     return await maxOf(this.#for(target, attempt), target, column);
+  }
+
+  async arrivals(target: Target, query: ArrivalsQuery, attempt: Attempt): Promise<Arrivals | null> {
+    return await arrivalsOf(this.#for(target, attempt), target, query);
+  }
+
+  async lastPublishes(
+    target: Target,
+    keys: readonly string[] | null,
+    attempt: Attempt,
+  ): Promise<ReadonlyMap<string, LastPublish>> {
+    return await publishesOf(this.#for(target, attempt), target, keys);
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {

@@ -1,7 +1,10 @@
 import { randomUUID } from "node:crypto";
+import type { LastPublish } from "../../definitions/tick.ts";
+import { lastPublishes } from "../last_publishes.ts";
 import { readLedgerEntry } from "../ledger_entry.ts";
 import type { LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
+import { parameter } from "./dialect.ts";
 import { UndefinedRelationError } from "./errors.ts";
 import { literal, OWN_DATABASE, ownTable, quote } from "./quote.ts";
 import { instantText } from "./values.ts";
@@ -135,6 +138,29 @@ export async function lastCursor(client: Client, target: Target): Promise<string
     parameters: [target.assetKey, target.schema, target.table],
   });
   return rows[0]?.[0] ?? null;
+}
+
+/** The latest publish of each partition of an asset; of `""`, where `keys` is `null`. */
+export async function publishesOf(
+  client: Client,
+  target: Target,
+  keys: readonly string[] | null,
+): Promise<ReadonlyMap<string, LastPublish>> {
+  const key =
+    keys === null ? "''" : "arrayJoin(JSONExtract(assumeNotNull(ifNull(partition_keys, '[\"\"]')), 'Array(String)'))";
+  const lines = {
+    text: `SELECT ${key} AS partition_key, run_id, started_at, published_at, unsettled FROM ${PUBLISHED}`,
+    parameters: [target.assetKey, target.schema, target.table],
+    parameter,
+    order: "unsettled DESC, ",
+  };
+  try {
+    return await lastPublishes(client, lines, keys);
+  } catch (error) {
+    // Nothing was ever published here.
+    if (error instanceof UndefinedRelationError) return new Map();
+    throw error;
+  }
 }
 
 async function query(client: Client, statement: Parameters<Client["text"]>[0]): Promise<(string | null)[][]> {

@@ -1,6 +1,12 @@
+import type { Arrivals, ArrivalsQuery } from "../../definitions/tick.ts";
+import { countArrivals } from "../arrivals.ts";
+import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
+import { parameter } from "./dialect.ts";
 import { UndefinedRelationError } from "./errors.ts";
-import { quote } from "./quote.ts";
+import { BUCKET_SYNTAX } from "./inspect.ts";
+import { quote, tableName } from "./quote.ts";
+import { columnTypeName } from "./type_names.ts";
 
 /** The highest value of a column as text; `null` without rows and without the table. */
 export async function maxOf(
@@ -8,13 +14,29 @@ export async function maxOf(
   { schema, table }: { readonly schema: string; readonly table: string },
   column: string,
 ): Promise<string | null> {
+  // Of no rows, max is the default of the type.
+  const found = client.text(`SELECT toString(maxOrNull(${quote(column)})) FROM ${quote(schema)}.${quote(table)}`);
+  return (await orNull(found))?.rows[0]?.[0] ?? null;
+}
+
+/** Counts the rows that arrived since a time; `null` without the table. */
+export async function arrivalsOf(
+  client: Client,
+  { assetKey, columns }: Target,
+  query: ArrivalsQuery,
+): Promise<Arrivals | null> {
+  const syntax = {
+    ...BUCKET_SYNTAX,
+    typed: (placeholder: string, type: Parameters<typeof columnTypeName>[0]) =>
+      `CAST(${placeholder} AS ${columnTypeName(type)})`,
+    parameter,
+  };
+  return await orNull(countArrivals(client, syntax, tableName(assetKey), columns, query));
+}
+
+async function orNull<T>(found: Promise<T>): Promise<T | null> {
   try {
-    // Of no rows, max is the default of the type.
-    const { rows } = await client.text({
-      text: `SELECT toString(maxOrNull(${quote(column)})) FROM ${quote(schema)}.${quote(table)}`,
-      parameters: [],
-    });
-    return rows[0]?.[0] ?? null;
+    return await found;
   } catch (error) {
     // Nothing was published yet.
     if (error instanceof UndefinedRelationError) return null;

@@ -11,7 +11,7 @@ export function duckdbDialect(context: Pick<Dialect, "self" | "window">): Dialec
  * The engine finds out the type of a bare parameter only next to something that has one. Texts stay bare, so that they
  * can be days, instants and decimals too.
  */
-function parameter(index: number, value: Parameter): string {
+export function parameter(index: number, value: Parameter): string {
   if (value === null || typeof value === "string") return `$${index}`;
   return `CAST($${index} AS ${String(toParameter(value).type)})`;
 }

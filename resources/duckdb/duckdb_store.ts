@@ -2,20 +2,23 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { MaterializedView, ParquetSource } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
+import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
+import { countArrivals } from "../arrivals.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
 import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
 import { type Client, openWaiting } from "./client.ts";
 import { catalogName, type DuckDBConfig } from "./config.ts";
-import { duckdbDialect } from "./dialect.ts";
+import { DUCKDB_CHECKS } from "./checks.ts";
+import { duckdbDialect, parameter } from "./dialect.ts";
 import { AmbiguousSchemaError } from "./errors.ts";
 import { exportTable } from "./export.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
-import { findLedgerEntry, lastCursor } from "./ledger.ts";
-import { maxOf } from "./max_of.ts";
+import { findLedgerEntry, lastCursor, publishesOf } from "./ledger.ts";
+import { hasTable, maxOf } from "./max_of.ts";
 import { requireContract } from "./contract.ts";
 import { WarehouseStaged } from "./publish.ts";
 import { parquetQuery } from "../parquet_rows.ts";
-import { quote } from "../quote.ts";
+import { quote, tableName } from "../quote.ts";
 import { SideFileWriter } from "./row_writer.ts";
 import { ROWS, SideFile } from "./side_file.ts";
 import { SideFileStaged } from "./side_file_staged.ts";
@@ -57,16 +60,28 @@ export class DuckDBStore implements Store {
     column: string,
     attempt: Attempt,
   ): Promise<string | null> {
-    // To look must not make a warehouse.
-    if (!existsSync(this.#config.path)) return null;
-    const warehouse = await this.#open(attempt, Math.min(this.#config.lockTimeoutMs, LOOK_TIMEOUT_MS));
-    const end = interruptOnAbort(warehouse, attempt.signal);
-    try {
-      return await maxOf(warehouse, schema, table, column);
-    } finally {
-      end();
-      this.#closeWarehouse();
-    }
+    return (await this.#look(attempt, (warehouse) => maxOf(warehouse, schema, table, column))) ?? null;
+  }
+
+  async arrivals(
+    { assetKey, schema, table, columns }: Target,
+    query: ArrivalsQuery,
+    attempt: Attempt,
+  ): Promise<Arrivals | null> {
+    const found = await this.#look(attempt, async (warehouse) =>
+      (await hasTable(warehouse, schema, table))
+        ? await countArrivals(warehouse, { ...DUCKDB_CHECKS, parameter }, tableName(assetKey), columns, query)
+        : null,
+    );
+    return found ?? null;
+  }
+
+  async lastPublishes(
+    { assetKey }: Target,
+    keys: readonly string[] | null,
+    attempt: Attempt,
+  ): Promise<ReadonlyMap<string, LastPublish>> {
+    return (await this.#look(attempt, (warehouse) => publishesOf(warehouse, assetKey, keys))) ?? new Map();
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
@@ -203,6 +218,19 @@ export class DuckDBStore implements Store {
       `${assetKey}: DuckDB takes the schema ${schema} for the file ${this.#config.path}, which it calls ${catalog}: ` +
         "give the file another name, in DUCKDB_PATH",
     );
+  }
+
+  /** Reads something and lets go of the file again; `undefined`: there is none, and to look must not make one. */
+  async #look<T>(attempt: Attempt, act: (warehouse: Client) => Promise<T>): Promise<T | undefined> {
+    if (!existsSync(this.#config.path)) return undefined;
+    const warehouse = await this.#open(attempt, Math.min(this.#config.lockTimeoutMs, LOOK_TIMEOUT_MS));
+    const end = interruptOnAbort(warehouse, attempt.signal);
+    try {
+      return await act(warehouse);
+    } finally {
+      end();
+      this.#closeWarehouse();
+    }
   }
 
   async #open(attempt: Attempt, timeoutMs = this.#config.lockTimeoutMs): Promise<Client> {

@@ -1,6 +1,9 @@
+import type { LastPublish } from "../../definitions/tick.ts";
+import { lastPublishes } from "../last_publishes.ts";
 import { readLedgerEntry } from "../ledger_entry.ts";
 import type { LedgerEntry, PublishedBy } from "../store.ts";
 import type { Client } from "./client.ts";
+import { parameter } from "./dialect.ts";
 import { OWN_SCHEMA, ownTable, quote } from "../quote.ts";
 
 const LEDGER = ownTable("ledger");
@@ -81,6 +84,22 @@ export async function lastCursor(client: Client, assetKey: string): Promise<stri
     parameters: [assetKey],
   });
   return rows[0]?.[0] ?? null;
+}
+
+/** The latest publish of each partition of an asset; of `""`, where `keys` is `null`. */
+export async function publishesOf(
+  client: Client,
+  assetKey: string,
+  keys: readonly string[] | null,
+): Promise<ReadonlyMap<string, LastPublish>> {
+  if (!(await hasLedger(client))) return new Map();
+  const key = keys === null ? "''" : "unnest(from_json(coalesce(partition_keys, '[\"\"]'), '[\"VARCHAR\"]'))";
+  const lines = {
+    text: `SELECT ${key} AS partition_key, run_id, started_at, published_at FROM ${LEDGER} WHERE asset_key = $1`,
+    parameters: [assetKey],
+    parameter,
+  };
+  return await lastPublishes(client, lines, keys);
 }
 
 /** Whether there is a ledger with cursors. */

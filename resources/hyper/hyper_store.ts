@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
+import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
+import { countArrivals } from "../arrivals.ts";
 import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
 import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
@@ -8,13 +10,14 @@ import type { Client } from "./client.ts";
 import { databaseOf, type HyperConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { columnNames, requireContract } from "./contract.ts";
-import { hyperDialect } from "./dialect.ts";
+import { HYPER_CHECKS } from "./checks.ts";
+import { hyperDialect, parameter } from "./dialect.ts";
 import { exportTable } from "./export.ts";
 import { stageStream, stageFromPostgres } from "./stage_stream.ts";
-import { findLedgerEntry, lastCursor } from "./ledger.ts";
+import { findLedgerEntry, hasTable, lastCursor, publishesOf } from "./ledger.ts";
 import { maxOf } from "./max_of.ts";
 import { HyperStaged } from "./publish.ts";
-import { literal, quote } from "../quote.ts";
+import { literal, quote, tableName } from "../quote.ts";
 import { CopyWriter } from "./row_writer.ts";
 import { repairInTurn, swappedAssets } from "./swap.ts";
 import { columnTypeName } from "./type_names.ts";
@@ -55,6 +58,23 @@ export class HyperStore implements Store {
     attempt: Attempt,
   ): Promise<string | null> {
     return await this.#with(target, attempt, (client) => maxOf(client, target, column));
+  }
+
+  async arrivals(target: Target, query: ArrivalsQuery, attempt: Attempt): Promise<Arrivals | null> {
+    const { assetKey, schema, table, columns } = target;
+    return await this.#with(target, attempt, async (client) =>
+      (await hasTable(client, schema, table))
+        ? await countArrivals(client, { ...HYPER_CHECKS, parameter }, tableName(assetKey), columns, query)
+        : null,
+    );
+  }
+
+  async lastPublishes(
+    target: Target,
+    keys: readonly string[] | null,
+    attempt: Attempt,
+  ): Promise<ReadonlyMap<string, LastPublish>> {
+    return await this.#with(target, attempt, (client) => publishesOf(client, target.assetKey, keys));
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {

@@ -1,6 +1,9 @@
+import type { LastPublish } from "../../definitions/tick.ts";
+import { lastPublishes } from "../last_publishes.ts";
 import { readLedgerEntry } from "../ledger_entry.ts";
 import type { LedgerEntry, PublishedBy, QuarantinedRow } from "../store.ts";
 import type { Client } from "./client.ts";
+import { parameter } from "./dialect.ts";
 import { TURNS } from "./names.ts";
 import { OWN_SCHEMA, ownTable, quote } from "../quote.ts";
 
@@ -113,6 +116,23 @@ export async function lastCursor(client: Client, assetKey: string): Promise<stri
     parameters: [assetKey],
   });
   return rows[0]?.[0] ?? null;
+}
+
+/** The latest publish of each partition of an asset; of `""`, where `keys` is `null`. */
+export async function publishesOf(
+  client: Client,
+  assetKey: string,
+  keys: readonly string[] | null,
+): Promise<ReadonlyMap<string, LastPublish>> {
+  if (!(await hasTable(client, OWN_SCHEMA, "ledger"))) return new Map();
+  // Hyper has no function that takes JSON lists apart; keys of time have neither commas nor quotes in them.
+  const each = `trim(both '[]" ' from unnest(string_to_array(coalesce(CAST(partition_keys AS text), '""'), ',')))`;
+  const lines = {
+    text: `SELECT ${keys === null ? "''" : each} AS partition_key, run_id, started_at, published_at FROM ${LEDGER} WHERE asset_key = $1`,
+    parameters: [assetKey],
+    parameter,
+  };
+  return await lastPublishes(client, lines, keys);
 }
 
 /** Replaces an asset's quarantined rows by those of this run; inside a transaction. */

@@ -13,7 +13,7 @@ export function definitionDialect(context: Pick<Dialect, "self" | "window">): Di
 }
 
 /** Texts stay bare, so that they can be days, instants and decimals too, as what stands next to them says. */
-function parameter(index: number, value: Parameter): string {
+export function parameter(index: number, value: Parameter): string {
   const { type } = toParameter(value);
   return type === null ? `$${index}` : `CAST($${index} AS ${type})`;
 }

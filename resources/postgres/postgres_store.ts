@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
+import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
 import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
 import { quote } from "../quote.ts";
 import { renderSql } from "../render_sql.ts";
@@ -12,9 +13,9 @@ import { columnDefinitions, columnList, contractQuery, requireContract } from ".
 import { definitionDialect, postgresDialect } from "./dialect.ts";
 import { UndefinedRelationError } from "./errors.ts";
 import { exportTable, readRequest } from "./export.ts";
-import { createOwnTables, findLedgerEntry, lastCursor, lockAsset } from "./ledger.ts";
+import { createOwnTables, findLedgerEntry, lastCursor, lockAsset, publishesOf } from "./ledger.ts";
 import { stageMaterializedView } from "./materialized_view.ts";
-import { maxOf } from "./max_of.ts";
+import { arrivalsOf, maxOf } from "./max_of.ts";
 import { PostgresRowWriter } from "./row_writer.ts";
 import { StagedInTable, StagedInTransaction, StagedMaterializedView } from "./staged.ts";
 import { dropOrphan, findOrphans, newStagingTable, ownedBy } from "./staging.ts";
@@ -60,13 +61,22 @@ export class PostgresStore implements Store {
     column: string,
     { runId, signal }: Attempt,
   ): Promise<string | null> {
-    try {
-      return await maxOf(this.#connections, { assetKey: target.assetKey, runId, signal }, target, column);
-    } catch (error) {
-      // Nothing was published yet.
-      if (error instanceof UndefinedRelationError) return null;
-      throw error;
-    }
+    return await orNull(maxOf(this.#connections, { assetKey: target.assetKey, runId, signal }, target, column));
+  }
+
+  async arrivals(target: Target, query: ArrivalsQuery, { runId, signal }: Attempt): Promise<Arrivals | null> {
+    const work = { assetKey: target.assetKey, runId, signal };
+    return await orNull(arrivalsOf(this.#connections, work, target, target.columns, query));
+  }
+
+  async lastPublishes(
+    { assetKey }: Target,
+    keys: readonly string[] | null,
+    { runId, signal }: Attempt,
+  ): Promise<ReadonlyMap<string, LastPublish>> {
+    return await this.#connections.transaction({ assetKey, runId, signal, isReadOnly: true }, (client) =>
+      publishesOf(client, assetKey, keys),
+    );
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
@@ -189,4 +199,14 @@ export class PostgresStore implements Store {
 
 function workOf({ assetKey }: Target, { runId, signal }: Attempt): Work {
   return { assetKey, runId, signal };
+}
+
+/** What was found in a table; `null`: nothing was published yet. */
+async function orNull<T>(found: Promise<T>): Promise<T | null> {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof UndefinedRelationError) return null;
+    throw error;
+  }
 }

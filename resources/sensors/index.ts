@@ -2,6 +2,7 @@
 export { changedRows, type ChangedRowsCursor, type ChangedRowsOptions, type RowsChange } from "./changed_rows.ts";
 export { MissingFolderError, NoValidatorError, SensorOptionError } from "./errors.ts";
 export { httpChanged, type HttpChange, type HttpChangedCursor, type HttpChangedOptions } from "./http_changed.ts";
+export { lateData, type LateDataCursor, type LateDataOptions } from "./late_data.ts";
 export { type FoundFile } from "./listing.ts";
 export { materialized, type MaterializedOptions } from "./materialized.ts";
 export { newFiles, type NewFilesCursor, type NewFilesOptions } from "./new_files.ts";

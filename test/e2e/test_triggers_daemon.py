@@ -1,14 +1,16 @@
-"""A real daemon: dropped files become runs, each once, and a sensor that fails disturbs nobody."""
+"""A real daemon: dropped files become runs, each once; late rows too; and a sensor that fails disturbs nobody."""
 
 # Dagster's own annotations leave type parameters open.
 # pyright: reportUnknownMemberType=false
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,61 @@ export const broken = defineSensor("shop/broken", {
   cursor: z.strictObject({ n: z.int() }),
   evaluate: () => ({ runs: [{ partitionKey: "1999-01-01" }], cursor: { n: 1 } }),
 });
+"""
+LATE = """
+import { existsSync, readFileSync } from "node:fs";
+import { daily, date, defineAsset, defineSensor, monthly, query, timestamp, z } from "dagster-typescript";
+import { lateData } from "dagster-typescript/sensors";
+
+const line = z.strictObject({ sold_at: timestamp(), recorded_at: timestamp(), amount: z.int32() });
+export const lines = defineAsset("shop/lines", {
+  description: "All lines of all tills.",
+  columns: line,
+  body: {
+    async *rows() {
+      const found = z.array(z.tuple([z.string(), z.string(), z.int32()]));
+      for (const [sold, recorded, amount] of found.parse(JSON.parse(readFileSync("lines.json", "utf8"))))
+        yield { sold_at: new Date(sold), recorded_at: new Date(recorded), amount };
+    },
+  },
+});
+export const daily_sales = defineAsset("shop/daily_sales", {
+  description: "What was sold each day.",
+  columns: z.strictObject({ day: date(), amount: z.int() }),
+  partitions: daily("day", { start: "2017-01-01" }),
+  body: query("daily_sales.sql", { lines }),
+});
+export const monthly_sales = defineAsset("shop/monthly_sales", {
+  description: "The days of each month on which something was sold.",
+  columns: z.strictObject({ day: date(), amount: z.int() }),
+  partitions: monthly("day", { start: "2017-01-01" }),
+  body: query("monthly_sales.sql", { daily_sales }),
+});
+defineSensor("shop/late_lines", {
+  description: "Computes the days and months of late lines again.",
+  assets: [daily_sales, monthly_sales],
+  every: "1s",
+  ...lateData({ source: lines, time: "sold_at", arrived: "recorded_at" }),
+});
+defineSensor("shop/asks", {
+  description: "Asks for what a test wants.",
+  assets: [daily_sales, monthly_sales],
+  every: "1s",
+  evaluate() {
+    if (!existsSync("ask.json")) return { skip: "nothing" };
+    const { name, ...partitionRange } = JSON.parse(readFileSync("ask.json", "utf8"));
+    const assets = [daily_sales, monthly_sales].filter(({ assetKey }) => assetKey === `shop/${name}`);
+    return { runs: [{ runKey: name, assets, partitionRange }] };
+  },
+});
+"""
+DAILY_SQL = """
+SELECT CAST(sold_at AT TIME ZONE 'UTC' AS DATE) AS day, CAST(sum(amount) AS BIGINT) AS amount FROM {lines}
+WHERE sold_at >= {window.start} AND sold_at < {window.end} GROUP BY 1
+"""
+MONTHLY_SQL = """
+SELECT day, amount FROM {daily_sales}
+WHERE day >= CAST({window.start} AT TIME ZONE 'UTC' AS DATE) AND day < CAST({window.end} AT TIME ZONE 'UTC' AS DATE)
 """
 DEFINITIONS = """
 from pathlib import Path
@@ -121,9 +178,35 @@ class Daemon:
 
     def requested(self) -> list[str]:
         """Return the partitions of each run, the oldest first."""
-        runs = sorted(self.instance.get_run_records(), key=lambda record: record.storage_id)
-        tags = [record.dagster_run.tags for record in runs]
-        return [one.get("dagster/partition") or "...".join(one[tag] for tag in RANGE) for one in tags]
+        return [partitions for _, partitions in self.requests()]
+
+    def requests(self) -> list[tuple[str, str]]:
+        """Return the assets and the partitions of each run, the oldest first."""
+        records = sorted(self.instance.get_run_records(), key=lambda record: record.storage_id)
+        return [
+            (
+                ", ".join(sorted(key.path[-1] for key in run.asset_selection or ())),
+                run.tags.get("dagster/partition") or "...".join(run.tags[tag] for tag in RANGE if tag in run.tags),
+            )
+            for run in (record.dagster_run for record in records)
+        ]
+
+    def ask(self, name: str, start: str, end: str) -> None:
+        """Have the daemon launch a run, and wait for its end."""
+        before = len(self.requests())
+        (self.folder / "ask.tmp").write_text(json.dumps({"name": name, "start": start, "end": end}))
+        (self.folder / "ask.tmp").rename(self.folder / "ask.json")
+        wait_until(lambda: len(self.requests()) > before, f"a run of {name}")
+        self.runs()
+
+    def rows_of(self, name: str, partition: str) -> Any:
+        """Return the number of rows that a partition was published with last."""
+        key = dg.AssetKey(["shop", name])
+        filters = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
+        [record] = self.instance.fetch_materializations(filters, limit=1).records
+        materialization = record.asset_materialization
+        assert materialization is not None
+        return materialization.metadata["dagster/partition_row_count"].value
 
     def runs(self) -> list[str]:
         """Return the same, once all have succeeded."""
@@ -136,14 +219,18 @@ class Daemon:
         return self.requested()
 
 
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    folder, home = tmp_path / "project", tmp_path / "home"
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    place = tmp_path_factory.mktemp("daemon")
+    folder, home = place / "project", place / "home"
     (folder / "assets" / "shop").mkdir(parents=True)
+    (folder / "sql").mkdir()
     (folder / "inbox").mkdir()
     home.mkdir()
-    for name, text in (("sales", SALES), ("inbox", INBOX), ("broken", BROKEN)):
+    for name, text in (("sales", SALES), ("inbox", INBOX), ("broken", BROKEN), ("late", LATE)):
         (folder / "assets" / "shop" / f"{name}.ts").write_text(text)
+    for name, text in (("daily_sales", DAILY_SQL), ("monthly_sales", MONTHLY_SQL)):
+        (folder / "sql" / f"{name}.sql").write_text(text)
     for name in ("runtime", "definitions", "pipes", "resources", "node_modules", "package.json"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "definitions.py").write_text(DEFINITIONS)
@@ -198,3 +285,29 @@ def test_dropped_files_become_runs_once_and_a_failing_sensor_stays_where_it_was(
     failed = daemon.wait_for_ticks("shop__broken", 1, TickStatus.FAILURE)
     assert "'1999-01-01' is no partition of shop/sales" in str(failed[0].error)
     assert {tick.cursor for tick in daemon.ticks("shop__broken")} == {None}
+
+
+def test_a_late_row_computes_its_day_and_its_month_again_and_nothing_else(daemon: Daemon) -> None:
+    def write(*lines: tuple[str, datetime, int]) -> None:
+        document = [[sold_at, recorded_at.isoformat(), amount] for sold_at, recorded_at, amount in lines]
+        (daemon.folder / "lines.json").write_text(json.dumps(document))
+        node = ROOT / "node_modules" / ".bin" / "node"
+        subprocess.run([node, "runtime/main.ts", "shop/lines"], cwd=daemon.folder, check=True, capture_output=True)
+
+    now = datetime.now(timezone.utc)
+    early = [(f"{day}T12:00:00Z", now - timedelta(hours=2), 1) for day in ("2017-01-30", "2017-02-01", "2017-02-02")]
+    write(*early)
+    daemon.ask("daily_sales", "2017-01-30", "2017-02-02")
+    daemon.ask("monthly_sales", "2017-01-01", "2017-02-01")
+    daemon.wait_for_ticks("shop__late_lines", 2, TickStatus.SKIPPED)
+    before = daemon.requests()
+    assert (daemon.rows_of("daily_sales", "2017-01-31"), daemon.rows_of("monthly_sales", "2017-01-01")) == (0, 1)
+
+    write(*early, ("2017-01-31T23:59:59Z", datetime.now(timezone.utc), 1))
+    expected = [("daily_sales", "2017-01-31"), ("monthly_sales", "2017-01-01")]
+    wait_until(lambda: len(daemon.requests()) >= len(before) + len(expected), "runs of the day and the month")
+    daemon.runs()
+    daemon.wait_for_ticks("shop__late_lines", 3, TickStatus.SKIPPED)
+    assert daemon.requests() == before + expected
+    daemon.runs()
+    assert (daemon.rows_of("daily_sales", "2017-01-31"), daemon.rows_of("monthly_sales", "2017-01-01")) == (1, 2)

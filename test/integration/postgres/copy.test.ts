@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { date, decimal, int64, json, parquet, timestamp, z } from "../../../definitions/index.ts";
+import type { Arrivals, ArrivalsQuery } from "../../../definitions/tick.ts";
 import { literal } from "../../../resources/quote.ts";
+import { arrivalsOfPostgres } from "../../../resources/stores.ts";
 import { attempt, targetOf } from "../duckdb/warehouse.ts";
 import { Server } from "./server.ts";
 import { Warehouse } from "./warehouse.ts";
@@ -170,4 +172,33 @@ test("a text with a NUL character is refused by name, and an aborted copy ends w
   const missing = warehouse.publishCopy(targetOf({ n: z.int() }), "gone.parquet");
   await expect(missing).rejects.toMatchObject({ code: "statement_failed" });
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test("a sensor counts the rows of a table that no asset makes, on the clock of UTC and by days too", async () => {
+  const source = { schema: "a", table: "orders", variable: "SHOP_URL" };
+  const look = async (change: Partial<ArrivalsQuery> = {}): Promise<Arrivals | null> =>
+    await arrivalsOfPostgres(
+      source,
+      {
+        ...{ time: "sold_at", arrived: "changed_at", seconds: 3600, from: null, lagMs: 0 },
+        ...{ notAfter: new Date("2018-01-01T00:00:00Z"), ...change },
+      },
+      { SHOP_URL: server.url },
+      new AbortController().signal,
+    );
+  expect(await look(), "without the table").toBeNull();
+  await server.sql(`CREATE SCHEMA a; CREATE TABLE a.orders (sold_at timestamp, day date, changed_at timestamptz);
+    INSERT INTO a.orders VALUES ('2017-01-02 03:04:05', '2017-01-02', '2017-01-02 04:00:00+01')`);
+  const hour = Date.UTC(2017, 0, 2, 3) / 1000;
+  expect(await look()).toMatchObject({
+    isDay: false,
+    newest: "2017-01-02T03:00:00.000000Z",
+    groups: [{ start: hour }],
+  });
+  const day = { start: Date.UTC(2017, 0, 2) / 1000, rowCount: 1, keptCount: 1 };
+  expect(await look({ time: "day", seconds: 86_400 })).toMatchObject({ isDay: true, groups: [day] });
+  expect(await look({ arrived: "sold_at", from: "2017-01-02T03:04:05.000000Z" })).toMatchObject({
+    groups: [{ start: hour, rowCount: 1 }],
+  });
+  await expect(look({ time: "lost" })).rejects.toThrow(/lost/);
 });

@@ -21,6 +21,7 @@ import {
 } from "../../../definitions/index.ts";
 import type { Sql } from "../../../definitions/sql.ts";
 import type { Storage } from "../../../definitions/storage.ts";
+import type { Arrivals, ArrivalsQuery } from "../../../definitions/tick.ts";
 import { ContractError } from "../../../resources/errors.ts";
 import { bindCursor } from "../../../runtime/cursor.ts";
 import type {
@@ -226,6 +227,43 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         expect(await ids(to)).toEqual(["1 1.00 NULL"]);
       });
 
+      it("knows the latest publish of each partition, and when its run began", async () => {
+        const to = target(LINES, { kind: "replacePartitions", partitions: window });
+        const last = async (keys: readonly string[] | null): Promise<Record<string, string>> => {
+          const found = await harness.store.lastPublishes(to, keys, attempt());
+          return Object.fromEntries([...found].map(([key, { runId, startedAt }]) => [key, `${runId} ${startedAt}`]));
+        };
+        expect(await last(["2017-01-02"]), "without a publish").toEqual({});
+        const made = async (
+          at: string,
+          keys: readonly string[] | null,
+          change: Partial<Target> = {},
+        ): Promise<string> => {
+          const given = attempt({ startedAt: new Date(at) });
+          const into = { ...to, ...change };
+          await publish(await stageRows(into, [line(1, { day: "02" })], given), into, given, null, undefined, keys);
+          return `${given.runId} ${at.replace("Z", "000Z")}`;
+        };
+        const first = await made("2017-03-01T00:00:00.123Z", ["2017-01-01", "2017-01-02", "2017-10-29-02:00+0100"]);
+        // It began earlier and published later.
+        const second = await made("2017-02-01T00:00:00.000Z", ["2017-01-02"]);
+        expect(await last(["2017-01-02", "2017-01-03", "2017-10-29-02:00+0100"])).toEqual({
+          ...{ "2017-01-02": second, "2017-10-29-02:00+0100": first },
+        });
+        const many = Array.from({ length: 2_000 }, (_, index) => `x ${index}`);
+        expect(await last([...many, "2017-01-01", "2017-01-02"])).toMatchObject({
+          ...{ "2017-01-01": first, "2017-01-02": second },
+        });
+        const whole = await made("2017-04-01T00:00:00.000Z", null, { strategy: { kind: "replace" } });
+        expect(await last(null)).toEqual({ "": whole });
+        expect(await last(["2017-01-02", "2017-01-03"]), "it has them all").toEqual({
+          ...{ "2017-01-02": whole, "2017-01-03": whole },
+        });
+        const third = await made("2017-05-01T00:00:00.000Z", ["2017-01-02"]);
+        expect(await last(["2017-01-02", "2017-01-03"])).toEqual({ "2017-01-02": third, "2017-01-03": whole });
+        await harness.store.close();
+      });
+
       it("takes keys of a text column", async () => {
         const partitions: PartitionSet = { kind: "keys", column: "note", keys: ["a'b", "c"] };
         const to = target(LINES, { kind: "replacePartitions", partitions });
@@ -269,6 +307,54 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         expect(Number(await max("amount"))).toBe(10);
         expect(await max("day")).toMatch(/^2017-01-03 12:00:00/);
         expect(await max("note"), "without a value").toBeNull();
+        await harness.store.close();
+      });
+
+      it("counts the rows that arrived since a time by the time that they are about", async () => {
+        const shape = { id: z.int(), day: date(), at: timestamp().nullable(), came: timestamp().nullable() };
+        const to = target(shape, { kind: "append" });
+        const query = { time: "at", arrived: "came", seconds: 3600, from: null, lagMs: 60_000 };
+        const look = async (change: Partial<ArrivalsQuery> = {}): Promise<Arrivals | null> => {
+          const notAfter = new Date("2017-02-01T00:00:00Z");
+          const found = await harness.store.arrivals(to, { ...query, notAfter, ...change }, attempt());
+          const groups = [...(found?.groups ?? [])].sort((a, b) => (a.start ?? 0) - (b.start ?? 0));
+          return found === null ? null : { ...found, groups };
+        };
+        const row = (id: number, at: string | null, came: string | null): Row => ({
+          ...{ id, day: (at ?? "2017-01-01").slice(0, 10) },
+          ...{ at: at === null ? null : new Date(at), came: came === null ? null : new Date(came) },
+        });
+        expect(await look(), "without the table").toBeNull();
+        await write(to, [row(0, "2017-01-01T00:30:00Z", null)]);
+        expect(await look(), "without an arrival").toMatchObject({ newest: null, groups: [] });
+        await write(to, [
+          row(1, "2017-01-01T00:30:00Z", "2017-01-05T10:00:00Z"),
+          row(2, "2017-01-01T00:59:59.999Z", "2017-01-05T11:59:30.5Z"),
+          row(3, "1969-12-31T23:30:00Z", "2017-01-05T12:00:00.123Z"),
+          row(4, null, "2017-01-05T11:59:00.122Z"),
+        ]);
+        const hour = Date.UTC(2017, 0, 1) / 1000;
+        const nine = { start: -3600, rowCount: 1, keptCount: 1, latest: "2017-01-05T12:00:00.123000Z" };
+        const none = { start: null, rowCount: 1, keptCount: 0, latest: "2017-01-05T11:59:00.122000Z" };
+        const first = { start: hour, rowCount: 2, keptCount: 1, latest: "2017-01-05T11:59:30.500000Z" };
+        const all = await look();
+        expect(all).toMatchObject({
+          ...{ newest: "2017-01-05T12:00:00.123000Z", keptFrom: "2017-01-05T11:59:00.123000Z" },
+          ...{ wentBack: false, isDay: false, groups: [nine, none, first] },
+        });
+        expect(Math.abs(Date.parse(all?.readAt ?? "") - Date.now())).toBeLessThan(600_000);
+        const from = "2017-01-05T11:59:30.500000Z";
+        expect(await look({ from })).toMatchObject({
+          ...{ keptFrom: from, groups: [nine, { ...first, rowCount: 1 }] },
+        });
+        expect(await look({ from: "2017-01-06T00:00:00.000000Z" }), "rows are gone").toMatchObject({
+          ...{ wentBack: true, keptFrom: "2017-01-05T11:59:00.123000Z", groups: [nine, none, first] },
+        });
+        const early = { notAfter: new Date("2017-01-05T11:00:00Z") };
+        expect(await look(early), "a clock is wrong").toMatchObject({ keptFrom: "2017-01-05T10:59:00.000000Z" });
+        expect(await look({ time: "day", seconds: 86_400 })).toMatchObject({
+          ...{ isDay: true, groups: [{ start: -86_400 }, { start: hour, rowCount: 3 }] },
+        });
         await harness.store.close();
       });
 

@@ -1,0 +1,18 @@
+import type { AssetOptions, Shape } from "./asset.ts";
+import type { Sql } from "./sql.ts";
+
+/** The keys of the assets that a body reads or follows, as far as it says so in the right form. */
+export function readsOf({ body }: Pick<AssetOptions<Shape>, "body">): ReadonlySet<string> {
+  if ("rows" in body || "task" in body) return new Set((body.deps ?? []).map(({ assetKey }) => assetKey));
+  if (body.kind === "copy") return new Set("format" in body.source ? [] : [body.source.assetKey]);
+  const query = body.kind === "materialized_view" ? body.query : body;
+  return new Set(query.kind === "sql" ? keysIn(query) : Object.values(query.refs).map(({ assetKey }) => assetKey));
+}
+
+function keysIn({ values }: Sql): string[] {
+  return values.flatMap((value) => {
+    if (typeof value !== "object" || value === null || value instanceof Date) return [];
+    if (value.kind === "sql") return keysIn(value);
+    return value.kind === "table" || value.kind === "column" ? [value.assetKey] : [];
+  });
+}
