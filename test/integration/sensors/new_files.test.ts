@@ -133,6 +133,39 @@ test("a clock that is put back delays a file and loses none", async () => {
   expect((await inbox.tick(-7_200)).runs).toEqual([]);
 });
 
+test("a file that vanishes between the listing and the reading is none, and hides no other", async () => {
+  const inbox: Inbox = new Inbox(
+    {
+      partition: (file) => {
+        if (file.name === "2017-01-01.csv") rmSync(inbox.path("2017-01-02.csv"));
+        return day(file);
+      },
+    },
+    byDay,
+  );
+  for (const name of ["2017-01-01.csv", "2017-01-02.csv", "2017-01-03.csv"]) inbox.write(name, name);
+  expect((await inbox.tick()).runs).toMatchObject([{ partitionKeys: ["2017-01-01", "2017-01-03"] }]);
+  inbox.write("2017-01-02.csv", "again");
+  expect((await inbox.tick()).runs).toMatchObject([{ partitionKeys: ["2017-01-02"] }]);
+});
+
+test("a file that is written while it is read waits, and is loaded as it is in the end", async () => {
+  const inbox: Inbox = new Inbox(
+    {
+      partition: (file) => {
+        if (file.name === "2017-01-01.csv") inbox.write("2017-01-02.csv", "half", 0);
+        return day(file);
+      },
+    },
+    byDay,
+  );
+  for (const name of ["2017-01-01.csv", "2017-01-02.csv"]) inbox.write(name, name);
+  expect((await inbox.tick()).runs).toMatchObject([{ partitionKeys: ["2017-01-01"] }]);
+  inbox.write("2017-01-02.csv", "half and the other half");
+  expect((await inbox.tick()).runs).toMatchObject([{ partitionKeys: ["2017-01-02"] }]);
+  expect((await inbox.tick()).runs).toEqual([]);
+});
+
 test("an empty file waits until there is something in it", async () => {
   const inbox = new Inbox();
   inbox.write("a.csv", "");

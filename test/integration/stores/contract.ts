@@ -265,15 +265,16 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       });
 
       it("takes keys of a text column", async () => {
-        const partitions: PartitionSet = { kind: "keys", column: "note", keys: ["a'b", "c"] };
+        const injection = `"; DROP TABLE x; --`;
+        const hostile = ["a'b", injection, "$1", "{p1:String}", "\\", "\\'", "ü\n,", "%", "A", " c"];
+        const partitions: PartitionSet = { kind: "keys", column: "note", keys: [...hostile, "c"] };
         const to = target(LINES, { kind: "replacePartitions", partitions });
         await write({ ...to, strategy: { kind: "replace" } }, [
-          line(1, { note: "a'b" }),
-          line(2, { note: "d" }),
-          line(3),
+          ...hostile.map((note, index) => line(10 + index, { note })),
+          ...[line(2, { note: "d" }), line(3), line(1, { note: "a" })],
         ]);
-        await write(to, [line(4, { note: "c" })]);
-        expect(await ids(to)).toEqual(["2 2.00 d", "3 3.00 NULL", "4 4.00 c"]);
+        await write(to, [line(4, { note: "c" }), line(5, { note: injection })]);
+        expect(await ids(to)).toEqual(["1 1.00 a", "2 2.00 d", "3 3.00 NULL", "4 4.00 c", `5 5.00 ${injection}`]);
       });
 
       it("refuses rows outside of its window, and publishes nothing", async () => {

@@ -30,9 +30,9 @@ export interface KillReport {
 }
 
 const ROWS = 20_000;
-const BASE_AT = "2017-01-01T00:00:00.000Z";
-const AT = "2017-01-02T00:00:00.000Z";
-const DAY = { start: new Date("2017-01-02T00:00:00Z"), end: new Date("2017-01-03T00:00:00Z") };
+export const BASE_AT = "2017-01-01T00:00:00.000Z";
+export const AT = "2017-01-02T00:00:00.000Z";
+export const DAY = { start: new Date("2017-01-02T00:00:00Z"), end: new Date("2017-01-03T00:00:00Z") };
 const TIDY_MS = 60_000;
 
 /** A case as people call it. */
@@ -213,7 +213,7 @@ function stateText(state: ReadonlyMap<string, number>): string {
  *
  * @param killAfterMs Counted from when it begins to work.
  */
-async function run(
+export async function run(
   open: OpenStore,
   job: Job,
   killAfterMs?: number,

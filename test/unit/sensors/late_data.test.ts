@@ -118,6 +118,19 @@ test("a row from the future is seen, and hides no row after it", async () => {
   expect(await world.settle()).toContain("late/by_day 2017-02-02");
 });
 
+test("a clock that is put back hides no row and asks for none twice", async () => {
+  const world = await built();
+  world.add(at("2017-02-01"));
+  await world.settle();
+  world.pass(-180);
+  world.add(at("2017-02-02"), world.now + HOUR);
+  // The clock of the rows goes on, that of the machine is three hours behind.
+  expect((await world.tick()).launched).toEqual([]);
+  world.pass(180);
+  world.add(at("2017-02-02"));
+  expect(await world.settle()).toEqual(["late/by_day 2017-02-02", "late/by_month 2017-02-01", "late/total"]);
+});
+
 test("before the first tick, what was built before its rows came counts", async () => {
   const world = new World();
   world.add(at("2017-02-01"), BEGIN - 2 * DAY);
