@@ -87,11 +87,16 @@ def _family_run_ids(instance: dg.DagsterInstance, root_run_id: str) -> set[str]:
 
 
 def partition_keys(context: dg.AssetExecutionContext) -> Sequence[str] | None:
-    """Return the partitions that a step computes; ``None`` without partitions."""
+    """Return the partitions that a step computes; ``None`` without partitions.
+
+    Raises:
+        dagster.Failure: if there are no such partitions.
+    """
     if context.assets_def.partitions_def is None:
         return None
     if not (context.has_partition_key or context.has_partition_key_range):
         return None
+    _require_partitions(context, context.assets_def.partitions_def)
     return list(context.partition_keys)
 
 
@@ -112,6 +117,28 @@ def _partitions(context: dg.AssetExecutionContext) -> dict[str, Any]:
         "partition_time_window": window,
         "partition_windows": windows,
     }
+
+
+def _require_partitions(context: dg.AssetExecutionContext, definition: dg.PartitionsDefinition[str]) -> None:
+    """Refuse partitions that do not exist: Dagster takes any that a run is tagged with.
+
+    Raises:
+        dagster.Failure: that names one of them.
+    """
+    name = context.asset_key.to_user_string()
+    ends = context.partition_key_range
+    with dg.partition_loading_context(dynamic_partitions_store=context.instance):
+        # Those between two that exist do too.
+        for key in (ends.start, ends.end):
+            try:
+                exists = definition.has_partition_key(key)
+            except (dg.DagsterError, ValueError):
+                # A text that is no time at all.
+                exists = False
+            if not exists:
+                raise dg.Failure(f"{key[:100]!r} is no partition of {name}", allow_retries=False)
+        if not definition.get_partition_keys_in_range(ends):
+            raise dg.Failure(f"the partitions of the run of {name} end before they begin", allow_retries=False)
 
 
 def _window(window: dg.TimeWindow) -> Mapping[str, str]:

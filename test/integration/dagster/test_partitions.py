@@ -1,8 +1,11 @@
 """What Dagster records of each partition of a run."""
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import dagster as dg
+import pytest
+from dagster._check import CheckError
 
 RANGE = {"dagster/asset_partition_range_start": "2017-03-30", "dagster/asset_partition_range_end": "2017-04-01"}
 DAYS = ["2017-03-30", "2017-03-31", "2017-04-01"]
@@ -68,3 +71,44 @@ def test_a_reexecution_of_partitions_that_fail_alone_resumes(dagster: Any) -> No
     assert parent.metadata("some_days")["extras"]["resume"] is False
     again = dagster.assets("some_days", tags=RANGE, **dagster.all_again(parent))
     assert again.metadata("some_days")["extras"]["resume"] is True
+
+
+TODAY = datetime.now(timezone.utc).date()
+NO_PARTITIONS = [
+    "1999-01-01",
+    "2999-01-01",
+    "2017-02-30",
+    "2017-03-30'; DROP TABLE bodies.by_day; --",
+    "../../2017-03-30\n",
+    "2017-03-30...2017-04-01",
+    "",
+    "ü" * 1_000,
+    ("2017-04-01", "2017-03-30"),
+    # Dagster itself plans each partition of the range: a long one takes it minutes.
+    ("2016-12-30", "2017-01-02"),
+    (str(TODAY - timedelta(2)), str(TODAY + timedelta(2))),
+    ("x", "y"),
+]
+
+
+@pytest.mark.parametrize("partitions", NO_PARTITIONS, ids=str)
+def test_a_run_of_partitions_that_do_not_exist_computes_nothing(
+    dagster: Any, partitions: str | tuple[str, str]
+) -> None:
+    def count() -> int:
+        return len(dagster.instance.fetch_materializations(BY_DAY, limit=1_000).records)
+
+    tags = (
+        {"dagster/partition": partitions} if isinstance(partitions, str) else dict(zip(RANGE, partitions, strict=True))
+    )
+    before = count()
+    try:
+        run = dagster.assets("by_day", tags=tags)
+    except (dg.DagsterError, CheckError, ValueError):
+        # Dagster itself refuses what is no time at all.
+        pass
+    else:
+        assert run.failed == ["bodies__by_day"]
+        message = run.failure("bodies__by_day")
+        assert "no partition of bodies/by_day" in message or "end before they begin" in message
+    assert count() == before
