@@ -18,7 +18,7 @@ from dagster.components.resolved.core_models import (
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
 from dagster_project.executor import EXCLUSIVE_TAG
-from dagster_project.extras import FULL_REFRESH
+from dagster_project.extras import FULL_REFRESH, RESTORE
 from dagster_project.faults import OpNames, placeholders, refusals, report
 from dagster_project.launcher import NodeLauncher, StepResult
 from dagster_project.manifest import Key, Manifest, ManifestAsset
@@ -32,6 +32,14 @@ AUTOMATION_INTERVAL_SECONDS = 10
 _CONFIG_OF_INCREMENTAL = {
     FULL_REFRESH: dg.Field(
         bool, default_value=False, description="Make the whole table anew, instead of adding what is new to it."
+    )
+}
+_CONFIG_OF_ARCHIVE = {
+    RESTORE: dg.Field(
+        [str],
+        default_value=[],
+        description="Archived partitions to bring back into the table instead, such as"
+        ' "2017-01-01" or "2017-01-01...2017-01-31". They stay there for a day at least.',
     )
 }
 
@@ -175,7 +183,7 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
             op_tags=tags,
             retry_policy=translator.get_retry_policy(asset),
             pool=asset.pool or op.pool,
-            config_schema=_CONFIG_OF_INCREMENTAL if asset.incremental else None,
+            config_schema=_config_schema(asset),
             # Also without partitions: Dagster runs a range of partitions at once only if it says so of all its assets.
             backfill_policy=backfill_policy,
         )
@@ -183,6 +191,12 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
             yield from launcher.launch(context, asset)
 
         return step
+
+
+def _config_schema(asset: ManifestAsset) -> dict[str, dg.Field] | None:
+    if asset.body == "archive":
+        return _CONFIG_OF_ARCHIVE
+    return _CONFIG_OF_INCREMENTAL if asset.incremental else None
 
 
 def _sensors(name: str, keys: Sequence[dg.AssetKey]) -> list[dg.SensorDefinition]:

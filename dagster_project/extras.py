@@ -7,6 +7,7 @@ import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 FULL_REFRESH = "full_refresh"
+RESTORE = "restore"
 MAX_OPEN_RUNS = 10_000
 _PAGE = 100
 
@@ -27,15 +28,15 @@ def build_extras(context: dg.AssetExecutionContext, each: bool = False) -> dict[
             "resume": _is_again(context, root_run_id) and (each or not _was_reported(context, root_run_id)),
             "open_run_ids": _open_run_ids(context.instance),
             **_partitions(context),
-            "full_refresh": _is_full_refresh(context),
+            "full_refresh": _config(context).get(FULL_REFRESH) is True,
+            "restore": list(_config(context).get(RESTORE, ())),
             "watchdog": True,
         }
     }
 
 
-def _is_full_refresh(context: dg.AssetExecutionContext) -> bool:
-    config = cast("Mapping[str, Any] | None", context.op_execution_context.op_config)
-    return config is not None and config.get(FULL_REFRESH) is True
+def _config(context: dg.AssetExecutionContext) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any] | None", context.op_execution_context.op_config) or {}
 
 
 def _open_run_ids(instance: dg.DagsterInstance) -> Sequence[str]:

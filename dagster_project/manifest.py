@@ -193,7 +193,7 @@ class ManifestAsset:
     """One TypeScript asset, as its file declares it."""
 
     key: Key
-    body: Literal["query", "materialized_view", "rows", "copy", "task"]
+    body: Literal["query", "materialized_view", "rows", "copy", "archive", "task"]
     store: str | None
     table: ManifestTable | None
     description: str

@@ -1,4 +1,5 @@
 import type { RecordBatch, Table } from "apache-arrow";
+import type { Duration } from "./duration.ts";
 import type { Sql, TableRef } from "./sql.ts";
 
 /** The stretch of time that a run covers: `start` included, `end` not. */
@@ -92,6 +93,15 @@ export interface Copy<out N extends string = string> {
   readonly columns: readonly { readonly target: N; readonly source: string }[];
 }
 
+/** Cold partitions of another asset in Parquet files, and a view over them and its table. */
+export interface Archive {
+  readonly kind: "archive";
+  readonly source: TableRef;
+  readonly olderThan: Duration;
+  /** A folder, relative to the project, or `s3://bucket/prefix`. */
+  readonly to: string;
+}
+
 /** A generator of rows, pages of rows, or Arrow batches: validated, bad rows quarantined. */
 export interface Rows<R> {
   /** Assets that the body reads. */
@@ -107,7 +117,7 @@ export interface Task {
 }
 
 /** The ways to compute an asset. */
-export type Body<N extends string, R> = Query | Sql | MaterializedView | Copy<N> | Rows<R> | Task;
+export type Body<N extends string, R> = Query | Sql | MaterializedView | Copy<N> | Archive | Rows<R> | Task;
 
 /**
  * The asset is the result of a SQL file.
@@ -176,4 +186,20 @@ export function copy<const N extends string>(
 ): Copy<N> {
   const columns = Object.entries<string>(options.columns ?? {});
   return { kind: "copy", source, columns: columns.map(([target, from]) => ({ target: target as N, source: from })) };
+}
+
+/**
+ * The asset is a view over all rows of another asset, the cold ones of which are in Parquet files. Each run moves whole
+ * partitions that ended long enough ago out of the table, a file for each; readers of the view see every row exactly once
+ * at every moment. The columns are those of the other asset: `columns: raw_events.columns`.
+ *
+ * A run that would write an archived partition of the other asset is refused. In the Launchpad `restore:
+ * ["2017-01-01...2017-01-31"]` takes partitions back into the table, where they stay for a day at least.
+ *
+ * @param source An asset with time partitions, in the same store.
+ * @param options.olderThan How long ago a partition ended when it is moved.
+ * @param options.to A folder, relative to the project, or `s3://bucket/prefix`.
+ */
+export function archive(source: TableRef, options: { readonly olderThan: Duration; readonly to: string }): Archive {
+  return { kind: "archive", source, olderThan: options.olderThan, to: options.to };
 }

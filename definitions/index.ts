@@ -3,6 +3,8 @@ export { z } from "zod";
 export { type Asset, type AssetOptions, defineAsset, type RetryPolicy, type Row } from "./asset.ts";
 export { type Automation, eager, onCron, onMissing } from "./automation.ts";
 export {
+  archive,
+  type Archive,
   type BodyContext,
   copy,
   type Copy,

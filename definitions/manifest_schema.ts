@@ -79,7 +79,7 @@ const check = z.strictObject({
 
 const asset = z.strictObject({
   key: assetKey,
-  body: z.enum(["query", "materialized_view", "rows", "copy", "task"]),
+  body: z.enum(["query", "materialized_view", "rows", "copy", "archive", "task"]),
   store: z.string().nullable().describe("null for a task"),
   table: z.strictObject({ schema: z.string(), name: z.string() }).nullable().describe("null for a task"),
   description: z.string(),

@@ -50,9 +50,14 @@ export function shifted(partitions: TimePartitions, period: Period, count: numbe
 /** Where a time lies to the partitions that there are: among them, not over yet, or never one of them. */
 export function placeOfPeriod(partitions: TimePartitions, { start, end }: Period, now: number): PeriodPlace {
   const zone = zoneOf(partitions.timezone);
-  if (start < zone.instantOf(parseLocal(partitions.start))) return "outside";
+  if (start < firstStart(partitions)) return "outside";
   if (partitions.end !== null && end > zone.instantOf(parseLocal(partitions.end))) return "outside";
   return end <= now ? "exists" : "to come";
+}
+
+/** The instant at which the first partition begins, in milliseconds since 1970. */
+export function firstStart({ start, timezone }: TimePartitions): number {
+  return zoneOf(timezone).instantOf(parseLocal(start));
 }
 
 /** @see placeOfPeriod */

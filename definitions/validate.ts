@@ -1,6 +1,7 @@
 import type { AssetOptions, Shape } from "./asset.ts";
 import { type Column, readColumn } from "./column_type.ts";
 import type { Fault, FaultCode, SourcePosition } from "./fault.ts";
+import { checkArchive } from "./validate_archive.ts";
 import { checkRule } from "./validate_check.ts";
 import { checkDagsterOptions, checkLimits, checkPartitions } from "./validate_options.ts";
 import { checkStorage } from "./validate_storage.ts";
@@ -39,6 +40,7 @@ export function validate(key: string, options: AssetOptions<Shape>, position: So
     checkLimits(options, add);
     checkStorage(options, columns, add);
     checkCopy(options, add);
+    checkArchive(options, add);
     checkWrite(options, columns, add);
     return { options, columns, faults };
   } catch (error) {
@@ -69,9 +71,12 @@ function readColumns(options: AssetOptions<Shape>, add: Add): readonly Column[] 
   if (
     !isTask &&
     !("rows" in options.body) &&
-    !["query", "sql", "materialized_view", "copy"].includes(options.body.kind)
+    !["query", "sql", "materialized_view", "copy", "archive"].includes(options.body.kind)
   ) {
-    add("bad_option", "body: expected query(…), sql`…`, materializedView(…), copy(…), { rows } or { task }");
+    add(
+      "bad_option",
+      "body: expected query(…), sql`…`, materializedView(…), copy(…), archive(…), { rows } or { task }",
+    );
   }
   if (isTask && (options.checks ?? []).length > 0) {
     add("bad_option", "checks: a task has no rows to check: throw from its body when something does not hold");

@@ -7,6 +7,10 @@ const SOAKS: Readonly<Record<string, { readonly what: string; readonly command: 
     what: "kill -9 in the middle of publishes, 100 times on each store; about 15 min",
     command: [process.execPath, path.join(import.meta.dirname, "soak/kill.ts")],
   },
+  archive: {
+    what: "kill -9 while cold partitions are archived and restored, 100 times; about 5 min",
+    command: [process.execPath, path.join(import.meta.dirname, "soak/archive.ts")],
+  },
   promotions: {
     what: "20.9 million rows into each store with flat memory; about 15 min",
     command: [process.execPath, path.join(import.meta.dirname, "soak/promotions.ts")],

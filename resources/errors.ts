@@ -11,8 +11,8 @@ export class MissingTableError extends ProjectError {
   readonly code = "undefined_relation";
   readonly retryable = false;
 
-  constructor(assetKey: string, options?: ErrorOptions) {
-    super(`${assetKey} cannot be copied, as it has no table yet: materialize it first`, options);
+  constructor(assetKey: string, options?: ErrorOptions, what = "copied") {
+    super(`${assetKey} cannot be ${what}, as it has no table yet: materialize it first`, options);
   }
 }
 

@@ -22,7 +22,7 @@ export function tableName(assetKey: string): string {
 }
 
 /** The quoted name of one of the runtime's own tables. */
-export function ownTable(name: "ledger" | "quarantine"): string {
+export function ownTable(name: "ledger" | "quarantine" | "archive_files"): string {
   return `${quote(OWN_SCHEMA)}.${quote(name)}`;
 }
 

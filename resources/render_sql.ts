@@ -54,3 +54,14 @@ export function renderSql(sql: Sql, dialect: Dialect): Statement {
   // start stay, so that the engine counts lines as the file does.
   return { text: template(sql).replace(/[\s;]+$/, ""), parameters };
 }
+
+/** Keys of the assets whose tables a template names. */
+export function tablesOf({ values }: Sql): Set<string> {
+  const keys = new Set<string>();
+  for (const value of values) {
+    if (value === null || typeof value !== "object" || value instanceof Date) continue;
+    if (value.kind === "table") keys.add(value.assetKey);
+    if (value.kind === "sql") for (const key of tablesOf(value)) keys.add(key);
+  }
+  return keys;
+}

@@ -4,8 +4,10 @@ import type { MaterializedView } from "../definitions/body.ts";
 import type { Sql } from "../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../definitions/tick.ts";
 import type { Storage } from "../definitions/storage.ts";
+import type { Archive, ArchiveJob } from "./archive.ts";
 import type { BulkSource } from "./bulk_source.ts";
 
+export type { Archive, ArchivedFile, ArchivePartition } from "./archive.ts";
 export type { BulkSource } from "./bulk_source.ts";
 
 /** The partitions that a run covers, as a condition on the rows. */
@@ -238,6 +240,8 @@ export interface StoreKind {
   readonly exclusive: (body: "query" | "rows" | "copy") => string | null;
   /** Why a materialised view of this shape cannot be; `undefined`: it can. */
   readonly viewFault: (view: ViewShape) => string | undefined;
+  /** Why an archive in this folder or bucket cannot be; `undefined`: it can. */
+  readonly archiveFault: (to: string) => string | undefined;
   /** The formats that `stageCopy` reads. */
   readonly bulkFormats: ReadonlySet<BulkSource["format"]>;
   /** The table as other stores may read it in bulk, without this store's help; `undefined`: they cannot. */
@@ -291,6 +295,8 @@ export interface Store {
   stageRows(target: Target, attempt: Attempt): Promise<RowWriter>;
   /** Writes all rows of a table to a new Parquet file, with the types of the contract: the common ground of the stores. */
   exportParquet(target: Target, path: string, attempt: Attempt): Promise<void>;
+  /** Lends an archive to one run. Absent where {@link StoreKind.archiveFault} says that none can be. */
+  withArchive?<T>(job: ArchiveJob, attempt: Attempt, act: (archive: Archive) => Promise<T>): Promise<T>;
   /**
    * Removes what killed attempts left.
    *

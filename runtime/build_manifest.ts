@@ -119,6 +119,7 @@ function graphFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault
         add(`reads "${dep}" in SQL, which is in ${other.store.name}: SQL reads its own store only, here ${store.name}`);
     }
   }
+  faults.push(...archiveFaults(resolved));
   const needs = (key: string): readonly string[] => byKey.get(key)?.deps ?? [];
   const { cycles, knotted } = sortByNeeds(byKey.keys(), needs);
   for (const key of knotted) {
@@ -128,6 +129,35 @@ function graphFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault
     const way = cycle === undefined ? "" : `: ${[...cycle, cycle[0]].join(" → ")}`;
     if (position !== undefined)
       faults.push({ code: "cycle", asset: key, position, message: `the assets need each other${way}` });
+  }
+  return faults;
+}
+
+/** A second archive, whose view would miss the rows of the first, and tables that would lose rows as they become cold. */
+function archiveFaults(resolved: readonly ResolvedAsset[]): Fault[] {
+  const faults: Fault[] = [];
+  const archives = new Map<string, string>();
+  for (const { key, body, defined } of resolved) {
+    if (body.kind !== "archive") continue;
+    const { assetKey } = body.source;
+    const first = archives.get(assetKey);
+    if (first === undefined) archives.set(assetKey, key);
+    else {
+      const message = `archive: ${first} archives ${assetKey} already, whose cold rows this view would not show`;
+      faults.push({ code: "bad_option", asset: key, position: defined.position, message });
+    }
+  }
+  for (const { key, sqlDeps, defined } of resolved) {
+    const { partitions, write, partitionMappings = [] } = defined.options;
+    // Those add to what they have, or read the time of their own partitions, which a run sees to.
+    const isByTime = partitions !== undefined && "start" in partitions;
+    for (const dep of sqlDeps) {
+      const archive = archives.get(dep);
+      const readsOthers = partitionMappings.some(({ assetKey }) => assetKey === dep);
+      if (archive === undefined || write !== undefined || (isByTime && !readsOthers)) continue;
+      const message = `reads "${dep}" in SQL, which loses its cold rows to an archive: read "${archive}", which has all`;
+      faults.push({ code: "bad_option", asset: key, position: defined.position, message });
+    }
   }
   return faults;
 }
@@ -223,7 +253,7 @@ function describe(asset: ResolvedAsset, projectDir: string): ManifestAsset {
           },
     timeout_seconds: tryGetSeconds(options.timeout ?? "") ?? DEFAULT_TIMEOUT_SECONDS,
     incremental: options.write !== undefined,
-    exclusive: body.kind === "task" ? null : asset.store.exclusive(body.kind),
+    exclusive: body.kind === "task" ? null : asset.store.exclusive(body.kind === "archive" ? "query" : body.kind),
     code_version: asset.codeVersion,
     sources: asset.sources.map(({ file, line }) => ({ file: projectPath(projectDir, file), line })),
   };

@@ -7,6 +7,7 @@ import type { Check } from "../definitions/check.ts";
 import type { Fault, FaultCode, SourcePosition } from "../definitions/fault.ts";
 import type { Sql, SqlValue, TableRef } from "../definitions/sql.ts";
 import type { StoreKind, Target } from "../resources/store.ts";
+import { type ArchivedSource, resolveArchive } from "./archived_source.ts";
 import { type CopiedSource, resolveSource } from "./copied_source.ts";
 import { scanFile } from "./import_scan.ts";
 import { placeOf } from "./place.ts";
@@ -22,6 +23,7 @@ export type ResolvedBody =
       readonly view: MaterializedView["refresh"] | null;
     }
   | { readonly kind: "copy"; readonly source: CopiedSource; readonly columns: Copy["columns"] }
+  | ({ readonly kind: "archive" } & ArchivedSource)
   | { readonly kind: "rows"; readonly rows: Rows<unknown>["rows"] }
   | { readonly kind: "task"; readonly task: Task["task"] };
 
@@ -126,6 +128,12 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
       const { source, faults } = resolveSource(body, defined, store);
       for (const { code, message } of faults) add(code, message);
       return { kind: "copy", source, columns: body.columns };
+    }
+    case "archive": {
+      depend("the asset of the archive", body.source, false);
+      const { found, faults } = resolveArchive(body, defined, store);
+      for (const { code, message } of faults) add(code, message);
+      return { kind: "archive", ...found };
     }
     case "materialized_view": {
       const fault = store.viewFault({

@@ -37,6 +37,8 @@ export async function runAlone(
     rootRunId: runId,
     resume: false,
     isOpen: () => true,
+    restore: [],
+    now: new Date(),
     fullRefresh: false,
     redact,
   };

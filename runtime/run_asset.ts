@@ -20,14 +20,15 @@ import {
   type RunPartition,
 } from "./partitions.ts";
 import { type AssetReport, checkReport, type CheckReport, durationMetadata, tableReport } from "./report.ts";
+import { runArchive } from "./archive.ts";
+import { startClock } from "./clock.ts";
 import { Cursor } from "./cursor.ts";
 import type { Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 import { runEach } from "./run_each.ts";
-import type { Turn } from "./turn.ts";
 import { runTask } from "./run_task.ts";
+import type { Turn } from "./turn.ts";
 import { stage } from "./stage.ts";
-import { startClock } from "./start_clock.ts";
 
 /**
  * What became of an asset: `refused` by a blocking check, `reused` from an attempt that could not report it, or `partial`
@@ -46,6 +47,10 @@ export interface RunRequest {
   readonly fullRefresh: boolean;
   /** The partitions to compute; `null` without partitions. */
   readonly partitions: readonly RunPartition[] | null;
+  /** Partitions that an archive brings back, each a key or `first...last`; empty: it archives. */
+  readonly restore: readonly string[];
+  /** The clock by which an archive says what is cold. */
+  readonly now: Date;
   readonly redact: Redact;
 }
 
@@ -90,6 +95,7 @@ export async function runAsset(
   // First, because an attempt that has nothing left to do cleans up all the same.
   await store.removeOrphans(request.isOpen);
   stores.removeOrphanTransfers(request.isOpen);
+  if (asset.body.kind === "archive") return await runArchive(asset, asset.body, stores, context, request);
   const { partitions } = request;
   if (asset.defined.options.each === undefined || partitions === null || partitions.length < 2)
     return await runTable(asset, stores, context, request);

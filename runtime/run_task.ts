@@ -1,9 +1,9 @@
 import type { BodyContext } from "../definitions/body.ts";
 import { metadata } from "../pipes/index.ts";
+import { startClock } from "./clock.ts";
 import { type AssetReport, durationMetadata } from "./report.ts";
-import { startClock } from "./start_clock.ts";
 
-/** Runs a body that has no table. */
+/** Does what a task does, and tells what it returned. */
 export async function runTask(
   task: (context: BodyContext) => Promise<unknown>,
   context: BodyContext,

@@ -19,6 +19,7 @@ const extrasSchema = z.object({
   partition_key_range: range.nullable(),
   partition_windows: z.array(range).nullable(),
   full_refresh: z.boolean(),
+  restore: z.array(z.string()),
   partition_time_window: range.nullable(),
   watchdog: z.boolean(),
 });
@@ -42,6 +43,8 @@ export async function runUnderDagster(
         isOpen: (runId: string) => open.has(runId),
         partitions: runPartitions(extras),
         fullRefresh: extras.full_refresh,
+        restore: extras.restore,
+        now: new Date(),
         redact,
       };
       const window = extras.partition_time_window;

@@ -50,7 +50,8 @@ export async function stage(staging: Staging): Promise<StagedBody> {
       };
     case "rows":
       return await stageRows(staging, body.rows, await inTurn(() => store.stageRows(target, attempt)));
+    case "archive":
     case "task":
-      throw new TypeError(`${asset.key} is a task: it has no rows`);
+      throw new TypeError(`${asset.key} stages no rows`);
   }
 }

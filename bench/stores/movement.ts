@@ -2,7 +2,7 @@ import { copyFileSync, globSync, mkdirSync, rmSync, symlinkSync } from "node:fs"
 import path from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { checkout } from "../../ops/process.ts";
-import { installScanner } from "../../test/integration/transfer/postgres_scanner.ts";
+import { installExtension } from "../../test/integration/transfer/extension.ts";
 import { contenderBin, contenderFile, installContenders } from "../lib/contenders_env.ts";
 import { type Contender, contest, getSummary, pairedRatio, type Summary } from "../lib/contest.ts";
 import { measure, type Measured } from "../lib/measure.ts";
@@ -48,7 +48,7 @@ export async function benchMovement(
   });
 
   const { url } = postgres;
-  const extension = await installScanner();
+  const extension = await installExtension("postgres_scanner");
   const cwd = makeProject();
   const command = [process.execPath, "runtime/main.ts", "bench/copied"] as const;
   const env = { DATABASE_URL: url, DUCKDB_PATH: warehouse, NODE_COMPILE_CACHE: path.join(work, "compile_cache") };

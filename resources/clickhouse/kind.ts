@@ -19,6 +19,9 @@ export const clickhouse: StoreKind = {
       `warn(…) around ${blockingChecks.join(", ")}, or leave out refresh`
     );
   },
+  archiveFault: () =>
+    "ClickHouse reads a list of files without those that are missing, and does not say so. It moves cold rows to other " +
+    "disks itself: storage.clickhouse.ttl: sql`toDateTime(sold_at) + INTERVAL 90 DAY TO VOLUME 'cold'`",
   bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: () => undefined,
   open: async (projectDir, env) => {

@@ -3,17 +3,23 @@ import { resolve } from "node:path";
 import type { MaterializedView, ParquetSource } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
+import type { Archive, ArchiveJob } from "../archive.ts";
+import { archiveFolder, type ArchivePlace } from "../archive_folder.ts";
 import { countArrivals } from "../arrivals.ts";
-import { renderSql, type Statement } from "../render_sql.ts";
+import { renderSql, type Statement, tablesOf } from "../render_sql.ts";
 import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import { DuckDBArchive } from "./archive.ts";
+import { archivePlaces, requireNotArchived, requireReadable } from "./archive_files.ts";
+import { archiveBucket, isBucket, openBuckets } from "./bucket.ts";
 import { type Client, openWaiting } from "./client.ts";
 import { catalogName, type DuckDBConfig } from "./config.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
 import { duckdbDialect, parameter } from "./dialect.ts";
-import { AmbiguousSchemaError } from "./errors.ts";
+import { AmbiguousSchemaError, WarehouseLockedError } from "./errors.ts";
 import { exportTable } from "./export.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
 import { findLedgerEntry, lastCursor, publishesOf } from "./ledger.ts";
+import { interruptible } from "./interruptible.ts";
 import { hasTable, maxOf } from "./max_of.ts";
 import { requireContract } from "./contract.ts";
 import { WarehouseStaged } from "./publish.ts";
@@ -87,18 +93,13 @@ export class DuckDBStore implements Store {
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
     this.#requireOtherName(target);
     const statement = renderSql(sql, duckdbDialect({ self: null, window }));
-    const warehouse = await this.#open(attempt);
-    const end = interruptOnAbort(warehouse, attempt.signal);
-    try {
+    return await interruptible(await this.#open(attempt), attempt, async (warehouse) => {
       await requireContract(warehouse, statement.text, target);
+      // What adds to a table does not lose the rows that it reads no more.
+      if (window !== null || !["append", "merge"].includes(target.strategy.kind))
+        await requireReadable(warehouse, target.assetKey, tablesOf(sql), window);
       return await this.#stageInWarehouse(warehouse, target, attempt, statement);
-    } catch (error) {
-      // Not the interrupted statement is what went wrong then.
-      attempt.signal.throwIfAborted();
-      throw error;
-    } finally {
-      end();
-    }
+    });
   }
 
   async stageView(
@@ -118,23 +119,25 @@ export class DuckDBStore implements Store {
     attempt: Attempt,
   ): Promise<Staged> {
     if (source.format === "parquet") return await this.#stageParquet(target, source, columns, attempt);
+    await this.#refuseEarly(target, attempt);
     this.#closeWarehouse();
     this.#requireOtherName(target);
     const file = await SideFile.create(this.#config.stagingDir, target, attempt, (waiting) => this.#open(waiting));
-    const end = interruptOnAbort(file.client, attempt.signal);
+    const reading = { target, attempt, projectDir: this.#projectDir };
     try {
-      const reading = { target, attempt, projectDir: this.#projectDir };
-      return new SideFileStaged(file, await copyFromPostgres(file.client, ROWS, source, columns, reading));
+      return await interruptible(
+        file.client,
+        attempt,
+        async (client) => new SideFileStaged(file, await copyFromPostgres(client, ROWS, source, columns, reading)),
+      );
     } catch (error) {
       await file.remove();
-      attempt.signal.throwIfAborted();
       throw error;
-    } finally {
-      end();
     }
   }
 
   async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {
+    await this.#refuseEarly(target, attempt);
     this.#closeWarehouse();
     this.#requireOtherName(target);
     return await SideFileWriter.create(
@@ -143,18 +146,25 @@ export class DuckDBStore implements Store {
   }
 
   async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {
-    const warehouse = await this.#open(attempt);
-    const end = interruptOnAbort(warehouse, attempt.signal);
     try {
-      await exportTable(warehouse, target, path);
-    } catch (error) {
-      attempt.signal.throwIfAborted();
-      throw error;
+      await interruptible(await this.#open(attempt), attempt, async (warehouse) => {
+        await requireReadable(warehouse, "the copy", [target.assetKey], null);
+        await exportTable(warehouse, target, path);
+      });
     } finally {
-      end();
       // Others may write while the rows go on to their store.
       this.#closeWarehouse();
     }
+  }
+
+  async withArchive<T>(job: ArchiveJob, attempt: Attempt, act: (archive: Archive) => Promise<T>): Promise<T> {
+    this.#requireOtherName(job.target);
+    return await interruptible(await this.#open(attempt), attempt, async (warehouse) => {
+      if (isBucket(job.to)) await openBuckets(warehouse, this.#projectDir, process.env);
+      const placeOf = (to: string): ArchivePlace =>
+        isBucket(to) ? archiveBucket(warehouse, to) : archiveFolder(this.#projectDir, to);
+      return await act(await DuckDBArchive.open(warehouse, job, attempt, placeOf));
+    });
   }
 
   removeOrphans(isOpen: (runId: string) => boolean): Promise<void> {
@@ -176,16 +186,9 @@ export class DuckDBStore implements Store {
     this.#requireOtherName(target);
     const path = resolve(this.#projectDir, source.path);
     const text = parquetQuery(path, target, columns);
-    const warehouse = await this.#open(attempt);
-    const end = interruptOnAbort(warehouse, attempt.signal);
-    try {
-      return await this.#stageInWarehouse(warehouse, target, attempt, { text, parameters: [] });
-    } catch (error) {
-      attempt.signal.throwIfAborted();
-      throw error;
-    } finally {
-      end();
-    }
+    return await interruptible(await this.#open(attempt), attempt, (warehouse) =>
+      this.#stageInWarehouse(warehouse, target, attempt, { text, parameters: [] }),
+    );
   }
 
   /** Stages what the engine reads by itself: in the table that is going to be, or aside where they are copied into one. */
@@ -195,6 +198,7 @@ export class DuckDBStore implements Store {
     attempt: Attempt,
     { text, parameters }: Statement,
   ): Promise<Staged> {
+    await requireNotArchived(warehouse, target);
     const names = target.columns.map(({ name }) => quote(name)).join(", ");
     const fill = (stage: string): Promise<void> =>
       warehouse.run({ text: `INSERT INTO ${stage} (${names}) SELECT ${names} FROM (${text}\n) AS query`, parameters });
@@ -207,6 +211,16 @@ export class DuckDBStore implements Store {
     } catch (error) {
       await file.remove();
       throw error;
+    }
+  }
+
+  /** Before a body runs for an hour, where nobody has to be waited for: the publish looks again. */
+  async #refuseEarly(target: Target, attempt: Attempt): Promise<void> {
+    if (target.strategy.kind !== "replacePartitions" || !existsSync(this.#config.path)) return;
+    try {
+      await requireNotArchived(await this.#open(attempt, 0), target);
+    } catch (error) {
+      if (!(error instanceof WarehouseLockedError)) throw error;
     }
   }
 
@@ -224,22 +238,24 @@ export class DuckDBStore implements Store {
   async #look<T>(attempt: Attempt, act: (warehouse: Client) => Promise<T>): Promise<T | undefined> {
     if (!existsSync(this.#config.path)) return undefined;
     const warehouse = await this.#open(attempt, Math.min(this.#config.lockTimeoutMs, LOOK_TIMEOUT_MS));
-    const end = interruptOnAbort(warehouse, attempt.signal);
     try {
-      return await act(warehouse);
+      return await interruptible(warehouse, attempt, act);
     } finally {
-      end();
       this.#closeWarehouse();
     }
   }
 
   async #open(attempt: Attempt, timeoutMs = this.#config.lockTimeoutMs): Promise<Client> {
-    this.#warehouse ??= await openWaiting(this.#config.path, {
-      timeoutMs,
-      signal: attempt.signal,
-      log: attempt.log,
-    });
-    return this.#warehouse;
+    if (this.#warehouse !== undefined) return this.#warehouse;
+    const warehouse = await openWaiting(this.#config.path, { timeoutMs, signal: attempt.signal, log: attempt.log });
+    this.#warehouse = warehouse;
+    // Views over an archive in a bucket are read as any other table.
+    if ((await archivePlaces(warehouse)).some(isBucket))
+      await openBuckets(warehouse, this.#projectDir, process.env).catch((error: unknown) => {
+        // Most runs do not read them.
+        attempt.log(`Archives in buckets cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      });
+    return warehouse;
   }
 
   #closeWarehouse(): void {
@@ -260,20 +276,3 @@ async function withoutCompression(client: Client, act: () => Promise<void>): Pro
 
 /** Who only looks comes again. */
 const LOOK_TIMEOUT_MS = 5_000;
-/** A statement that is about to start does not hear an interrupt: it is repeated. */
-const INTERRUPT_EVERY_MS = 50;
-
-/** Ends the running statement when the run is terminated. */
-function interruptOnAbort(client: Client, signal: AbortSignal): () => void {
-  signal.throwIfAborted();
-  let timer: NodeJS.Timeout | undefined;
-  const interrupt = (): void => {
-    client.connection.interrupt();
-    timer = setTimeout(interrupt, INTERRUPT_EVERY_MS);
-  };
-  signal.addEventListener("abort", interrupt, { once: true });
-  return () => {
-    signal.removeEventListener("abort", interrupt);
-    clearTimeout(timer);
-  };
-}

@@ -1,21 +1,17 @@
-import { existsSync, globSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { PostgresReader, PostgresTableSource, ReadColumn, ReadLimits } from "../bulk_source.ts";
 import { readCsv } from "../csv.ts";
-import { ConfigError, StatementError } from "../errors.ts";
+import { StatementError } from "../errors.ts";
 import { throughPipe } from "../pipe.ts";
 import { literal, quote } from "../quote.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { SourceLostError } from "./errors.ts";
+import { loadExtension } from "./extension.ts";
 
 /** CSV brings no years before Christ; later ones overflow on their way through the extension. */
 const LIMITS: ReadLimits = { first: "0001-01-01", end: "290000-01-01", allowsInfinity: true };
-const EXTENSION_VARIABLE = "DUCKDB_POSTGRES_EXTENSION";
-/** Where the Python package `duckdb-extension-postgres-scanner` puts it. */
-const PYTHON_PACKAGE =
-  ".venv/lib/python*/site-packages/duckdb_extension_postgres_scanner/extensions/*/postgres_scanner.duckdb_extension";
+const EXTENSION = { name: "postgres_scanner", variable: "DUCKDB_POSTGRES_EXTENSION" };
 /** The name under which the server is attached while it is read. */
 const ATTACHED = quote("_postgres");
 
@@ -43,7 +39,7 @@ export async function copyFromPostgres(
   }));
   const { assetKey } = target;
   const reader = await source.open({ assetKey, runId, columns: wanted, limits: LIMITS, signal, log });
-  if (await loadExtension(client, projectDir)) await scan(client, into, reader, signal);
+  if (await loadExtension(client, EXTENSION, projectDir)) await scan(client, into, reader, signal);
   else await pipe(client, into, reader, wanted);
   return `-- in ${reader.place}\n${reader.query}`;
 }
@@ -123,31 +119,4 @@ function sourceError(error: unknown, statement: string, password: string): Error
   const told = new Error(spellings.reduce((text, secret) => text.replaceAll(secret, "[redacted]"), message));
   const Kind = TRANSIENT.test(message) ? SourceLostError : StatementError;
   return new Kind("a copy from PostgreSQL failed", statement, told);
-}
-
-/** Loads the extension; `false` where there is none. @throws ConfigError */
-async function loadExtension(client: Client, projectDir: string): Promise<boolean> {
-  const named = process.env[EXTENSION_VARIABLE] ?? "";
-  if (named !== "") {
-    try {
-      await client.run(`LOAD ${literal(named)}`);
-      return true;
-    } catch (error) {
-      throw new ConfigError(
-        `${EXTENSION_VARIABLE}: ${named} cannot be loaded. Expected the absolute path of postgres_scanner.duckdb_extension ` +
-          `of the same version as the engine: ${error instanceof Error ? error.message : String(error)}`,
-        { cause: error },
-      );
-    }
-  }
-  const packaged = globSync(PYTHON_PACKAGE, { cwd: projectDir }).map((path) => join(projectDir, path));
-  for (const extension of ["postgres_scanner", ...packaged.filter(existsSync).map(literal)]) {
-    try {
-      await client.run(`LOAD ${extension}`);
-      return true;
-    } catch {
-      // Not installed, or of another version.
-    }
-  }
-  return false;
 }

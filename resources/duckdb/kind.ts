@@ -12,6 +12,7 @@ export const duckdb: StoreKind = {
   // holds it too, but never for long, waits for its lock; one from another database holds it for its publish.
   exclusive: (body) => (body === "query" ? "duckdb:warehouse" : null),
   viewFault: tableViewFault,
+  archiveFault: () => undefined,
   bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: () => undefined,
   open: async (projectDir, env) => {

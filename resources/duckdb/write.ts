@@ -1,6 +1,7 @@
 import { ContractError } from "../errors.ts";
 import type { Parameter } from "../render_sql.ts";
 import type { PartitionSet, Target } from "../store.ts";
+import { requireNotArchived } from "./archive_files.ts";
 import type { Client } from "./client.ts";
 import { literal, quote, tableName } from "../quote.ts";
 import { columnTypeName } from "./type_names.ts";
@@ -18,6 +19,8 @@ export async function keepsTable(client: Client, target: Target): Promise<boolea
 export async function writeStaged(client: Client, target: Target, stage: string): Promise<void> {
   const name = tableName(target.assetKey);
   const { strategy } = target;
+  // Here, where nobody can archive them any more until the rows are there.
+  await requireNotArchived(client, target);
   if (strategy.kind === "replacePartitions") await requireInside(client, target, stage, strategy.partitions);
   if (strategy.kind === "merge") await requireUnique(client, target, stage, strategy.key);
   if (!(await keepsTable(client, target))) {

@@ -11,6 +11,7 @@ export const hyper: StoreKind = {
   // Any number of sessions stage side by side; publishes of one table wait for each other.
   exclusive: () => null,
   viewFault: tableViewFault,
+  archiveFault: () => 'Hyper has no views. Copy the rows into an asset of store: "duckdb", and archive that',
   bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: () => undefined,
   open: async (projectDir, env) => {

@@ -14,6 +14,9 @@ export const postgres: StoreKind = {
     if (isPartitioned) return "PostgreSQL refreshes a view whole: leave out partitions, or write query(…)";
     return key.length === 0 ? "expected key: its columns become the unique index of the concurrent refresh" : undefined;
   },
+  archiveFault: () =>
+    "PostgreSQL reads no Parquet files, so no view of its could show what is in them. Copy the rows into an asset of " +
+    'store: "duckdb", and archive that',
   bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: ({ schema, table }, env) => postgresSource({ schema, table, variable: "DATABASE_URL" }, env),
   open: async (projectDir, env) => {

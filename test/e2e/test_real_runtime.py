@@ -71,6 +71,16 @@ export const by_day = defineAsset("shop/by_day", {
   },
 });
 """
+ALL_BY_DAY = """
+import { archive, defineAsset } from "dagster-typescript";
+import { by_day } from "./by_day.ts";
+
+export const all_by_day = defineAsset("shop/all_by_day", {
+  description: "All days, the old ones in files.",
+  columns: by_day.columns,
+  body: archive(by_day, { olderThan: "30d", to: "cold" }),
+});
+"""
 QUERY = """
 import { DuckDBInstance } from "@duckdb/node-api";
 const instance = await DuckDBInstance.create(process.argv[1], { access_mode: "READ_ONLY" });
@@ -330,3 +340,37 @@ def test_a_check_has_a_verdict_for_each_partition_of_a_range(range_run: list[dg.
         if (evaluation := event.asset_check_evaluation_data) and evaluation.partition is not None
     }
     assert verdicts == {"2026-01-01": False, "2026-01-02": True, "2026-01-03": True}
+
+
+def test_an_archive_reports_what_it_moved_and_the_launchpad_brings_it_back(
+    project: Project, range_run: list[dg.DagsterEvent]
+) -> None:
+    by_day = project.folder / "assets" / "shop" / "by_day.ts"
+    file = by_day.with_name("all_by_day.ts")
+    by_day.write_text(BY_DAY)
+    file.write_text(ALL_BY_DAY)
+    rows = "SELECT CAST(at AS DATE), count(*) FROM shop.{} GROUP BY 1 ORDER BY 1".replace("at AS", '"at" AS')
+    days = [["2026-01-02", 1], ["2026-01-03", 2]]
+    try:
+        assert project.launch("key:shop/all_by_day") == 0, project.output
+        assert told(project) == {"rows_archived": 3, "files_written": 2, "rows_restored": 0, "rows_cold": 3}
+        assert project.query(rows.format("by_day")) == []
+        assert as_numbers(project.query(rows.format("all_by_day"))) == days
+        config = {"ops": {"shop__all_by_day": {"config": {"restore": ["2026-01-03"]}}}}
+        assert project.launch("key:shop/all_by_day", "--config-json", json.dumps(config)) == 0, project.output
+        assert told(project) == {"rows_archived": 0, "files_written": 0, "rows_restored": 2, "rows_cold": 1}
+        assert as_numbers(project.query(rows.format("by_day"))) == days[1:]
+        assert as_numbers(project.query(rows.format("all_by_day"))) == days
+    finally:
+        by_day.unlink()
+        file.unlink()
+
+
+def told(project: Project) -> dict[str, Any]:
+    (event,) = kinds(project.last_run(), dg.DagsterEventType.ASSET_MATERIALIZATION)
+    metadata = event.step_materialization_data.materialization.metadata
+    return {name: metadata[name].value for name in ("rows_archived", "files_written", "rows_restored", "rows_cold")}
+
+
+def as_numbers(rows: list[list[Any]]) -> list[list[Any]]:
+    return [[day, int(count)] for day, count in rows]

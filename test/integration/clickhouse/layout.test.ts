@@ -145,6 +145,21 @@ test("a layout that the engine takes is proven", async () => {
   expect(await clickhouse.prove(claims, warehouse.dir, { CLICKHOUSE_URL: warehouse.url })).toEqual([]);
 });
 
+test("cold rows can go to another disk: publishes keep such a TTL, and see no difference", async () => {
+  const ttl = sql`toDateTime(at) + INTERVAL 90 DAY TO DISK 'default'`;
+  const to = laidOut(targetOf(SHAPE), { orderBy: ["at"], ttl });
+  const said: string[] = [];
+  const log = (message: string): void => void said.push(message);
+  await warehouse.publishRows(to, [row(1)], { log });
+  await warehouse.publishRows(to, [row(2)], { log });
+  await warehouse.publishRows({ ...to, strategy: { kind: "append" } }, [row(3)], { log });
+  expect(said).toEqual([]);
+  expect(await layoutOf(to)).toMatchObject({
+    table: ["", "at", "at", "toDateTime(at) + toIntervalDay(90) TO DISK 'default'"],
+  });
+  expect(await warehouse.sql(`SELECT id FROM ${to.schema}.x ORDER BY id`)).toEqual([["2"], ["3"]]);
+});
+
 test("an engine's clauses are told apart, also where texts and names look like clauses", () => {
   const text =
     "ReplacingMergeTree(at) PARTITION BY (toYYYYMM(at), ' ORDER BY ') PRIMARY KEY `a TTL ` ORDER BY (`a TTL `, id) TTL at + toIntervalYear(1) SETTINGS index_granularity = 8192";

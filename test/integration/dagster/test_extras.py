@@ -65,6 +65,7 @@ def test_a_reexecution_of_what_the_root_run_reported_computes_it_again(dagster: 
         "partition_time_window": None,
         "partition_windows": None,
         "full_refresh": False,
+        "restore": [],
         "watchdog": True,
     }
 
@@ -130,3 +131,12 @@ def test_an_asset_whose_runs_add_nothing_takes_no_full_refresh(dagster: Any) -> 
     config = {"ops": {"bodies__after_plain": {"config": {"full_refresh": True}}}}
     with pytest.raises(dg.DagsterInvalidConfigError):
         dagster.assets("after_plain", run_config=config)
+
+
+def test_what_an_archive_brings_back_is_asked_for_in_the_launchpad(dagster: Any) -> None:
+    asked = ["2017-01-01", "2017-02-01...2017-02-28"]
+    config = {"ops": {"bodies__archived": {"config": {"restore": asked}}}}
+    assert extras(dagster.assets("archived", run_config=config), "archived")["restore"] == asked
+    assert extras(dagster.assets("archived"), "archived")["restore"] == []
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        dagster.assets("plain", run_config={"ops": {"bodies__plain": {"config": {"restore": asked}}}})

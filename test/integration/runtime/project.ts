@@ -43,6 +43,7 @@ export interface Launch {
   readonly partitionKeys?: readonly string[] | null;
   readonly window?: { readonly start: string; readonly end: string } | null;
   readonly fullRefresh?: boolean;
+  readonly restore?: readonly string[];
   /** Of each partition. @default the window */
   readonly windows?: readonly { readonly start: string; readonly end: string }[];
   readonly env?: Readonly<Record<string, string>>;
@@ -196,6 +197,7 @@ function contextOf(key: string, runId: string, launch: Launch): object {
         partition_time_window: launch.window ?? null,
         partition_windows: launch.windows ?? (launch.window == null ? null : [launch.window]),
         full_refresh: launch.fullRefresh ?? false,
+        restore: launch.restore ?? [],
         watchdog: true,
       },
     },

@@ -11,7 +11,7 @@ import { postgres } from "../../../resources/postgres/kind.ts";
 import type { StoreKind } from "../../../resources/store.ts";
 import type { CopiedSource } from "../../../runtime/copied_source.ts";
 import { Server } from "../postgres/server.ts";
-import { installScanner } from "./postgres_scanner.ts";
+import { installExtension } from "./extension.ts";
 import { attempt, newTarget, Stores } from "./stores.ts";
 
 const stores = Stores.forThisFile(["duckdb", "clickhouse", "hyper"]);
@@ -26,7 +26,7 @@ beforeAll(async () => {
     stdio: "ignore",
   });
   server = await Server.start({ tls: { certFile, keyFile } });
-  extension = await installScanner();
+  extension = await installExtension("postgres_scanner");
 }, 600_000);
 afterAll(async () => {
   await server.stop();

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { AssetOptions, Shape } from "../../../definitions/asset.ts";
 import {
   allOf,
+  archive,
   type Asset,
   copy,
   daily,
@@ -92,5 +93,39 @@ describe("a copy", () => {
 
   test("of a table without a name is a fault", () => {
     expect(faultsOf({ body: copy({ kind: "table" } as Asset) })).toEqual([expect.stringMatching(/is no asset/)]);
+  });
+});
+
+describe("an archive", () => {
+  const at = { partitions: daily("at", { start: "2017-01-01" }) };
+  const body = { async *rows() {} };
+  const days = defineAsset("a/days", { description: "x", columns, ...at, store: "duckdb", body });
+  const whole = defineAsset("a/whole", { description: "x", columns, store: "duckdb", body });
+  const to = { olderThan: "90d", to: "data/archive/days" } as const;
+  const other = z.strictObject({ id: z.string().nullable(), at: timestamp() });
+
+  test.each<[string, object, RegExp | null]>([
+    ["a folder", {}, null],
+    ["a bucket", { body: archive(days, { ...to, to: "s3://bucket/prefix" }) }, null],
+    ["PostgreSQL", { store: "postgres" }, /in postgres: PostgreSQL reads no Parquet files/],
+    ["Hyper", { store: "hyper" }, /in hyper: Hyper has no views/],
+    ["another store", { store: "clickhouse" }, /a\/days is in duckdb, and a view reads its own store only/],
+    ["no partitions", { body: archive(whole, to) }, /a\/whole has no partitions by time/],
+    ["other columns", { columns: other }, /the columns are not those of a\/days: write columns: days.columns/],
+    ["no asset", { body: archive(undefined as unknown as typeof days, to) }, /the asset is undefined/],
+    ["no duration", { body: archive(days, { ...to, olderThan: "soon" as "1d" }) }, /olderThan: expected a duration/],
+    ["no folder", { body: archive(days, { ...to, to: " " }) }, /to: expected a folder/],
+    ["another protocol", { body: archive(days, { ...to, to: "gs://bucket/x" }) }, /to: expected a folder/],
+    ["a pattern", { body: archive(days, { ...to, to: "data/*" }) }, /takes for a pattern/],
+    ["partitions", at, /partitions belongs to the asset that is archived/],
+    ["checks", { checks: [notNull("id")] }, /checks: no row is new here/],
+  ])("with %s", (_name, options, fault) => {
+    const faults = faultsOf({ store: "duckdb", body: archive(days, to), ...options });
+    if (fault === null) expect(faults).toEqual([]);
+    else
+      expect(
+        faults.some((message) => fault.test(message)),
+        faults.join("\n"),
+      ).toBe(true);
   });
 });

@@ -1,0 +1,215 @@
+import type { BodyContext } from "../definitions/body.ts";
+import { ProjectError } from "../definitions/project_error.ts";
+import type { TimePartitions } from "../definitions/partitions.ts";
+import { dayStart, firstStart, periodAt } from "../definitions/time_periods.ts";
+import { metadata, type MetadataMap } from "../pipes/index.ts";
+import type { Archive, ArchivedFile, ArchivePartition, Attempt, LedgerEntry, Store } from "../resources/store.ts";
+import type { OpenStores } from "../resources/stores.ts";
+import { planPartitions, type RunPartition } from "./partitions.ts";
+import { type AssetReport, tableReport } from "./report.ts";
+import type { ResolvedAsset, ResolvedBody } from "./resolve.ts";
+import type { AssetResult, RunRequest } from "./run_asset.ts";
+
+/** Partitions that are moved in one transaction: each makes the view anew, whose text names all files. */
+const AT_ONCE = 50;
+
+/** What a run did. */
+interface Moved {
+  readonly archived: readonly ArchivedFile[];
+  readonly restored: readonly ArchivedFile[];
+}
+
+/** The run configuration asks for partitions that are not archived. */
+export class NotArchivedError extends ProjectError {
+  readonly code = "not_archived";
+  readonly retryable = false;
+}
+
+/** Moves what has become cold into files, or brings back what the run configuration asks for; then reports the view. */
+export async function runArchive(
+  asset: ResolvedAsset,
+  body: Extract<ResolvedBody, { kind: "archive" }>,
+  stores: OpenStores,
+  context: BodyContext,
+  request: RunRequest,
+): Promise<AssetResult> {
+  const { target } = asset;
+  const store: Store = await stores.get(asset.store);
+  if (target === null || store.withArchive === undefined) throw new TypeError(`${asset.key} has no archive`);
+  const attempt: Attempt = {
+    ...request,
+    codeVersion: asset.codeVersion,
+    startedAt: new Date(),
+    partitionKeys: null,
+    signal: context.signal,
+    log: context.log.info,
+  };
+  if (request.resume) {
+    const published = await store.findPublished(target, attempt);
+    // What it moved, this attempt would not find any more.
+    if (published !== undefined) return { outcome: "reused", report: JSON.parse(published.report) as AssetReport };
+  }
+  const { partitions, source, to } = body;
+  const job = { target, source, column: partitions.column, to, now: request.now, isOpen: request.isOpen };
+  const started = performance.now();
+  return await store.withArchive(job, attempt, async (archive) => {
+    await archive.tidy();
+    const moved: Moved =
+      request.restore.length === 0
+        ? { archived: await moveCold(archive, body, request.now, context), restored: [] }
+        : { archived: [], restored: await restore(archive, request.restore, context) };
+    const facts = await archive.facts();
+    const report = tableReport({
+      ...{ asset, target, facts, checks: [], partitions: null, statement: null, rowsQuarantined: 0 },
+      rowsRead: Number(rowsOf(moved.archived)),
+      uri: store.uri(target),
+      durations: { stage: (performance.now() - started) / 1000 },
+      redact: request.redact,
+    });
+    const whole = { ...report, metadata: { ...report.metadata, ...(await tell(archive, body, moved)) } };
+    const entry: LedgerEntry = {
+      ...{ assetKey: asset.key, runId: attempt.runId, rootRunId: attempt.rootRunId, codeVersion: attempt.codeVersion },
+      partitionKeys: null,
+      rowCount: facts.rowCount,
+      columns: target.columns.map(({ name, type, nullable }) => ({ name, type: asset.store.typeName(type), nullable })),
+      contentHash: facts.contentHash,
+      startedAt: attempt.startedAt,
+      cursor: null,
+      // Everyone who can read the warehouse can read it.
+      report: JSON.stringify(whole, (_key, value: unknown) =>
+        typeof value === "string" ? request.redact(value) : value,
+      ),
+    };
+    await archive.publish(entry);
+    return { outcome: "published", report: whole };
+  });
+}
+
+/** Moves the partitions that ended long enough ago, some at a time. */
+async function moveCold(
+  archive: Archive,
+  { partitions, source, olderThanMs }: Extract<ResolvedBody, { kind: "archive" }>,
+  now: Date,
+  { log, signal }: BodyContext,
+): Promise<ArchivedFile[]> {
+  const limit = now.getTime() - olderThanMs;
+  const restored = await archive.restored();
+  const moved: ArchivedFile[] = [];
+  let batch: ArchivePartition[] = [];
+  const move = async (): Promise<void> => {
+    signal.throwIfAborted();
+    if (batch.length > 0) moved.push(...(await archive.move(batch)));
+    batch = [];
+  };
+  const dayOf = wallDay(partitions, source.columns);
+  let from = dayOf(new Date(firstStart(partitions)));
+  for (;;) {
+    const partition = await nextHot(archive, partitions, source.columns, from);
+    if (partition === null || partition.window.end.getTime() > limit) break;
+    from = partition.rows.end;
+    if (restored.has(partition.key)) log.info(`${partition.key} was restored less than a day ago: it stays`);
+    else batch.push(partition);
+    if (batch.length === AT_ONCE) await move();
+  }
+  await move();
+  const rows = rowsOf(moved).toLocaleString("en");
+  log.info(moved.length === 0 ? "No partition has become cold" : `${moved.length} partitions archived, ${rows} rows`);
+  return moved;
+}
+
+/** The first partition with rows in the table, from a value of its column on. */
+async function nextHot(
+  archive: Archive,
+  partitions: Extract<ResolvedBody, { kind: "archive" }>["partitions"],
+  columns: Extract<ResolvedBody, { kind: "archive" }>["source"]["columns"],
+  from: Date,
+): Promise<ArchivePartition | null> {
+  const first = await archive.firstHot(from);
+  if (first === null) return null;
+  const instant = isDay(partitions, columns) ? dayStart(partitions, first.getTime()) : first.getTime();
+  const { key, window } = partitionAt(partitions, instant);
+  const { set } = planPartitions(partitions, { columns }, [{ key, window }]);
+  if (set.kind !== "window") throw new TypeError("the partitions are no windows");
+  return { key, window, rows: set };
+}
+
+/** Brings back partitions, each by its key or `first...last`. */
+async function restore(archive: Archive, asked: readonly string[], { log }: BodyContext): Promise<ArchivedFile[]> {
+  const cold = await archive.cold();
+  const restored = await archive.restored();
+  const keys = cold.map(({ partition }) => partition.key);
+  const files = new Set<ArchivedFile>();
+  for (const one of asked) {
+    const [first = "", last = first, ...more] = one.split("...").map((text) => text.trim());
+    const inside = (key: string): boolean => more.length === 0 && first <= key && key <= last;
+    const found = cold.filter(({ partition }) => inside(partition.key));
+    for (const file of found) files.add(file);
+    // Another attempt of this run may have done it.
+    if (found.length > 0 || [...restored].some(inside)) continue;
+    throw new NotArchivedError(
+      `restore: ${JSON.stringify(one)} names no archived partition; expected one of ` +
+        `${keys.length === 0 ? "none, as none is archived" : `${keys[0] ?? ""} to ${keys.at(-1) ?? ""}`}, or two joined by "..."`,
+    );
+  }
+  await archive.restore([...files]);
+  log.info(`${files.size} files restored, ${rowsOf([...files]).toLocaleString("en")} rows`);
+  return [...files];
+}
+
+/** What the run did, and how the archive is now. */
+async function tell(
+  archive: Archive,
+  { partitions, source }: Extract<ResolvedBody, { kind: "archive" }>,
+  { archived, restored }: Moved,
+): Promise<MetadataMap> {
+  const cold = await archive.cold();
+  const from = wallDay(partitions, source.columns)(new Date(firstStart(partitions)));
+  const oldest = await nextHot(archive, partitions, source.columns, from);
+  return {
+    rows_written: metadata.int(Number(rowsOf(archived))),
+    rows_archived: metadata.int(Number(rowsOf(archived))),
+    files_written: metadata.int(archived.length),
+    bytes_written: metadata.int(bytesOf(archived)),
+    rows_restored: metadata.int(Number(rowsOf(restored))),
+    rows_cold: metadata.int(Number(rowsOf(cold))),
+    files_cold: metadata.int(cold.length),
+    bytes_cold: metadata.int(bytesOf(cold)),
+    oldest_hot_partition: metadata.text(oldest?.key ?? "(none)"),
+  };
+}
+
+function isDay({ column }: { readonly column: string }, columns: ResolvedSource["columns"]): boolean {
+  return columns.some(({ name, type }) => name === column && type.kind === "date");
+}
+
+type ResolvedSource = Extract<ResolvedBody, { kind: "archive" }>["source"];
+
+/** An instant as a value of the partitions' column: where it holds days, the midnight in UTC of the day on their clock. */
+function wallDay(
+  partitions: Extract<ResolvedBody, { kind: "archive" }>["partitions"],
+  columns: ResolvedSource["columns"],
+): (instant: Date) => Date {
+  return (instant) => {
+    if (!isDay(partitions, columns)) return instant;
+    const { set } = planPartitions(partitions, { columns }, [
+      partitionAt({ ...partitions, kind: "daily" }, instant.getTime()),
+    ]);
+    return set.kind === "window" ? set.start : instant;
+  };
+}
+
+function partitionAt(
+  partitions: TimePartitions,
+  instant: number,
+): RunPartition & { readonly window: { readonly start: Date; readonly end: Date } } {
+  const { key, start, end } = periodAt(partitions, instant);
+  return { key, window: { start: new Date(start), end: new Date(end) } };
+}
+
+function rowsOf(files: readonly ArchivedFile[]): bigint {
+  return files.reduce((all, { rowCount }) => all + rowCount, 0n);
+}
+
+function bytesOf(files: readonly ArchivedFile[]): number {
+  return files.reduce((all, { bytes }) => all + bytes, 0);
+}
