@@ -6,6 +6,8 @@ from typing import Any, cast
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
+from dagster_project.two_dimensions import TwoDimensions
+
 FULL_REFRESH = "full_refresh"
 RESTORE = "restore"
 MAX_OPEN_RUNS = 10_000
@@ -106,17 +108,17 @@ def _partitions(context: dg.AssetExecutionContext) -> dict[str, Any]:
     key_range = None
     window = None
     windows = None
+    values = None
     if keys:
         key_range = {"start": keys[0], "end": keys[-1]}
-        definition = context.assets_def.partitions_def
-        if isinstance(definition, dg.TimeWindowPartitionsDefinition):
-            window = _window(context.partition_time_window)
-            windows = [_window(definition.time_window_for_partition_key(key)) for key in keys]
+        windows, values = _dimensions(context.assets_def.partitions_def, keys)
+        window = None if windows is None else _window(context.partition_time_window)
     return {
         "partition_keys": keys,
         "partition_key_range": key_range,
         "partition_time_window": window,
         "partition_windows": windows,
+        "partition_values": values,
     }
 
 
@@ -140,6 +142,25 @@ def _require_partitions(context: dg.AssetExecutionContext, definition: dg.Partit
                 raise dg.Failure(f"{key[:100]!r} is no partition of {name}", allow_retries=False)
         if not definition.get_partition_keys_in_range(ends):
             raise dg.Failure(f"the partitions of the run of {name} end before they begin", allow_retries=False)
+
+
+def _dimensions(
+    definition: dg.PartitionsDefinition[str] | None, keys: Sequence[str]
+) -> tuple[Sequence[Mapping[str, str]] | None, Sequence[str] | None]:
+    """Return the window of each partition, and the value of each; ``None`` where partitions are no times, no values."""
+    if isinstance(definition, dg.TimeWindowPartitionsDefinition):
+        return _windows(definition, keys), None
+    if not isinstance(definition, dg.MultiPartitionsDefinition):
+        return None, keys
+    dimensions = TwoDimensions.of(definition)
+    parts = dimensions.parts(definition, keys)
+    return _windows(dimensions.time, [time for time, _ in parts]), [value for _, value in parts]
+
+
+def _windows(definition: dg.TimeWindowPartitionsDefinition, keys: Sequence[str]) -> Sequence[Mapping[str, str]]:
+    # With two dimensions, each time is there once for each key.
+    windows = {key: _window(definition.time_window_for_partition_key(key)) for key in dict.fromkeys(keys)}
+    return [windows[key] for key in keys]
 
 
 def _window(window: dg.TimeWindow) -> Mapping[str, str]:

@@ -86,6 +86,15 @@ class DynamicPartitions:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class TwoDimensionalPartitions:
+    """A partition for each stretch of time and each key."""
+
+    kind: Literal["two_dimensional"]
+    time: TimePartitions
+    keys: Annotated[StaticPartitions | DynamicPartitions, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, config=_STRICT)
 class AllOrLastMapping:
     """A partition reads all partitions of an asset, or the last."""
 
@@ -112,18 +121,33 @@ class KeysMapping:
     keys: tuple[str, ...]
 
 
-PartitionMapping = Annotated[AllOrLastMapping | OffsetMapping | KeysMapping, Field(discriminator="kind")]
+@dataclass(frozen=True, config=_STRICT)
+class DimensionsMapping:
+    """Of two assets with two dimensions: the time of one by that of the other, and the same keys or all."""
+
+    kind: Literal["dimensions"]
+    asset: Key
+    time: Literal["last", "offset"]
+    start: int
+    end: int
+    same_keys: bool
+
+
+PartitionMapping = Annotated[
+    AllOrLastMapping | OffsetMapping | KeysMapping | DimensionsMapping, Field(discriminator="kind")
+]
 
 
 def _family(value: object) -> str | None:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return kind if kind in ("static", "dynamic") else "time"
+    return kind if kind in ("static", "dynamic", "two_dimensional") else "time"
 
 
 Partitions: TypeAlias = Annotated[
     Annotated[TimePartitions, Tag("time")]
     | Annotated[StaticPartitions, Tag("static")]
-    | Annotated[DynamicPartitions, Tag("dynamic")],
+    | Annotated[DynamicPartitions, Tag("dynamic")]
+    | Annotated[TwoDimensionalPartitions, Tag("two_dimensional")],
     Discriminator(_family),
 ]
 

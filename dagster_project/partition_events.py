@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.definitions.partitions.utils.multi import get_tags_from_multi_partition_key
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.execution.plan.execute_step import (
     _build_data_version_tags,
@@ -91,8 +92,15 @@ class PartitionRecorder:
             asset_key=self.context.asset_key,
             partition=report.key,
             metadata={**(result.metadata or {}), ROW_COUNT: report.row_count},
-            tags={**tags, DATA_VERSION_TAG: str(report.data_version)},
+            tags={**tags, **self._dimension_tags(report.key), DATA_VERSION_TAG: str(report.data_version)},
         )
+
+    def _dimension_tags(self, key: str) -> Mapping[str, str]:
+        """By which Dagster knows a partition of two dimensions."""
+        definition = self.context.assets_def.partitions_def
+        if not isinstance(definition, dg.MultiPartitionsDefinition):
+            return {}
+        return get_tags_from_multi_partition_key(definition.get_partition_key_from_str(key))
 
     def _tags(self) -> Mapping[str, str]:
         """Code version and the versions of what was read, by which Dagster tells whether a partition is stale."""

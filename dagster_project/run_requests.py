@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.definitions.partitions.partition_key_range import PartitionKeyRange
+from dagster._core.definitions.partitions.utils.multi import INVALID_STATIC_PARTITIONS_KEY_CHARACTERS
 from dagster._core.instance.types import DynamicPartitionsStore
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from dagster._core.types.pagination import PaginatedResults
 
 from dagster_project.tick import TickError, TickRange, TickResult, TickRun
+from dagster_project.two_dimensions import rectangles
 
 PartitionsRequest = dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest
 
@@ -82,11 +84,15 @@ class _AfterRequests(DynamicPartitionsStore):
         return self._instance.get_dynamic_partitions_definition_id(partitions_def_name)
 
 
-def partitions_requests(result: TickResult, lists: Sequence[str]) -> list[PartitionsRequest]:
+def partitions_requests(result: TickResult, lists: Mapping[str, bool]) -> list[PartitionsRequest]:
     """Return the changes of dynamic partitions that a tick asks for.
 
+    Args:
+        result: Of the tick.
+        lists: That there are, and whether each is one of two dimensions somewhere.
+
     Raises:
-        TickError: if a list is of no asset: nobody would ever see its keys.
+        TickError: if nobody would ever see a key: its list is of no asset, or Dagster leaves it out.
     """
     requests: list[PartitionsRequest] = []
     for kind, changes in (
@@ -97,6 +103,11 @@ def partitions_requests(result: TickResult, lists: Sequence[str]) -> list[Partit
             if change.list not in lists:
                 expected = f"expected one of {', '.join(sorted(lists))}" if lists else "there are none"
                 raise TickError(f"no asset has the dynamic partitions {change.list!r}: {expected}")
+            bad = [
+                key for key in change.keys if lists[change.list] and INVALID_STATIC_PARTITIONS_KEY_CHARACTERS & {*key}
+            ]
+            if bad and kind is dg.AddDynamicPartitionsRequest:
+                raise TickError(f"{bad[0]!r} for {change.list!r}: Dagster takes no |, comma, [ and ] in two dimensions")
             if change.keys:
                 requests.append(kind(change.list, list(change.keys)))
     return requests
@@ -152,9 +163,14 @@ def _ranges(
         for key in run.partition_keys:
             _require(key, partitions_def, names)
         keys = run.partition_keys
-        ranges = partitions_def.empty_subset().with_partition_keys(keys).get_partition_key_ranges(partitions_def)
+        ranges = None
     else:
         raise TickError(f"a run of {names} names no partitions")
+    if isinstance(partitions_def, dg.MultiPartitionsDefinition):
+        yield from rectangles(partitions_def, keys, limit)
+        return
+    if ranges is None:
+        ranges = partitions_def.empty_subset().with_partition_keys(keys).get_partition_key_ranges(partitions_def)
     if limit is None or len(keys) <= limit:
         yield from ranges
         return

@@ -12,6 +12,7 @@ import dagster as dg
 from dagster_project.manifest import Key, ManifestSchedule
 from dagster_project.run_requests import Targets, run_requests
 from dagster_project.tick import NodeEvaluator, TickInput, TickRange, TickResult, TickRun
+from dagster_project.two_dimensions import all_partitions
 
 
 def build_schedule(
@@ -63,7 +64,12 @@ def _result_of(schedule: ManifestSchedule, targets: Targets) -> TickResult:
     assets = tuple("/".join(key) for key in schedule.assets)
     partitions_def = targets.partitions_of([targets.keys[name] for name in assets])
     partition_range: TickRange | None = None
-    if partitions_def is not None:
+    if isinstance(partitions_def, dg.MultiPartitionsDefinition):
+        found = all_partitions(partitions_def, latest=schedule.partitions == "latest")
+        if found is None:
+            return TickResult((), "there is no partition yet", None, (), ())
+        partition_range = TickRange(found.start, found.end)
+    elif partitions_def is not None:
         last = partitions_def.get_last_partition_key()
         first = last if schedule.partitions == "latest" else partitions_def.get_first_partition_key()
         if first is None or last is None:

@@ -3,7 +3,7 @@
 # Dagster's own annotations leave type parameters open.
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -21,7 +21,7 @@ def build_sensor(
     evaluator: NodeEvaluator,
     targets: Callable[[], Targets],
     asset_key: Callable[[Key], dg.AssetKey],
-    partition_lists: Sequence[str],
+    partition_lists: Mapping[str, bool],
     metadata: Mapping[str, Any],
 ) -> dg.SensorDefinition:
     """Return the sensor that asks Node at each tick.
@@ -32,7 +32,7 @@ def build_sensor(
         evaluator: Starts Node.
         targets: The assets of its runs.
         asset_key: The key in Dagster of an asset.
-        partition_lists: The lists of dynamic partitions that there are.
+        partition_lists: The lists of dynamic partitions that there are, and whether each is one of two dimensions.
         metadata: Shown beside it.
     """
     watched = {"/".join(key): asset_key(key) for key in sensor.watches}

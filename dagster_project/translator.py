@@ -14,6 +14,7 @@ import dagster as dg
 from dagster_project.manifest import (
     CronAutomation,
     CronFreshness,
+    DimensionsMapping,
     EagerAutomation,
     Key,
     KeysMapping,
@@ -27,10 +28,16 @@ from dagster_project.manifest import (
     StaticPartitions,
     TimePartitions,
     TimeWindowFreshness,
+    TwoDimensionalPartitions,
 )
 
 # Conditions are for assets or checks; which, Dagster's annotations do not say in one way.
 Automation: TypeAlias = dg.AutomationCondition[Any]
+
+# The same names for all assets, so that two of the same partitions are equal whatever their columns are called; and in
+# this order, which is Dagster's: a key is `2017-01-01|berlin`.
+TIME_DIMENSION = "time"
+KEY_DIMENSION = "value"
 
 _TIME_PARTITIONS: Mapping[str, Callable[..., dg.PartitionsDefinition[str]]] = {
     "hourly": dg.HourlyPartitionsDefinition,
@@ -114,7 +121,7 @@ class TypeScriptAssetsTranslator:
 
     def get_automation_condition(self, asset: ManifestAsset) -> Automation | None:
         """Return when Dagster should materialize an asset by itself."""
-        by_time = isinstance(asset.partitions, TimePartitions)
+        by_time = isinstance(asset.partitions, TimePartitions | TwoDimensionalPartitions)
         match asset.automation:
             case EagerAutomation():
                 return _when_data_changed(by_time)
@@ -212,11 +219,29 @@ def _partition_mapping(mapping: PartitionMapping) -> dg.PartitionMapping:
         return dg.TimeWindowPartitionMapping(start_offset=mapping.start, end_offset=mapping.end)
     if isinstance(mapping, KeysMapping):
         return dg.SpecificPartitionsPartitionMapping(list(mapping.keys))
+    if isinstance(mapping, DimensionsMapping):
+        return _dimensions_mapping(mapping)
     return dg.AllPartitionMapping() if mapping.kind == "all" else dg.LastPartitionMapping()
+
+
+def _dimensions_mapping(mapping: DimensionsMapping) -> dg.PartitionMapping:
+    by_dimension: dict[str, dg.PartitionMapping] = {
+        TIME_DIMENSION: dg.LastPartitionMapping()
+        if mapping.time == "last"
+        else dg.TimeWindowPartitionMapping(start_offset=mapping.start, end_offset=mapping.end)
+    }
+    if mapping.same_keys:
+        by_dimension[KEY_DIMENSION] = dg.IdentityPartitionMapping()
+    return dg.MultiPartitionMapping(
+        {name: dg.DimensionPartitionMapping(name, one) for name, one in by_dimension.items()}
+    )
 
 
 @cache
 def _partitions_def(partitions: Partitions) -> dg.PartitionsDefinition[str]:
+    if isinstance(partitions, TwoDimensionalPartitions):
+        dimensions = {TIME_DIMENSION: partitions.time, KEY_DIMENSION: partitions.keys}
+        return dg.MultiPartitionsDefinition({name: _partitions_def(one) for name, one in dimensions.items()})
     if isinstance(partitions, StaticPartitions):
         return dg.StaticPartitionsDefinition(list(partitions.keys))
     if isinstance(partitions, TimePartitions):

@@ -18,6 +18,7 @@ from dagster_project.manifest import (
     ManifestFault,
     ManifestSchedule,
     ManifestTrigger,
+    TwoDimensionalPartitions,
 )
 from dagster_project.run_requests import Targets
 from dagster_project.schedules import build_schedule
@@ -56,7 +57,7 @@ def build_triggers(
     names = OpNames()
     definitions = {asset.key: asset for asset in assets}
     faulty = {fault.asset for fault in faults}
-    lists = sorted({a.partitions.name for a in manifest.assets if isinstance(a.partitions, DynamicPartitions)})
+    lists = _partition_lists(manifest)
 
     def asset_key(key: Key) -> dg.AssetKey:
         return keys.get(key) or translator.get_asset_key(key)
@@ -75,6 +76,16 @@ def build_triggers(
             else:
                 triggers.sensors.append(build_sensor(trigger, name, evaluator, targets, asset_key, lists, metadata))
     return triggers
+
+
+def _partition_lists(manifest: Manifest) -> Mapping[str, bool]:
+    lists: dict[str, bool] = {}
+    for asset in manifest.assets:
+        is_two = isinstance(asset.partitions, TwoDimensionalPartitions)
+        keys = asset.partitions.keys if isinstance(asset.partitions, TwoDimensionalPartitions) else asset.partitions
+        if isinstance(keys, DynamicPartitions):
+            lists[keys.name] = lists.get(keys.name, False) or is_two
+    return lists
 
 
 def _targets(

@@ -8,7 +8,7 @@ import type { Column } from "./column_type.ts";
 import type { Duration } from "./duration.ts";
 import type { Fault, SourcePosition } from "./fault.ts";
 import type { Freshness } from "./freshness.ts";
-import type { DynamicPartitions, PartitionMapping, StaticPartitions, TimePartitions } from "./partitions.ts";
+import type { KeyPartitions, PartitionMapping, TimePartitions, TwoDimensionalPartitions } from "./partitions.ts";
 import { register } from "./registry.ts";
 import { callerPositions, UNKNOWN_POSITION } from "./source_position.ts";
 import type { ColumnRef, TableRef } from "./sql.ts";
@@ -49,8 +49,8 @@ export interface AssetOptions<S extends Shape> {
   readonly key?: readonly NoInfer<Name<S>>[] | undefined;
   readonly partitions?:
     | TimePartitions<NoInfer<NameOf<S, Date | PlainDate>>>
-    | StaticPartitions<NoInfer<NameOf<S, string>>>
-    | DynamicPartitions<NoInfer<NameOf<S, string>>>
+    | KeyPartitions<NoInfer<NameOf<S, string>>>
+    | TwoDimensionalPartitions<NoInfer<NameOf<S, Date | PlainDate>>, NoInfer<NameOf<S, string>>>
     | undefined;
   /** Which partitions of other assets a partition reads. @default those of the same key or time; all, without partitions */
   readonly partitionMappings?: readonly PartitionMapping[] | undefined;

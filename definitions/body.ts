@@ -21,10 +21,12 @@ export interface BodyContext {
   /** Aborted when the run is terminated: hand it to `fetch` and to whatever else waits. */
   readonly signal: AbortSignal;
   readonly log: Log;
-  /** The partitions to compute; `null` without partitions. */
+  /** The partitions to compute, as Dagster names them; `null` without partitions. */
   readonly partitionKeys: readonly string[] | null;
   /** The window of the partitions to compute; `null` without time partitions. */
   readonly window: TimeWindow | null;
+  /** The keys of the partitions to compute, values of their column; `null` without static or dynamic keys. */
+  readonly keys: readonly string[] | null;
 }
 
 /** What a `rows` body is given; `R` is a row before validation. */

@@ -52,6 +52,7 @@ export {
   type Partitions,
   someOf,
   staticKeys,
+  twoDimensional,
   weekly,
 } from "./partitions.ts";
 export {
@@ -70,6 +71,6 @@ export {
   type SensorResult,
 } from "./sensor.ts";
 export type { ClickHouseIndex, ClickHouseTable, PostgresIndex, PostgresTable, Storage } from "./storage.ts";
-export { type ColumnRef, cursor, self, type Sql, sql, type TableRef, window } from "./sql.ts";
+export { type ColumnRef, cursor, keys, self, type Sql, sql, type TableRef, window } from "./sql.ts";
 export { append, merge, type Write } from "./write.ts";
 export type { Materialization, PartitionKeys, PartitionRange, RunRequest, TickContext } from "./tick.ts";

@@ -7,17 +7,26 @@ const source = z
   .strictObject({ file: z.string(), line: z.int().min(1) })
   .describe("Path relative to the project, line from 1");
 
+const timePartitions = z.strictObject({
+  kind: z.enum(["hourly", "daily", "weekly", "monthly"]),
+  column: z.string(),
+  start: z.string(),
+  end: z.string().nullable(),
+  timezone: z.string(),
+});
+const keyPartitions = [
+  z.strictObject({ kind: z.literal("static"), column: z.string(), keys: z.array(z.string()) }),
+  z.strictObject({ kind: z.literal("dynamic"), column: z.string(), name: z.string() }),
+] as const;
 const partitions = z
   .discriminatedUnion("kind", [
+    timePartitions,
+    ...keyPartitions,
     z.strictObject({
-      kind: z.enum(["hourly", "daily", "weekly", "monthly"]),
-      column: z.string(),
-      start: z.string(),
-      end: z.string().nullable(),
-      timezone: z.string(),
+      kind: z.literal("two_dimensional"),
+      time: timePartitions,
+      keys: z.discriminatedUnion("kind", keyPartitions),
     }),
-    z.strictObject({ kind: z.literal("static"), column: z.string(), keys: z.array(z.string()) }),
-    z.strictObject({ kind: z.literal("dynamic"), column: z.string(), name: z.string() }),
   ])
   .nullable();
 
@@ -25,6 +34,16 @@ const partitionMapping = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.enum(["all", "last"]), asset: assetKey }),
   z.strictObject({ kind: z.literal("offset"), asset: assetKey, start: z.int(), end: z.int() }),
   z.strictObject({ kind: z.literal("keys"), asset: assetKey, keys: z.array(z.string()) }),
+  z
+    .strictObject({
+      kind: z.literal("dimensions"),
+      asset: assetKey,
+      time: z.enum(["last", "offset"]),
+      start: z.int(),
+      end: z.int(),
+      same_keys: z.boolean().describe("else all keys"),
+    })
+    .describe("Between two assets with two dimensions: the time of one by that of the other, moved or the last"),
 ]);
 
 const freshness = z

@@ -1,7 +1,11 @@
 import type { TableRef } from "./sql.ts";
 
 /** How the rows of an asset are cut into partitions, and by which column. */
-export type Partitions<N extends string = string> = TimePartitions<N> | StaticPartitions<N> | DynamicPartitions<N>;
+export type Partitions<N extends string = string> =
+  TimePartitions<N> | KeyPartitions<N> | TwoDimensionalPartitions<N, N>;
+
+/** Values of a column. */
+export type KeyPartitions<N extends string = string> = StaticPartitions<N> | DynamicPartitions<N>;
 
 /** Equal stretches of time. */
 export interface TimePartitions<out N extends string = string> {
@@ -28,6 +32,13 @@ export interface DynamicPartitions<out N extends string = string> {
   readonly column: N;
   /** Dagster's name of the list. */
   readonly name: string;
+}
+
+/** One partition for each stretch of time and each value: `2017-01-01|berlin`. */
+export interface TwoDimensionalPartitions<out T extends string = string, out K extends string = string> {
+  readonly kind: "two_dimensional";
+  readonly time: TimePartitions<T>;
+  readonly keys: KeyPartitions<K>;
 }
 
 /** @default end: the present; timezone: "UTC" */
@@ -65,6 +76,36 @@ export function staticKeys<const N extends string>(column: N, keys: readonly str
 /** One partition for each value that is added to Dagster's list `name` at run time. */
 export function dynamicKeys<const N extends string>(column: N, name: string): DynamicPartitions<N> {
   return { kind: "dynamic", column, name };
+}
+
+/**
+ * One partition for each stretch of time and each value. Its key is both of theirs: `2017-01-01|berlin`.
+ *
+ * @param time Such as `daily(…)`.
+ * @param keys `staticKeys(…)` or `dynamicKeys(…)`, of another column. Without `|`, `,`, `[` and `]` in them.
+ */
+export function twoDimensional<const T extends string, const K extends string>(
+  time: TimePartitions<T>,
+  keys: KeyPartitions<K>,
+): TwoDimensionalPartitions<T, K> {
+  return { kind: "two_dimensional", time, keys };
+}
+
+/** The time of partitions; `undefined`: they have none. */
+export function timeOf(partitions: Partitions): TimePartitions | undefined {
+  if (partitions.kind === "two_dimensional") return partitions.time;
+  return "start" in partitions ? partitions : undefined;
+}
+
+/** The values by which partitions are cut; `undefined`: by time only. */
+export function keysOf(partitions: Partitions): KeyPartitions | undefined {
+  if (partitions.kind === "two_dimensional") return partitions.keys;
+  return "start" in partitions ? undefined : partitions;
+}
+
+/** The partitions themselves, without the columns that they cut: two assets may call them differently. */
+export function groundOf(partitions: Partitions): string {
+  return JSON.stringify(partitions, (name, value: unknown) => (name === "column" ? undefined : value));
 }
 
 /** Which partitions of an asset another one reads, where it is not those of the same keys, or of the same time. */

@@ -18,6 +18,11 @@ export interface WindowBound {
   readonly bound: "start" | "end";
 }
 
+/** The keys of the run's partitions, bound as a list of values: `IN ${keys}`. */
+export interface KeysBound {
+  readonly kind: "keys";
+}
+
 /** Where the last publish ended, bound as a value of the cursor's column; on the first run its least value. */
 export interface CursorBound {
   readonly kind: "cursor";
@@ -30,7 +35,19 @@ export interface SelfRef {
 
 /** What may stand between the braces of a {@link sql} template. Plain values become bound parameters. */
 export type SqlValue =
-  TableRef | ColumnRef | WindowBound | CursorBound | SelfRef | Sql | string | number | bigint | boolean | Date | null;
+  | TableRef
+  | ColumnRef
+  | WindowBound
+  | KeysBound
+  | CursorBound
+  | SelfRef
+  | Sql
+  | string
+  | number
+  | bigint
+  | boolean
+  | Date
+  | null;
 
 /** SQL text with its references and values kept apart from it, so that no value is ever pasted into the text. */
 export interface Sql {
@@ -52,6 +69,9 @@ export const window: { readonly start: WindowBound; readonly end: WindowBound } 
   start: { kind: "window", bound: "start" },
   end: { kind: "window", bound: "end" },
 };
+
+/** The keys that a run of static or dynamic partitions covers, as a list: `` sql`… WHERE store_id IN ${keys}` ``. */
+export const keys: KeysBound = { kind: "keys" };
 
 /** In the SQL of an asset with `append({ cursor })` or `merge({ cursor })`: rows beyond it are new. */
 export const cursor: CursorBound = { kind: "cursor" };

@@ -81,7 +81,7 @@ export interface PartitionRange {
   readonly end: string;
 }
 
-/** A run to launch. With partitioned assets one of the three `partition…`; without, none. */
+/** A run to launch. With partitioned assets one of the three `partition…`; without, none. Of two dimensions `TIME|KEY`. */
 export interface RunRequest {
   /** A run is launched once for each key of a sensor, however often it is asked for. Without one: every time. */
   readonly runKey?: string | undefined;

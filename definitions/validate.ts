@@ -1,6 +1,7 @@
 import type { AssetOptions, Shape } from "./asset.ts";
 import { type Column, readColumn } from "./column_type.ts";
 import type { Fault, FaultCode, SourcePosition } from "./fault.ts";
+import { keysOf, timeOf } from "./partitions.ts";
 import { checkArchive } from "./validate_archive.ts";
 import { checkRule } from "./validate_check.ts";
 import { checkDagsterOptions, checkLimits, checkPartitions } from "./validate_options.ts";
@@ -117,7 +118,9 @@ function checkColumnNames(options: AssetOptions<Shape>, add: Add): void {
       add("unknown_column", `${where} names column ${JSON.stringify(name)}; expected one of ${[...names].join(", ")}`);
   };
   for (const name of options.key ?? []) require("key", name);
-  if (options.partitions !== undefined) require("partitions", options.partitions.column);
+  if (options.partitions !== undefined)
+    for (const one of [timeOf(options.partitions), keysOf(options.partitions)])
+      if (one !== undefined) require("partitions", one.column);
   const checks = new Set<string>();
   for (const check of options.checks ?? []) {
     for (const name of check.columns) require(`check ${check.name}`, name);

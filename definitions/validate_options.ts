@@ -1,6 +1,7 @@
 import type { AssetOptions, Shape } from "./asset.ts";
 import type { Column } from "./column_type.ts";
 import { tryGetSeconds } from "./duration.ts";
+import { type KeyPartitions, keysOf, timeOf } from "./partitions.ts";
 import { isCron, isDay, isTimezone } from "./schedule_text.ts";
 import type { Add } from "./validate.ts";
 
@@ -46,24 +47,39 @@ export function checkDagsterOptions(
   }
 }
 
-/** Whether the partitions can be: their column, their keys, their stretch of time. */
+/** What Dagster takes in no key of a partition. */
+const IN_NO_KEY = ["...", "\0", "\u0007", "\b", "\t", "\n", "\v", "\f", "\r"];
+/** What it takes in no key of two dimensions besides: it writes both as one text. */
+const IN_NO_KEY_OF_TWO = ["|", ",", "[", "]"];
+
+/** Whether the partitions can be: their columns, their keys, their stretch of time. */
 export function checkPartitions({ partitions }: AssetOptions<Shape>, columns: readonly Column[], add: Add): void {
   if (partitions === undefined) return;
   const bad = (message: string): void => {
     add("bad_option", `partitions: ${message}`);
   };
-  const column = columns.find(({ name }) => name === partitions.column);
-  const isTime = "start" in partitions;
-  const kinds = isTime ? ["timestamp", "date"] : ["string"];
-  if (column !== undefined && (column.nullable || !kinds.includes(column.type.kind)))
-    bad(`column ${JSON.stringify(column.name)} must be ${isTime ? "a timestamp or date" : "a string"}, never null`);
-  if (partitions.kind === "static") {
-    if (partitions.keys.length === 0) bad("expected at least one key");
-    if (new Set(partitions.keys).size !== partitions.keys.length) bad("a key stands twice");
+  const [time, keys] = [timeOf(partitions), keysOf(partitions)];
+  if (partitions.kind === "two_dimensional") {
+    // Reached from plain JavaScript: the compiler takes a time, then keys.
+    if (!("start" in partitions.time) || "start" in partitions.keys) {
+      bad("expected a time and keys, twoDimensional(daily(…), staticKeys(…))");
+      return;
+    }
+    if (partitions.time.column === partitions.keys.column)
+      bad(`column ${JSON.stringify(partitions.time.column)} is both dimensions: expected two columns`);
   }
-  if (partitions.kind === "dynamic" && partitions.name === "") bad("expected the name of the list");
-  if (!isTime) return;
-  const { kind, start, end, timezone } = partitions;
+  for (const dimension of [time, keys]) {
+    const column = columns.find(({ name }) => name === dimension?.column);
+    if (column === undefined) continue;
+    const kinds = dimension === time ? ["timestamp", "date"] : ["string"];
+    if (column.nullable || !kinds.includes(column.type.kind))
+      bad(
+        `column ${JSON.stringify(column.name)} must be ${dimension === time ? "a timestamp or date" : "a string"}, never null`,
+      );
+  }
+  if (keys !== undefined) checkKeys(keys, time !== undefined, bad);
+  if (time === undefined) return;
+  const { kind, start, end, timezone } = time;
   for (const [what, text] of Object.entries({ start, end })) {
     if (text !== null && !isStart(kind, text))
       bad(`${what} ${JSON.stringify(text)} is no ${kind === "hourly" ? "hour, YYYY-MM-DD-HH:MM" : "day, YYYY-MM-DD"}`);
@@ -72,6 +88,33 @@ export function checkPartitions({ partitions }: AssetOptions<Shape>, columns: re
   checkTimezone("partitions", timezone, (message) => {
     add("bad_option", message);
   });
+}
+
+function checkKeys(keys: KeyPartitions, isOfTwo: boolean, bad: (message: string) => void): void {
+  if (keys.kind === "dynamic") {
+    if (keys.name === "") bad("expected the name of the list");
+    return;
+  }
+  if (keys.keys.length === 0) bad("expected at least one key");
+  if (new Set(keys.keys).size !== keys.keys.length) bad("a key stands twice");
+  for (const key of keys.keys) {
+    const fault = keyFault(key, isOfTwo);
+    if (fault !== undefined) bad(`key ${JSON.stringify(key)}: ${fault}`);
+  }
+}
+
+/**
+ * Why Dagster could not have a partition of this key; `undefined`: it can.
+ *
+ * @param isOfTwo Whether it is one of two dimensions.
+ */
+function keyFault(key: string, isOfTwo: boolean): string | undefined {
+  if (key === "") return "expected some text";
+  if (IN_NO_KEY.some((text) => key.includes(text)))
+    return 'Dagster takes no "...", tabs, line ends and other control characters in a key';
+  if (isOfTwo && IN_NO_KEY_OF_TWO.some((text) => key.includes(text)))
+    return "Dagster takes no |, comma, [ and ] in a key of two dimensions";
+  return undefined;
 }
 
 function isStart(kind: string, text: string): boolean {

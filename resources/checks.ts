@@ -2,7 +2,7 @@ import type { Check } from "../definitions/check.ts";
 import type { Column, ColumnType } from "../definitions/column_type.ts";
 import type { Sql } from "../definitions/sql.ts";
 import { type Dialect, type Parameter, renderSql, type Statement } from "./render_sql.ts";
-import type { BucketCounts, Buckets, CheckOutcome, Sample } from "./store.ts";
+import type { BucketCounts, Bucketing, Buckets, CheckOutcome, Sample } from "./store.ts";
 
 /** Failing rows shown in a check's metadata. */
 const SAMPLE_ROWS = 5;
@@ -164,14 +164,22 @@ export class Tally {
 
 /** The bucket of a row, as text or number; empty without buckets. */
 export function bucketOf(
-  { quote, epoch }: Pick<CheckSyntax, "quote" | "epoch">,
+  syntax: Pick<CheckSyntax, "quote" | "epoch">,
   { columns, buckets }: Pick<CheckedRows, "columns" | "buckets">,
 ): string {
   if (buckets === undefined) return "";
-  const { column } = buckets;
-  if (buckets.kind === "value") return `CAST(${quote(column)} AS text)`;
-  const type = columns.find(({ name }) => name === column)?.type ?? { kind: "timestamp" };
-  return `CAST(floor((${epoch(quote(column), type)} - ${buckets.origin.getTime() / 1000}) / ${buckets.seconds}) AS bigint)`;
+  if (buckets.kind !== "both") return bucketBy(syntax, columns, buckets);
+  return buckets.bucketings.map((one) => `CAST(${bucketBy(syntax, columns, one)} AS text)`).join(" || '|' || ");
+}
+
+function bucketBy(
+  { quote, epoch }: Pick<CheckSyntax, "quote" | "epoch">,
+  columns: readonly Column[],
+  by: Bucketing,
+): string {
+  if (by.kind === "value") return `CAST(${quote(by.column)} AS text)`;
+  const type = columns.find(({ name }) => name === by.column)?.type ?? { kind: "timestamp" };
+  return `CAST(floor((${epoch(quote(by.column), type)} - ${by.origin.getTime() / 1000}) / ${by.seconds}) AS bigint)`;
 }
 
 /** The first rows of a query, as the engine writes them as text: a driver may write times in the zone of its process. */

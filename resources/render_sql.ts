@@ -40,6 +40,8 @@ export function renderSql(sql: Sql, dialect: Dialect): Statement {
       case "window":
         if (dialect.window === null) throw new TypeError("the SQL asks for a window, but this run has none");
         return bind(dialect.window[value.bound]);
+      case "keys":
+        throw new TypeError("the SQL asks for keys, but this run has none");
       case "cursor":
         throw new TypeError("the SQL asks for a cursor, but this asset has none");
       case "sql":

@@ -128,7 +128,7 @@ async function nextHot(
   if (first === null) return null;
   const instant = isDay(partitions, columns) ? dayStart(partitions, first.getTime()) : first.getTime();
   const { key, window } = partitionAt(partitions, instant);
-  const { set } = planPartitions(partitions, { columns }, [{ key, window }]);
+  const { set } = planPartitions(partitions, { columns }, [{ key, window, value: null }]);
   if (set.kind !== "window") throw new TypeError("the partitions are no windows");
   return { key, window, rows: set };
 }
@@ -203,7 +203,7 @@ function partitionAt(
   instant: number,
 ): RunPartition & { readonly window: { readonly start: Date; readonly end: Date } } {
   const { key, start, end } = periodAt(partitions, instant);
-  return { key, window: { start: new Date(start), end: new Date(end) } };
+  return { key, window: { start: new Date(start), end: new Date(end) }, value: null };
 }
 
 function rowsOf(files: readonly ArchivedFile[]): bigint {

@@ -5,12 +5,15 @@ import type { AssetOptions, Shape } from "../definitions/asset.ts";
 import { tryGetSeconds } from "../definitions/duration.ts";
 import type { Fault } from "../definitions/fault.ts";
 import type { Manifest, ManifestAsset } from "../definitions/manifest_schema.ts";
+import { keysOf } from "../definitions/partitions.ts";
 import type { Disproof } from "../resources/store.ts";
 import { warehouseFaults } from "../resources/stores.ts";
+import { bindKeys } from "./bind_sql.ts";
 import { bindCursor } from "./cursor.ts";
 import { listFiles, projectPath } from "./import_scan.ts";
 import { loadAllAssets } from "./load_assets.ts";
 import { sortByNeeds } from "./order.ts";
+import { mappingsOf, type PartitionsByKey } from "./partition_mappings.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
 import { describeSchedule, describeSensor, triggerFaults } from "./resolve_triggers.ts";
 
@@ -50,7 +53,7 @@ export async function buildManifest(project: string, listener: BuildListener = {
     source_digest: sourceDigest(projectDir),
     assets: resolved
       .filter(({ key }) => !faulty.has(key))
-      .map((asset) => describe(asset, projectDir))
+      .map((asset) => describe(asset, partitionsOf, projectDir))
       .sort((a, b) => compare(a.key.join("/"), b.key.join("/"))),
     schedules: sound.flatMap((one) => (one.kind === "schedule" ? [describeSchedule(one, projectDir)] : [])),
     sensors: sound.flatMap((one) => (one.kind === "sensor" ? [describeSensor(one, projectDir)] : [])),
@@ -104,6 +107,7 @@ function choiceFaults(resolved: readonly ResolvedAsset[], earlier: readonly Faul
 function graphFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault[]): Fault[] {
   const faults: Fault[] = [];
   const byKey = new Map(resolved.map((asset) => [asset.key, asset]));
+  const partitionsOf = new Map(resolved.map(({ key, defined: { options } }) => [key, options.partitions]));
   // An asset of a file that could not be loaded exists: its own fault says what is wrong.
   const known = new Set([...byKey.keys(), ...earlier.map(({ asset }) => asset)]);
   for (const { key, deps, sqlDeps, store, defined } of resolved) {
@@ -120,6 +124,11 @@ function graphFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault
     }
   }
   faults.push(...archiveFaults(resolved));
+  for (const asset of resolved) {
+    for (const mapping of mappingsOf(asset, partitionsOf))
+      if (typeof mapping === "string")
+        faults.push({ code: "bad_option", asset: asset.key, position: asset.defined.position, message: mapping });
+  }
   const needs = (key: string): readonly string[] => byKey.get(key)?.deps ?? [];
   const { cycles, knotted } = sortByNeeds(byKey.keys(), needs);
   for (const key of knotted) {
@@ -176,7 +185,10 @@ async function proofFaults(
   for (const [store, assets] of Map.groupBy(sound, (asset) => asset.store)) {
     const claims = assets.flatMap(({ target, deps, body, checks, defined }) => {
       if (target === null) return [];
-      const sql = body.kind === "query" ? bindCursor(body.sql, target, defined.options.write, store, null) : null;
+      const { write, partitions } = defined.options;
+      const keys = partitions === undefined || keysOf(partitions) === undefined ? null : ["a key"];
+      const sql =
+        body.kind === "query" ? bindCursor(bindKeys(body.sql, keys, store), target, write, store, null) : null;
       return [{ target, deps, sql, checks, view: body.kind === "query" ? body.view : null }];
     });
     if (claims.length === 0) continue;
@@ -197,7 +209,7 @@ async function proofFaults(
   });
 }
 
-function describe(asset: ResolvedAsset, projectDir: string): ManifestAsset {
+function describe(asset: ResolvedAsset, partitionsOf: PartitionsByKey, projectDir: string): ManifestAsset {
   const { options, columns } = asset.defined;
   const { target, body } = asset;
   const { partitions, freshness, automation, retry } = options;
@@ -229,10 +241,7 @@ function describe(asset: ResolvedAsset, projectDir: string): ManifestAsset {
       description,
     })),
     partitions: partitions === undefined ? null : (structuredClone(partitions) as ManifestAsset["partitions"]),
-    partition_mappings: (options.partitionMappings ?? []).map(({ assetKey, ...mapping }) => ({
-      ...structuredClone(mapping as object),
-      asset: assetKey.split("/"),
-    })) as ManifestAsset["partition_mappings"],
+    partition_mappings: mappingsOf(asset, partitionsOf).filter((mapping) => typeof mapping === "object"),
     each: options.each !== undefined,
     max_partitions_per_run: options.maxPartitionsPerRun ?? null,
     freshness: describeFreshness(freshness),

@@ -1,8 +1,9 @@
 import type { Column } from "../definitions/column_type.ts";
 import { tryGetSeconds } from "../definitions/duration.ts";
-import type { Sql, SqlValue } from "../definitions/sql.ts";
+import type { Sql } from "../definitions/sql.ts";
 import type { Write } from "../definitions/write.ts";
 import type { StoreKind, Target } from "../resources/store.ts";
+import { bindSql } from "./bind_sql.ts";
 
 /** Where a run begins and where the next one will. */
 export class Cursor {
@@ -62,12 +63,7 @@ export function bindCursor(
     strings: ["CAST(", ` AS ${store.typeName(column.type)})`],
     values: [start ?? leastValue(column, store)],
   };
-  const bind = (value: SqlValue): SqlValue => {
-    if (value === null || typeof value !== "object" || value instanceof Date) return value;
-    if (value.kind === "cursor") return bound;
-    return value.kind === "sql" ? { ...value, values: value.values.map(bind) } : value;
-  };
-  return { ...sql, values: sql.values.map(bind) };
+  return bindSql(sql, "cursor", bound);
 }
 
 /** The least that the store holds, so that the first run reads all that is beyond it. */

@@ -6,6 +6,11 @@ import { isDay } from "../definitions/schedule_text.ts";
  * there are at this time, Dagster knows.
  */
 export function partitionFault(partitions: Partitions, key: string): string | undefined {
+  if (partitions.kind === "two_dimensional") {
+    const [time, value, ...rest] = key.split("|");
+    if (time === undefined || value === undefined || rest.length > 0) return "expected a time and a key, TIME|KEY";
+    return partitionFault(partitions.time, time) ?? partitionFault(partitions.keys, value);
+  }
   switch (partitions.kind) {
     case "hourly":
       return isDay(key.slice(0, 10)) && /^-([01]\d|2[0-3]):[0-5]\d([+-]\d{4})?$/.test(key.slice(10))

@@ -5,6 +5,7 @@ import type { DefinedAsset } from "../definitions/asset.ts";
 import type { Copy, MaterializedView, Query, Rows, Task } from "../definitions/body.ts";
 import type { Check } from "../definitions/check.ts";
 import type { Fault, FaultCode, SourcePosition } from "../definitions/fault.ts";
+import { keysOf, timeOf } from "../definitions/partitions.ts";
 import type { Sql, SqlValue, TableRef } from "../definitions/sql.ts";
 import type { StoreKind, Target } from "../resources/store.ts";
 import { type ArchivedSource, resolveArchive } from "./archived_source.ts";
@@ -82,7 +83,12 @@ export function resolveAsset(
   for (const { name, rule } of checks) {
     if (rule.kind === "references") depend(`check ${name}: the table`, rule.to);
     if (rule.kind === "sql")
-      walkSql(`check ${name}`, rule.bad, { hasWindow: false, hasCursor: false, hasSelf: true }, collector);
+      walkSql(
+        `check ${name}`,
+        rule.bad,
+        { hasWindow: false, hasKeys: false, hasCursor: false, hasSelf: true },
+        collector,
+      );
   }
   for (const { assetKey } of options.partitionMappings ?? []) {
     if (!deps.has(assetKey)) add("unknown_reference", `partitionMappings: the asset does not read ${assetKey}`);
@@ -161,7 +167,8 @@ function readQuery(
 ): { readonly sql: Sql; readonly file: string | null } {
   const { add, depend, sources, store } = collector;
   const bounds = {
-    hasWindow: partitions !== undefined && "start" in partitions,
+    hasWindow: partitions !== undefined && timeOf(partitions) !== undefined,
+    hasKeys: partitions !== undefined && keysOf(partitions) !== undefined,
     hasCursor: typeof write?.cursor === "string",
   };
   const requireUse = (isUsed: boolean): void => {
@@ -225,6 +232,10 @@ function walkSql(where: string, sql: Sql, allowed: Bounds & { readonly hasSelf: 
         case "window":
           if (!allowed.hasWindow)
             add("unknown_placeholder", `${where}: window is for the body of an asset with time partitions`);
+          break;
+        case "keys":
+          if (!allowed.hasKeys)
+            add("unknown_placeholder", `${where}: keys is for the body of an asset with static or dynamic partitions`);
           break;
         case "cursor":
           if (!allowed.hasCursor)

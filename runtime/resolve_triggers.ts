@@ -1,7 +1,7 @@
 import { tryGetSeconds } from "../definitions/duration.ts";
 import type { Fault } from "../definitions/fault.ts";
 import type { ManifestSchedule, ManifestSensor } from "../definitions/manifest_schema.ts";
-import type { Partitions } from "../definitions/partitions.ts";
+import { groundOf, type Partitions, timeOf } from "../definitions/partitions.ts";
 import type { DefinedTrigger } from "../definitions/registry.ts";
 import type { DefinedSchedule } from "../definitions/schedule.ts";
 import type { DefinedSensor } from "../definitions/sensor.ts";
@@ -34,21 +34,16 @@ export function triggerFaults(
       return partitions === undefined ? [] : [{ key, partitions }];
     });
     const [first, ...others] = partitioned;
-    const other = others.find((one) => groundOf(one.partitions) !== groundOf(first?.partitions));
+    const other = others.find((one) => first !== undefined && groundOf(one.partitions) !== groundOf(first.partitions));
     if (first !== undefined && other !== undefined)
       add(
         "bad_option",
         `${first.key} and ${other.key} have different partitions: write a schedule for each, or an evaluate`,
       );
-    else if (first !== undefined && !("start" in first.partitions) && trigger.options.partitions !== "all")
+    else if (first !== undefined && timeOf(first.partitions) === undefined && trigger.options.partitions !== "all")
       add("bad_option", `the partitions of ${first.key} are no times: expected partitions: "all", or an evaluate`);
   }
   return faults;
-}
-
-/** The partitions themselves, without the column that they cut: two assets may call it differently. */
-function groundOf(partitions: Partitions | undefined): string {
-  return JSON.stringify({ ...partitions, column: null });
 }
 
 /** A sensor as the Dagster side knows it. */

@@ -85,11 +85,13 @@ function partitionsOf(asset: ResolvedAsset, { partitions: selected }: Selection)
   return selectPartitions(asset.key, partitions, selected);
 }
 
-function windowOf(partitions: readonly RunPartition[] | null): Pick<BodyContext, "partitionKeys" | "window"> {
+function windowOf(partitions: readonly RunPartition[] | null): Pick<BodyContext, "partitionKeys" | "window" | "keys"> {
   const [first, last] = [partitions?.at(0)?.window, partitions?.at(-1)?.window];
+  const values = (partitions ?? []).flatMap(({ value }) => value ?? []);
   return {
     partitionKeys: partitions?.map(({ key }) => key) ?? null,
     window: first && last ? { start: first.start, end: last.end } : null,
+    keys: values.length === 0 ? null : [...new Set(values)],
   };
 }
 

@@ -36,9 +36,9 @@ export async function runEach(
   let done = 0;
   const work = async (): Promise<void> => {
     for (let partition = waiting.pop(); partition !== undefined; partition = waiting.pop()) {
-      const { key, window } = partition;
+      const { key, window, value } = partition;
       try {
-        const own = { ...context, partitionKeys: [key], window };
+        const own = { ...context, partitionKeys: [key], window, keys: value === null ? null : [value] };
         const result = await run(partition, own, turn);
         results.set(partition, result);
         if (result.outcome === "refused")

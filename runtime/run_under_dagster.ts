@@ -18,6 +18,7 @@ const extrasSchema = z.object({
   partition_keys: z.array(z.string()).nullable(),
   partition_key_range: range.nullable(),
   partition_windows: z.array(range).nullable(),
+  partition_values: z.array(z.string()).nullable(),
   full_refresh: z.boolean(),
   restore: z.array(z.string()),
   partition_time_window: range.nullable(),
@@ -66,6 +67,7 @@ export async function runUnderDagster(
         },
         partitionKeys: extras.partition_keys,
         window: window === null ? null : toWindow(window),
+        keys: extras.partition_values === null ? null : [...new Set(extras.partition_values)],
       };
       const stores = new OpenStores(projectDir);
       for (const key of keys) {
@@ -137,11 +139,12 @@ function partitionMessage({ key, rowCount, dataVersion, checks }: PartitionRepor
 function runPartitions({
   partition_keys: keys,
   partition_windows: windows,
+  partition_values: values,
 }: z.infer<typeof extrasSchema>): RunPartition[] | null {
   if (keys === null) return null;
   return keys.map((key, index) => {
     const window = windows?.[index];
-    return { key, window: window === undefined ? null : toWindow(window) };
+    return { key, window: window === undefined ? null : toWindow(window), value: values?.[index] ?? null };
   });
 }
 

@@ -1,5 +1,5 @@
 import { ProjectError } from "../definitions/project_error.ts";
-import type { Partitions, TimePartitions } from "../definitions/partitions.ts";
+import { type KeyPartitions, keysOf, type Partitions, timeOf, type TimePartitions } from "../definitions/partitions.ts";
 import { type Period, periodsIn, placeOfPeriod } from "../definitions/time_periods.ts";
 import { partitionFault } from "./partition_fault.ts";
 import type { RunPartition } from "./partitions.ts";
@@ -16,7 +16,7 @@ const DAY_MS = 86_400_000;
 /**
  * The partitions that a person names where no Dagster does.
  *
- * @param selection A key, or, of partitions of time, `first...last`, both included.
+ * @param selection A key, or `first...last`, both included: with two dimensions, all cells between their corners.
  * @throws PartitionSelectionError
  */
 export function selectPartitions(assetKey: string, partitions: Partitions, selection: string): RunPartition[] {
@@ -27,14 +27,28 @@ export function selectPartitions(assetKey: string, partitions: Partitions, selec
     if (fault !== undefined)
       throw new PartitionSelectionError(`${assetKey} has no partition ${JSON.stringify(key)}: ${fault}`);
   }
-  if ("start" in partitions) {
-    return [...periodsBetween(assetKey, partitions, first, last)].map(({ key, start, end }) => ({
-      key,
-      window: { start: new Date(start), end: new Date(end) },
-    }));
-  }
-  if (last !== first) throw new PartitionSelectionError(`${assetKey}: ${selection} is a range, and keys have no order`);
-  return [{ key: first, window: null }];
+  const [time, keys] = [timeOf(partitions), keysOf(partitions)];
+  const ends = (dimension: number): [first: string, last: string] =>
+    partitions.kind === "two_dimensional"
+      ? [first.split("|")[dimension] ?? "", last.split("|")[dimension] ?? ""]
+      : [first, last];
+  const periods = time === undefined ? [null] : [...periodsBetween(assetKey, time, ...ends(0))];
+  const values = keys === undefined ? [null] : keysBetween(assetKey, keys, ...ends(1));
+  return periods.flatMap((period) =>
+    values.map((value) => ({
+      key: [period?.key, value].filter((part) => typeof part === "string").join("|"),
+      window: period === null ? null : { start: new Date(period.start), end: new Date(period.end) },
+      value,
+    })),
+  );
+}
+
+function keysBetween(assetKey: string, partitions: KeyPartitions, first: string, last: string): readonly string[] {
+  if (first === last) return [first];
+  const keys = partitions.kind === "static" ? partitions.keys : [];
+  const found = keys.slice(keys.indexOf(first), keys.indexOf(last) + 1);
+  if (found.length === 0) throw new PartitionSelectionError(`${assetKey}: ${last} does not come after ${first}`);
+  return found;
 }
 
 function* periodsBetween(

@@ -1,5 +1,5 @@
 import type { TableRef, Sql, SqlValue } from "../definitions/sql.ts";
-import { cursor, window } from "../definitions/sql.ts";
+import { cursor, keys, window } from "../definitions/sql.ts";
 import { lineAt } from "./import_scan.ts";
 
 /** A SQL file with its placeholders resolved, or what is wrong with them. */
@@ -13,6 +13,7 @@ export interface ParsedSqlFile {
 /** What a run binds in the SQL of an asset. */
 export interface Bounds {
   readonly hasWindow: boolean;
+  readonly hasKeys: boolean;
   readonly hasCursor: boolean;
 }
 
@@ -21,9 +22,9 @@ const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$(\w*)\$
 
 /**
  * Reads a SQL file: `{name}` stands for the table of a declared reference, `{window.start}` and `{window.end}` for the
- * bounds of the run's window, `{cursor}` for where the last publish ended; they are bound as values.
+ * bounds of the run's window, `{keys}` for its keys, `{cursor}` for where the last publish ended; they are bound as values.
  *
- * @param has What the asset has: time partitions, a column with a cursor.
+ * @param has What the asset has: time partitions, keys as partitions, a column with a cursor.
  */
 export function parseSqlFile(text: string, refs: Readonly<Record<string, TableRef>>, has: Bounds): ParsedSqlFile {
   const strings: string[] = [];
@@ -52,18 +53,23 @@ export function parseSqlFile(text: string, refs: Readonly<Record<string, TableRe
 function placeholder(
   name: string,
   refs: Readonly<Record<string, TableRef>>,
-  { hasWindow, hasCursor }: Bounds,
+  { hasWindow, hasKeys, hasCursor }: Bounds,
 ): SqlValue | string {
   if (name === "window.start" || name === "window.end") {
     if (!hasWindow) return `{${name}}: the asset has no time partitions, so it has no window`;
     return name === "window.start" ? window.start : window.end;
   }
+  if (name === "keys" && !Object.hasOwn(refs, name))
+    return hasKeys
+      ? keys
+      : "{keys}: the asset's partitions are no keys: say partitions: staticKeys(…) or dynamicKeys(…)";
   if (name === "cursor" && !Object.hasOwn(refs, name))
     return hasCursor ? cursor : "{cursor}: the asset has none: say write: append({ cursor: … })";
   if (Object.hasOwn(refs, name)) return refs[name] as TableRef;
   const known = [
     ...Object.keys(refs),
     ...(hasWindow ? ["window.start", "window.end"] : []),
+    ...(hasKeys ? ["keys"] : []),
     ...(hasCursor ? ["cursor"] : []),
   ];
   return `{${name}} is no declared reference; expected ${known.length === 0 ? "none" : `one of ${known.join(", ")}`}`;

@@ -1,6 +1,7 @@
 import type { BodyContext } from "../definitions/body.ts";
 import type { Attempt, Staged, Target } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
+import { bindKeys } from "./bind_sql.ts";
 import { bindCursor, type Cursor } from "./cursor.ts";
 import { stageCopy } from "./stage_copy.ts";
 import { stageRows } from "./stage_rows.ts";
@@ -35,7 +36,14 @@ export async function stage(staging: Staging): Promise<StagedBody> {
   switch (body.kind) {
     case "query": {
       const { view } = body;
-      const sql = bindCursor(body.sql, target, asset.defined.options.write, asset.store, cursor?.start ?? null);
+      const { write } = asset.defined.options;
+      const sql = bindCursor(
+        bindKeys(body.sql, context.keys, asset.store),
+        target,
+        write,
+        asset.store,
+        cursor?.start ?? null,
+      );
       const staged =
         view === null
           ? await store.stageQuery(target, sql, context.window, attempt)

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { timeOf } from "../definitions/partitions.ts";
 import type { TableRef } from "../definitions/sql.ts";
 import { ProjectError } from "../definitions/project_error.ts";
 import { definedAssets, type DefinedTrigger } from "../definitions/registry.ts";
@@ -119,9 +120,10 @@ function runFaults(trigger: DefinedTrigger, request: z.infer<typeof run>, assets
       if (fault !== undefined) faults.push(`${JSON.stringify(name)} is no partition of ${key}: ${fault}`);
     }
   }
-  if (request.partitionRange && first !== undefined && "start" in first.partitions && named[0] !== undefined) {
+  if (request.partitionRange && first !== undefined && timeOf(first.partitions) !== undefined) {
     const { start, end } = request.partitionRange;
-    if (end < start) faults.push(`partitionRange: ${end} is before ${start}`);
+    if ((end.split("|")[0] ?? "") < (start.split("|")[0] ?? ""))
+      faults.push(`partitionRange: ${end} is before ${start}`);
   }
   return faults;
 }

@@ -1,4 +1,5 @@
 import { ContractError } from "../errors.ts";
+import { insideAll, outsideError } from "../partition_set.ts";
 import type { Parameter } from "../render_sql.ts";
 import type { PartitionSet, Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -77,15 +78,15 @@ export function constantInside(partitions: PartitionSet, { columns }: Target): s
 
 /** The condition that holds for the rows of the partitions. */
 function inside(partitions: PartitionSet, columns: Target["columns"], write: (value: Parameter) => string): string {
-  const column = quote(partitions.column);
-  if (partitions.kind === "window") {
-    const isDay = columns.some(({ name, type }) => name === partitions.column && type.kind === "date");
+  return insideAll(partitions, (one) => {
+    const column = quote(one.column);
+    if (one.kind === "keys")
+      return one.keys.length === 0 ? "false" : `toString(${column}) IN (${one.keys.map(write).join(", ")})`;
+    const isDay = columns.some(({ name, type }) => name === one.column && type.kind === "date");
     // A day is the instant at which it begins.
     const instant = isDay ? `toDateTime64(${column}, 3, 'UTC')` : column;
-    return `${instant} >= ${write(partitions.start)} AND ${instant} < ${write(partitions.end)}`;
-  }
-  if (partitions.keys.length === 0) return "false";
-  return `toString(${column}) IN (${partitions.keys.map(write).join(", ")})`;
+    return `${instant} >= ${write(one.start)} AND ${instant} < ${write(one.end)}`;
+  });
 }
 
 /** NULL in a key is a value as any other. */
@@ -115,10 +116,7 @@ async function requireInside(client: Client, target: Target, stage: string, part
     }),
   );
   if (rows[0]?.[0] === "0") return;
-  throw new ContractError(
-    `${target.assetKey}: ${rows[0]?.[0] ?? ""} rows lie outside of the partitions of this run, by their column ` +
-      `${partitions.column}; nothing was published. The body must yield the rows of its window only`,
-  );
+  throw outsideError(target.assetKey, partitions, rows[0]?.[0] ?? "");
 }
 
 async function requireUnique(client: Client, target: Target, stage: string, key: readonly string[]): Promise<void> {

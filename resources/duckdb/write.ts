@@ -1,5 +1,6 @@
 import { ContractError } from "../errors.ts";
-import type { Parameter } from "../render_sql.ts";
+import { insideAll, outsideError } from "../partition_set.ts";
+import type { Parameter, Statement } from "../render_sql.ts";
 import type { PartitionSet, Target } from "../store.ts";
 import { requireNotArchived } from "./archive_files.ts";
 import type { Client } from "./client.ts";
@@ -81,13 +82,15 @@ async function exists(client: Client, { schema, table }: Target): Promise<boolea
 }
 
 /** The condition that holds for the rows of the partitions. */
-function inside(partitions: PartitionSet): { readonly text: string; readonly parameters: readonly Parameter[] } {
-  const column = quote(partitions.column);
-  if (partitions.kind === "window")
-    return { text: `${column} >= $1 AND ${column} < $2`, parameters: [partitions.start, partitions.end] };
-  if (partitions.keys.length === 0) return { text: "false", parameters: [] };
-  const keys = partitions.keys.map((_, index) => `$${index + 1}`).join(", ");
-  return { text: `CAST(${column} AS VARCHAR) IN (${keys})`, parameters: partitions.keys };
+function inside(partitions: PartitionSet): Statement {
+  const parameters: Parameter[] = [];
+  const bind = (value: Parameter): string => `$${parameters.push(value)}`;
+  const text = insideAll(partitions, (one) => {
+    const column = quote(one.column);
+    if (one.kind === "window") return `${column} >= ${bind(one.start)} AND ${column} < ${bind(one.end)}`;
+    return one.keys.length === 0 ? "false" : `CAST(${column} AS VARCHAR) IN (${one.keys.map(bind).join(", ")})`;
+  });
+  return { text, parameters };
 }
 
 async function requireInside(client: Client, target: Target, stage: string, partitions: PartitionSet): Promise<void> {
@@ -97,10 +100,7 @@ async function requireInside(client: Client, target: Target, stage: string, part
     parameters,
   });
   if (rows[0]?.[0] === "0") return;
-  throw new ContractError(
-    `${target.assetKey}: ${rows[0]?.[0] ?? ""} rows lie outside of the partitions of this run, by their column ` +
-      `${partitions.column}; nothing was published. The body must yield the rows of its window only`,
-  );
+  throw outsideError(target.assetKey, partitions, rows[0]?.[0] ?? "");
 }
 
 async function requireUnique(client: Client, target: Target, stage: string, key: readonly string[]): Promise<void> {

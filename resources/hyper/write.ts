@@ -1,5 +1,6 @@
 import { ContractError } from "../errors.ts";
-import type { Parameter } from "../render_sql.ts";
+import { insideAll, outsideError } from "../partition_set.ts";
+import type { Parameter, Statement } from "../render_sql.ts";
 import type { PartitionSet, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
@@ -41,18 +42,16 @@ export async function writeStaged(client: Client, target: Target, stage: string)
 }
 
 /** The condition that holds for the rows of the partitions. */
-function inside(partitions: PartitionSet): { readonly text: string; readonly parameters: readonly Parameter[] } {
-  const column = quote(partitions.column);
-  if (partitions.kind === "window") {
-    const { start, end } = partitions;
-    return {
-      text: `${column} >= ${parameter(1, start)} AND ${column} < ${parameter(2, end)}`,
-      parameters: [start, end],
-    };
-  }
-  if (partitions.keys.length === 0) return { text: "false", parameters: [] };
-  const keys = partitions.keys.map((_, index) => `CAST($${index + 1} AS text)`).join(", ");
-  return { text: `CAST(${column} AS text) IN (${keys})`, parameters: partitions.keys };
+function inside(partitions: PartitionSet): Statement {
+  const parameters: Parameter[] = [];
+  const bind = (value: Parameter): string => parameter(parameters.push(value), value);
+  const text = insideAll(partitions, (one) => {
+    const column = quote(one.column);
+    if (one.kind === "window") return `${column} >= ${bind(one.start)} AND ${column} < ${bind(one.end)}`;
+    const keys = one.keys.map((key) => `CAST(${bind(key)} AS text)`).join(", ");
+    return keys === "" ? "false" : `CAST(${column} AS text) IN (${keys})`;
+  });
+  return { text, parameters };
 }
 
 async function requireInside(client: Client, target: Target, stage: string, partitions: PartitionSet): Promise<void> {
@@ -62,10 +61,7 @@ async function requireInside(client: Client, target: Target, stage: string, part
     parameters,
   });
   if (rows[0]?.[0] === "0") return;
-  throw new ContractError(
-    `${target.assetKey}: ${rows[0]?.[0] ?? ""} rows lie outside of the partitions of this run, by their column ` +
-      `${partitions.column}; nothing was published. The body must yield the rows of its window only`,
-  );
+  throw outsideError(target.assetKey, partitions, rows[0]?.[0] ?? "");
 }
 
 async function requireUnique(client: Client, target: Target, stage: string, key: readonly string[]): Promise<void> {

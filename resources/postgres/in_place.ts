@@ -1,4 +1,5 @@
 import { ContractError } from "../errors.ts";
+import { insideAll } from "../partition_set.ts";
 import { quote, tableName } from "../quote.ts";
 import type { Parameter } from "../render_sql.ts";
 import type { PartitionSet, Target } from "../store.ts";
@@ -60,18 +61,19 @@ function scopeOf(target: Target, stage: string): Scope | null {
 
 /** The condition that holds for the rows of the partitions. */
 export function inside(partitions: PartitionSet, target: Pick<Target, "columns">): Scope {
-  const column = quote(partitions.column);
-  if (partitions.kind === "window") {
-    const time = "CAST($1 AS timestamp with time zone)";
-    return {
-      text: `${column} >= ${time} AND ${column} < ${time.replace("$1", "$2")}`,
-      parameters: [partitions.start, partitions.end],
-    };
-  }
-  if (partitions.keys.length === 0) return { text: "false", parameters: [] };
-  const isText = target.columns.some(({ name, type }) => name === partitions.column && type.kind === "string");
-  const keys = partitions.keys.map((_, index) => `$${index + 1}`).join(", ");
-  return { text: `${isText ? column : `CAST(${column} AS text)`} IN (${keys})`, parameters: partitions.keys };
+  const parameters: Parameter[] = [];
+  const bind = (value: Parameter): string => `$${parameters.push(value)}`;
+  const text = insideAll(partitions, (one) => {
+    const column = quote(one.column);
+    if (one.kind === "window") {
+      const [start, end] = [one.start, one.end].map((time) => `CAST(${bind(time)} AS timestamp with time zone)`);
+      return `${column} >= ${start} AND ${column} < ${end}`;
+    }
+    if (one.keys.length === 0) return "false";
+    const isText = target.columns.some(({ name, type }) => name === one.column && type.kind === "string");
+    return `${isText ? column : `CAST(${column} AS text)`} IN (${one.keys.map(bind).join(", ")})`;
+  });
+  return { text, parameters };
 }
 
 /** Two rows have the same key; NULL equals NULL. Written so that the engine can join by hashing. */

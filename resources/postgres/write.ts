@@ -1,4 +1,5 @@
 import { ContractError, StatementError } from "../errors.ts";
+import { outsideError } from "../partition_set.ts";
 import { literal, quote, tableName } from "../quote.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -164,8 +165,5 @@ async function requireInside(client: Client, target: Target, stage: string): Pro
   const { text, parameters } = inside(partitions, target);
   const { rows } = await client.text({ text: `SELECT count(*) FROM ${stage} WHERE (${text}) IS NOT TRUE`, parameters });
   if (rows[0]?.[0] === "0") return;
-  throw new ContractError(
-    `${target.assetKey}: ${rows[0]?.[0] ?? ""} rows lie outside of the partitions of this run, by their column ` +
-      `${partitions.column}; nothing was published. The body must yield the rows of its window only`,
-  );
+  throw outsideError(target.assetKey, partitions, rows[0]?.[0] ?? "");
 }

@@ -106,7 +106,7 @@ defineSensor("shop/asks", {
   evaluate() {
     if (!existsSync("asked")) return { skip: "nothing" };
     const days = { runKey: "days", assets: [daily_sales], partitionRange: { start: "2017-01-30", end: "2017-02-02" } };
-    const months = { runKey: "months", assets: [monthly_sales], partitionRange: { start: "2017-01-01", end: "2017-02-01" } };
+    const months = { runKey: "months", assets: [monthly_sales], partitionKeys: ["2017-01-01", "2017-02-01"] };
     return { runs: [days, months] };
   },
 });

@@ -157,3 +157,23 @@ test("the ledger has one line for each publish, in place or by exchange, and the
   );
   expect(lines.flat().slice(1)).toEqual(runs);
 });
+
+test("a run of two dimensions leaves other keys of its window as they are, in whichever of the table's partitions", async () => {
+  const base = { ...targetOf({ ...SHAPE, shop: z.string() }), storage: { clickhouse: MONTHLY } };
+  const cell = (id: number, text: string, shop: string): object => ({ ...row(id, text), shop });
+  const jan = ["a", "b'", "c"].map((shop, n) => cell(10 + n, "2017-01-20", shop));
+  const feb = ["a", "b'", "c"].map((shop, n) => cell(20 + n, "2017-02-05", shop));
+  await warehouse.publishRows(base, [...jan, ...feb, cell(30, "2017-02-06", "a")]);
+  const both = (start: string, end: string): PartitionSet => ({
+    kind: "both",
+    conditions: [
+      { kind: "window", column: "at", start: day(start), end: day(end) },
+      { kind: "keys", column: "shop", keys: ["a", "b'"] },
+    ],
+  });
+  const within = partitioned(base, both("2017-02-05", "2017-02-06"));
+  await warehouse.publishRows(within, [cell(40, "2017-02-05", "b'")]);
+  expect(await ids(base)).toEqual(["10", "11", "12", "22", "30", "40"]);
+  await warehouse.publishRows(partitioned(base, both("2017-01-20", "2017-02-06")), [cell(50, "2017-01-20", "a")]);
+  expect(await ids(base)).toEqual(["12", "22", "30", "50"]);
+});

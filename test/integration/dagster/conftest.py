@@ -97,8 +97,12 @@ class Dagster:
     def assets(self, *names: str, location: str = "defs", **options: Any) -> Run:
         """Materialize assets of the project `bodies`."""
         keys = [dg.AssetKey(["bodies", name]) for name in names]
-        repository = ReconstructableRepository.for_file(str(BODIES / "definitions.py"), location)
-        return self.execute(repository.get_reconstructable_job("__ASSET_JOB"), asset_selection=keys, **options)
+        job = self.repository(location).get_reconstructable_job("__ASSET_JOB")
+        return self.execute(job, asset_selection=keys, **options)
+
+    def repository(self, location: str = "defs") -> ReconstructableRepository:
+        """Return the project `bodies` as Dagster loads it."""
+        return ReconstructableRepository.for_file(str(BODIES / "definitions.py"), location)
 
     def all_again(self, parent: Run) -> dict[str, Any]:
         """Options that re-execute a run whole."""

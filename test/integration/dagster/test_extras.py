@@ -64,6 +64,7 @@ def test_a_reexecution_of_what_the_root_run_reported_computes_it_again(dagster: 
         "partition_key_range": None,
         "partition_time_window": None,
         "partition_windows": None,
+        "partition_values": None,
         "full_refresh": False,
         "restore": [],
         "watchdog": True,
@@ -106,7 +107,7 @@ def test_partitions_are_told_as_keys_range_and_window(
 def test_static_partitions_have_keys_and_no_window(dagster: Any) -> None:
     run = dagster.assets("by_kind", tags={"dagster/partition": "b"})
     told = extras(run, "by_kind")
-    assert told["partition_keys"] == ["b"]
+    assert (told["partition_keys"], told["partition_values"]) == (["b"], ["b"])
     assert told["partition_time_window"] is None
 
 

@@ -1,11 +1,17 @@
 """What Dagster records of each partition of a run."""
 
+# Dagster's own annotations leave type parameters open.
+# pyright: reportUnknownVariableType=false
+
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._check import CheckError
+from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests_with_backfill_policies
+from dagster._core.definitions.events import AssetKeyPartitionKey
 
 RANGE = {"dagster/asset_partition_range_start": "2017-03-30", "dagster/asset_partition_range_end": "2017-04-01"}
 DAYS = ["2017-03-30", "2017-03-31", "2017-04-01"]
@@ -112,3 +118,73 @@ def test_a_run_of_partitions_that_do_not_exist_computes_nothing(
         message = run.failure("bodies__by_day")
         assert "no partition of bodies/by_day" in message or "end before they begin" in message
     assert count() == before
+
+
+BY_CELL = dg.AssetKey(["bodies", "by_cell"])
+CELLS = ["2017-03-30|berlin", "2017-03-30|o'hare", "2017-03-31|berlin", "2017-03-31|o'hare"]
+RECTANGLE = {
+    "dagster/asset_partition_range_start": CELLS[0],
+    "dagster/asset_partition_range_end": CELLS[-1],
+}
+
+
+def test_a_run_of_a_rectangle_is_told_the_window_and_the_key_of_each_cell(dagster: Any) -> None:
+    told = dagster.assets("by_cell", tags=RECTANGLE).metadata("by_cell")["extras"]
+    assert told["partition_keys"] == CELLS
+    assert told["partition_values"] == ["berlin", "o'hare"] * 2
+    days = [f"2017-{day}T00:00:00+00:00" for day in ("03-30", "03-31", "04-01")]
+    first, second = ({"start": start, "end": end} for start, end in pairwise(days))
+    assert told["partition_windows"] == [first, first, second, second]
+    assert told["partition_time_window"] == {"start": days[0], "end": days[2]}
+
+
+def test_each_cell_of_a_rectangle_has_its_own_row_count_version_and_verdict(dagster: Any) -> None:
+    run = dagster.assets("by_cell", tags=RECTANGLE)
+    for index, cell in enumerate(CELLS):
+        [record] = dagster.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=BY_CELL, asset_partitions=[cell]), limit=1
+        ).records
+        event = record.asset_materialization
+        assert event.metadata["dagster/partition_row_count"].value == index
+        assert event.tags["dagster/data_version"] == f"version of {cell}"
+        # By which Dagster knows what is materialized.
+        day, store = cell.split("|")
+        assert (event.tags["dagster/partition/time"], event.tags["dagster/partition/value"]) == (day, store)
+    verdicts = {
+        evaluation.partition: evaluation.passed
+        for event in run.events(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        if (evaluation := event.asset_check_evaluation_data) and evaluation.partition is not None
+    }
+    assert verdicts == {cell: index != 1 for index, cell in enumerate(CELLS)}
+    assert set(CELLS) <= dagster.instance.get_materialized_partitions(BY_CELL)
+
+
+def test_a_run_of_one_cell_is_of_that_cell(dagster: Any) -> None:
+    run = dagster.assets("by_cell", tags={"dagster/partition": "2017-03-04|röm=1"})
+    told = run.metadata("by_cell")["extras"]
+    assert (told["partition_keys"], told["partition_values"]) == (["2017-03-04|röm=1"], ["röm=1"])
+    assert [event.partition for event in run.events(dg.DagsterEventType.ASSET_MATERIALIZATION)] == ["2017-03-04|röm=1"]
+
+
+def test_cells_of_a_list_that_grows_are_told_as_it_is_now(dagster: Any) -> None:
+    dagster.instance.add_dynamic_partitions("new_stores", ["oslo", "bergen"])
+    tags = {
+        "dagster/asset_partition_range_start": "2017-03-04|oslo",
+        "dagster/asset_partition_range_end": "2017-03-05|bergen",
+    }
+    told = dagster.assets("by_new_cell", tags=tags).metadata("by_new_cell")["extras"]
+    assert told["partition_keys"] == [f"2017-03-0{day}|{store}" for day in (4, 5) for store in ("oslo", "bergen")]
+    assert told["partition_values"] == ["oslo", "bergen"] * 2
+
+
+def test_dagsters_own_backfills_and_automation_ask_for_rectangles_of_the_cells_that_they_want(dagster: Any) -> None:
+    graph = dagster.repository().get_definition().asset_graph
+    corner = {CELLS[0], CELLS[1], CELLS[2]}
+    requests = build_run_requests_with_backfill_policies(
+        [AssetKeyPartitionKey(BY_CELL, cell) for cell in corner], graph, dagster.instance
+    )
+    asked: list[str] = []
+    for request in requests:
+        told = dagster.assets("by_cell", tags=request.tags).metadata("by_cell")["extras"]
+        asked.extend(told["partition_keys"])
+    assert sorted(asked) == sorted(corner)

@@ -191,7 +191,7 @@ def test_partitions_are_added_before_the_runs_that_need_them(triggers: Triggers)
         ("no_such_day", ["'2999-01-01' is no partition of shop/by_day"]),
         ("before_the_first_day", ["'2016-12-31' is no partition of shop/by_day"]),
         ("no_such_store", ["'rome' is no partition of shop/by_store"]),
-        ("adds_to_nothing", ["no asset has the dynamic partitions 'storez': expected one of stores"]),
+        ("adds_to_nothing", ["no asset has the dynamic partitions 'storez': expected one of new_stores, stores"]),
         ("throws", ["the sensor shop/throws failed: Error: the till is on fire", "sensors.ts:", "the till smokes"]),
         ("throws_nothing", ["the sensor shop/throws_nothing failed: Error: null"]),
         ("throws_later", ["failed: Error: nobody waited for me"]),
@@ -405,3 +405,52 @@ def test_a_faulty_sensor_is_shown_with_its_fault_and_hides_no_other(project: Pat
         node = nodes.get(dg.AssetKey(["shop", key]))
         assert "fault" in node.kinds
         assert text in (node.description or "")
+
+
+def test_cells_of_two_dimensions_are_one_run_for_each_rectangle_and_no_cell_more(triggers: Triggers) -> None:
+    assert of(triggers.sense("cells").run_requests) == [
+        ("a 2017-01-01|berlin...2017-01-02|o'hare", "2017-01-01|berlin...2017-01-02|o'hare", ["by_cell"]),
+        ("a 2017-01-03|berlin...2017-01-03|berlin", "2017-01-03|berlin", ["by_cell"]),
+        ("a 2017-01-05|berlin...2017-01-05|berlin", "2017-01-05|berlin", ["by_cell"]),
+        ("a 2017-01-05|rome=1...2017-01-05|rome=1", "2017-01-05|rome=1", ["by_cell"]),
+        ("b", "2017-02-01|o'hare...2017-02-28|rome=1", ["by_cell"]),
+        ("c", "2017-03-01|rome=1", ["by_cell"]),
+    ]
+
+
+def test_cells_are_cut_into_rectangles_of_as_many_as_a_run_may_take(triggers: Triggers) -> None:
+    assert [found for _, found, _ in of(triggers.sense("few_cells").run_requests)] == [
+        "2017-01-01|a...2017-01-01|c",
+        "2017-01-02|a...2017-01-02|c",
+    ]
+
+
+def test_a_schedule_takes_all_cells_of_the_latest_day_or_all_cells(triggers: Triggers) -> None:
+    latest = triggers.schedule("latest_cells", "2017-01-05T03:00:00+00:00")
+    assert of(latest.run_requests) == [(None, "2017-01-04|berlin...2017-01-04|rome=1", ["by_cell"])]
+    every = triggers.schedule("all_cells", "2017-01-04T03:00:00+00:00")
+    assert [found for _, found, _ in of(every.run_requests)] == [
+        f"2017-01-0{day}|a...2017-01-0{day}|c" for day in (1, 2, 3)
+    ]
+    nothing = triggers.schedule("latest_new_cells", "2017-01-05T03:00:00+00:00")
+    assert (nothing.run_requests, nothing.skip_message) == ([], "there is no partition yet")
+
+
+def test_a_tick_names_cells_that_exist_or_will(triggers: Triggers) -> None:
+    assert triggers.failure("no_such_cell") == "'2999-01-01|berlin' is no partition of shop/by_cell"
+    assert of(triggers.sense("new_cell").run_requests) == [("x", "2017-01-01|oslo", ["by_new_cell"])]
+    # Dagster would take it, and never show a partition of it.
+    assert "'a|b' for 'new_stores': Dagster takes no |" in triggers.failure("hostile_cell")
+
+
+def test_a_cell_reads_the_cell_that_its_file_says(triggers: Triggers) -> None:
+    graph = triggers.repository.asset_graph
+    graph.validate_partitions()
+    after, by_cell = (dg.AssetKey(["shop", name]) for name in ("after_cells", "by_cell"))
+    mine, other = (graph.get(key).partitions_def for key in (after, by_cell))
+    assert mine is not None
+    assert other is not None
+    found = graph.get_partition_mapping(after, by_cell).get_upstream_mapped_partitions_result_for_partitions(
+        mine.subset_with_partition_keys(["2017-01-05|o'hare"]), mine, other
+    )
+    assert list(found.partitions_subset.get_partition_keys()) == ["2017-01-04|o'hare"]

@@ -4,6 +4,8 @@ import { describe, expect, test } from "vitest";
 import { assetFile, createProject, Project } from "./project.ts";
 
 const ids = `columns: z.strictObject({ id: z.int32() })`;
+const cells = `columns: z.strictObject({ day: d.date(), shop: z.string() })`;
+const days = `d.daily("day", { start: "2017-01-01" })`;
 const source = (key: string, extra = ""): string =>
   assetFile(key, `${ids}, ${extra} body: { async *rows({ row }) { yield row({ id: 1 }); } }`);
 
@@ -81,6 +83,25 @@ const FAULTY: Readonly<Record<string, string>> = {
     "a/reads_faulty",
     `${ids}, body: sql\`SELECT id FROM \${{ kind: "table", assetKey: "a/throws" }}\``,
   ),
+  "assets/a/by_shop.ts": assetFile(
+    "a/by_shop",
+    `${cells}, partitions: d.staticKeys("shop", ["x", "y"]), body: { async *rows() {} }`,
+  ),
+  "assets/a/cells.ts": assetFile(
+    "a/cells",
+    `${cells}, partitions: d.twoDimensional(${days}, d.staticKeys("shop", ["x", "y"])), body: d.query("a/cells.sql", { by_shop })`,
+    `import { by_shop } from "./by_shop.ts";`,
+  ),
+  "sql/a/cells.sql": "SELECT day, shop FROM {by_shop} WHERE shop IN {keys} AND day >= {window.start}\n",
+  "assets/a/bad_cells.ts": assetFile(
+    "a/bad_cells",
+    `${cells}, partitions: d.twoDimensional(${days}, d.staticKeys("shop", ["x|y"])), body: { async *rows() {} }`,
+  ),
+  "assets/a/bad_mapping.ts": assetFile(
+    "a/bad_mapping",
+    `${cells}, partitions: ${days}, body: { deps: [by_shop], async *rows() {} }`,
+    `import { by_shop } from "./by_shop.ts";`,
+  ),
   "assets/a/empty.ts": "export const nothing = 1;\n",
 };
 
@@ -112,6 +133,8 @@ const EXPECTED: readonly (readonly [code: string, file: string, line: number, me
   ["import_failed", "assets/a/imports_json.ts", 3, /imports assets\/a\/names\.json/],
   ["bad_option", "assets/a/bad_check.ts", 4, /check matches_id: .*\(\?=/],
   ["unknown_placeholder", "assets/a/window_in_check.ts", 4, /check x: window/],
+  ["bad_option", "assets/a/bad_cells.ts", 4, /key "x\|y": Dagster takes no \|/],
+  ["bad_option", "assets/a/bad_mapping.ts", 4, /reads a\/by_shop, whose partitions are others.*allOf/],
   ["no_asset", "assets/a/empty.ts", 1, /defines no asset/],
 ];
 
@@ -139,7 +162,8 @@ describe("a project with every fault at once", async () => {
   });
 
   test("keeps the assets without a fault, also the one that reads a faulty one, and ends with exit code 1", () => {
-    expect(manifest.assets.map(({ key }) => key.join("/"))).toEqual(["a/good", "a/good_query", "a/reads_faulty"]);
+    const sound = ["a/by_shop", "a/cells", "a/good", "a/good_query", "a/reads_faulty"];
+    expect(manifest.assets.map(({ key }) => key.join("/"))).toEqual(sound);
     expect(code).toBe(1);
   });
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { assetFile, createProject } from "./project.ts";
+import { assetFile, createProject, type Launch, type Project } from "./project.ts";
 
 const day = (date: string, next: string): { partitionKeys: string[]; window: { start: string; end: string } } => ({
   partitionKeys: [date],
@@ -119,3 +119,107 @@ interface Reported {
   readonly data_version: string;
   readonly checks: readonly (readonly [string, boolean])[];
 }
+
+/** Cells of days in January 2026 and shops: `2|a`. */
+function cells(...names: readonly string[]): Launch {
+  const parts = names.map((name) => name.split("|") as [string, string]);
+  const midnight = (day: number): string => `2026-01-0${day}T00:00:00Z`;
+  const windows = parts.map(([day]) => ({ start: midnight(Number(day)), end: midnight(Number(day) + 1) }));
+  const days = parts.map(([day]) => Number(day));
+  return {
+    partitionKeys: parts.map(([day, shop]) => `2026-01-0${day}|${shop}`),
+    windows,
+    window: { start: midnight(Math.min(...days)), end: midnight(Math.max(...days) + 1) },
+    values: parts.map(([, shop]) => shop),
+  };
+}
+
+const TWO = `columns: z.strictObject({ sold_at: d.timestamp(), shop: z.string(), run: z.string() }),
+  partitions: d.twoDimensional(d.daily("sold_at", { start: "2026-01-01" }), d.staticKeys("shop", ["a", "b'", "c"]))`;
+/** A row of each day and shop, and of 3|c none. */
+const EVERY = `SELECT sold_at, shop FROM range(TIMESTAMPTZ '2026-01-01', TIMESTAMPTZ '2026-01-09', INTERVAL 1 DAY) AS days (sold_at),
+  (VALUES ('a'), ('b'''), ('c')) AS shops (shop) WHERE NOT (day(sold_at) = 3 AND shop = 'c')`;
+const QUERY = {
+  "assets/a/x.ts": assetFile(
+    "a/x",
+    `${TWO}, checks: [d.warn(d.rowCount({ min: 1 })), d.unique("sold_at", "shop")], body: d.query("a/x.sql")`,
+  ),
+  "sql/a/x.sql": `SELECT sold_at, shop, 'first' AS run FROM (${EVERY}) WHERE sold_at >= {window.start} AND sold_at < {window.end} AND shop IN {keys}`,
+};
+const told = async (run: ReturnType<Project["launch"]>): Promise<Reported[]> => {
+  const { code, stderr } = await run.ended;
+  expect(code, stderr).toBe(0);
+  const custom = run.messages().filter(({ method }) => method === "report_custom_message");
+  return custom.flatMap(
+    ({ params }) =>
+      (params as { payload: { dagster_typescript: { partitions?: Reported[] } } }).payload.dagster_typescript
+        .partitions ?? [],
+  );
+};
+
+test("one run of two dimensions is one statement over its window and its keys, with numbers for each cell", async () => {
+  const project = createProject(QUERY);
+  const all = ["2|a", "2|b'", "2|c", "3|a", "3|b'", "3|c", "4|a", "4|b'", "4|c"];
+  const run = project.launch("a/x", cells(...all));
+  const reports = await told(run);
+  expect(reports.map(({ key, row_count: count }) => [key.slice(9), count])).toEqual(
+    all.map((name) => [name, name === "3|c" ? 0 : 1]),
+  );
+  expect(new Set(reports.map(({ data_version: version }) => version)).size).toBe(9);
+  expect(reports.map(({ checks: [rows, unique] }) => [rows?.[1], unique?.[1]])).toEqual(
+    all.map((name) => [name !== "3|c", true]),
+  );
+
+  project.write({ "sql/a/x.sql": QUERY["sql/a/x.sql"].replace("first", "second") });
+  const again = await told(project.launch("a/x", cells("3|b'", "3|c", "4|b'", "4|c")));
+  expect(again.map(({ key }) => key.slice(9))).toEqual(["3|b'", "3|c", "4|b'", "4|c"]);
+  expect(again[0]?.data_version).not.toBe(reports[4]?.data_version);
+  const found = await project.query("SELECT day(sold_at) || '|' || shop FROM a.x WHERE run = 'second' ORDER BY 1");
+  expect(found).toEqual([["3|b'"], ["4|b'"], ["4|c"]]);
+  expect(await project.query("SELECT count(*) FROM a.x WHERE run = 'first'")).toEqual([["5"]]);
+  // The numbers of a cell are its own, however many a run computes.
+  const [alone] = await told(project.launch("a/x", cells("4|c")));
+  expect(alone).toEqual(again[3]);
+});
+
+const ROWS = `body: { async *rows({ row, window, keys, partitionKeys }) {
+  for (let at = window.start.getTime(); at < window.end.getTime(); at += 86_400_000)
+    for (const shop of process.env.SHOPS?.split(",") ?? keys) yield row({ sold_at: new Date(at), shop, run: partitionKeys.join() });
+} }`;
+
+test("rows of another key of the run's window are refused, and the table stays as it is", async () => {
+  const project = createProject({ "assets/a/x.ts": assetFile("a/x", `${TWO}, ${ROWS}`) });
+  await told(project.launch("a/x", cells("2|a", "3|a")));
+  const refused = await project.launch("a/x", { ...cells("2|a", "2|c"), env: { SHOPS: "a,b'" } }).ended;
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain(
+    "1 rows lie outside of the partitions of this run, by their column sold_at and shop",
+  );
+  expect(await project.query("SELECT DISTINCT shop, run FROM a.x")).toEqual([["a", "2026-01-02|a,2026-01-03|a"]]);
+});
+
+test("cells that are no rectangle are refused before the body runs, and each computes them by itself", async () => {
+  const corner = cells("2|a", "2|c", "3|a");
+  const project = createProject({ "assets/a/x.ts": assetFile("a/x", `${TWO}, ${ROWS}`) });
+  await told(project.launch("a/x", cells("3|c")));
+  const refused = await project.launch("a/x", { ...corner, env: { SHOPS: "no shop" } }).ended;
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/3 partitions, which are not all its 2 times with all its 2 keys.*declare each/s);
+  expect(await project.query("SELECT run FROM a.x")).toEqual([["2026-01-03|c"]]);
+
+  project.write({ "assets/a/x.ts": assetFile("a/x", `${TWO}, each: { concurrency: 2 }, ${ROWS}`) });
+  const reports = await told(project.launch("a/x", corner));
+  expect(reports.map(({ key, row_count: count }) => [key.slice(9), count])).toEqual([["2|a", 1], ["2|c", 1], ["3|a", 1]]); // prettier-ignore
+  expect(await project.query("SELECT run FROM a.x ORDER BY run")).toEqual(
+    ["2|a", "2|c", "3|a", "3|c"].map((name) => [`2026-01-0${name}`]),
+  );
+});
+
+test("a run of static keys binds them in its SQL", async () => {
+  const asset = `columns: z.strictObject({ shop: z.string() }), partitions: d.staticKeys("shop", ["a", "b'", "c"])`;
+  const all = "SELECT shop FROM (VALUES ('a'), ('b'''), ('c')) AS shops (shop)";
+  const body = "body: d.sql`" + all + " WHERE shop IN ${d.keys}`";
+  const project = createProject({ "assets/a/x.ts": assetFile("a/x", `${asset}, ${body}`) });
+  await told(project.launch("a/x", { partitionKeys: ["b'", "c"], values: ["b'", "c"] }));
+  expect(await project.query("SELECT shop FROM a.x ORDER BY 1")).toEqual([["b'"], ["c"]]);
+});

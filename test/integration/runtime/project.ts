@@ -46,6 +46,8 @@ export interface Launch {
   readonly restore?: readonly string[];
   /** Of each partition. @default the window */
   readonly windows?: readonly { readonly start: string; readonly end: string }[];
+  /** Of the keys' column, of each partition. */
+  readonly values?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -196,6 +198,7 @@ function contextOf(key: string, runId: string, launch: Launch): object {
         partition_key_range: null,
         partition_time_window: launch.window ?? null,
         partition_windows: launch.windows ?? (launch.window == null ? null : [launch.window]),
+        partition_values: launch.values ?? null,
         full_refresh: launch.fullRefresh ?? false,
         restore: launch.restore ?? [],
         watchdog: true,

@@ -10,6 +10,7 @@ import {
   decimal,
   int64,
   json,
+  keys,
   notNull,
   rowCount,
   self,
@@ -17,16 +18,19 @@ import {
   sqlCheck,
   timestamp,
   unique,
+  window as run,
   z,
 } from "../../../definitions/index.ts";
 import type { Sql } from "../../../definitions/sql.ts";
 import type { Storage } from "../../../definitions/storage.ts";
 import type { Arrivals, ArrivalsQuery } from "../../../definitions/tick.ts";
 import { ContractError } from "../../../resources/errors.ts";
+import { bindKeys } from "../../../runtime/bind_sql.ts";
 import { bindCursor } from "../../../runtime/cursor.ts";
 import type {
   Attempt,
   LedgerEntry,
+  PartitionCondition,
   PartitionSet,
   Staged,
   Store,
@@ -200,7 +204,7 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
     });
 
     describe("replacePartitions", () => {
-      const window: PartitionSet = { kind: "window", column: "day", ...DAY };
+      const window: PartitionCondition = { kind: "window", column: "day", ...DAY };
 
       it("replaces the rows of its window and no others", async () => {
         const to = target(LINES, { kind: "replacePartitions", partitions: window });
@@ -275,6 +279,57 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         ]);
         await write(to, [line(4, { note: "c" }), line(5, { note: injection })]);
         expect(await ids(to)).toEqual(["1 1.00 a", "2 2.00 d", "3 3.00 NULL", "4 4.00 c", `5 5.00 ${injection}`]);
+      });
+
+      /** The second of January, of shops that try each store's quotes. */
+      const cells: PartitionSet = {
+        kind: "both",
+        conditions: [window, { kind: "keys", column: "note", keys: ["a'b", '"|=é\\', "c"] }],
+      };
+
+      it("replaces the rows of its window with its keys and no others", async () => {
+        const to = target(LINES, { kind: "replacePartitions", partitions: cells });
+        await write({ ...to, strategy: { kind: "replace" } }, [
+          line(1, { day: "01", note: "c" }),
+          line(2, { day: "02", note: "a'b" }),
+          line(3, { day: "02", note: "d" }),
+          line(4, { day: "02", note: '"|=é\\' }),
+          line(5, { day: "03", note: "a'b" }),
+          line(6, { day: "02" }),
+        ]);
+        await write(to, [line(7, { day: "02", note: '"|=é\\' }), line(8, { day: "02", note: "c" })]);
+        const left = ["1 1.00 c", "3 3.00 d", "5 5.00 a'b", "6 6.00 NULL"];
+        expect(await ids(to)).toEqual([...left, '7 7.00 "|=é\\', "8 8.00 c"]);
+        await write(to, []);
+        expect(await ids(to)).toEqual(left);
+      });
+
+      it.each([
+        ["of its window with another key", { day: "02", note: "d" }],
+        ["of its keys at another time", { day: "03", note: "c" }],
+        ["without a key", { day: "02" }],
+      ])("refuses rows %s, and publishes nothing", async (_name, other) => {
+        const to = target(LINES, { kind: "replacePartitions", partitions: cells });
+        await write(to, [line(1, { day: "02", note: "c" })]);
+        const staged = await stageRows(to, [line(2, { day: "02", note: "c" }), line(3, other)]);
+        await expect(publish(staged, to)).rejects.toThrow(/1 rows lie outside.*by their column day and note/);
+        await staged.discard();
+        await harness.store.close();
+        expect(await ids(to)).toEqual(["1 1.00 c"]);
+      });
+
+      it("binds the keys of a run in its SQL", async () => {
+        const to = target(LINES);
+        await write(to, [line(1, { note: "a'b" }), line(2, { note: "d" }), line(3, { note: '"|=é\\' })]);
+        const copied = { ...target({ note: z.string() }), assetKey: to.assetKey.replace("/x", "/y"), table: "y" };
+        const { schema } = to;
+        const table = { kind: "table", assetKey: to.assetKey } as const;
+        const query = sql`SELECT note AS note FROM ${table} WHERE note IN ${keys} AND ${1} = ${1}`;
+        const bound = bindKeys(query, ["a'b", '"|=é\\', "no such"], harness.kind);
+        const staged = await harness.store.stageQuery({ ...copied, schema }, bound, null, attempt());
+        expect((await staged.facts()).rowCount).toBe(2n);
+        await staged.discard();
+        await harness.store.close();
       });
 
       it("refuses rows outside of its window, and publishes nothing", async () => {
@@ -626,16 +681,23 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         { at: "2017-01-03", shop: "a'b" },
         { at: "2017-01-03", shop: "" },
       ];
+      const twice = new Map<string, bigint>();
       const countBy = async (buckets: Target["buckets"]): Promise<Map<string, bigint>> => {
         const staged = await stageRows({ ...target(shape), buckets }, rows);
         const facts = await staged.facts();
+        const [outcome] = await staged.check([unique("at")]);
+        for (const [name, { failedRows }] of outcome?.buckets ?? []) twice.set(name, failedRows);
         await staged.discard();
         await harness.store.close();
         return new Map([...(facts.buckets ?? [])].map(([name, part]) => [name, part.rowCount]));
       };
       const origin = DAY.start;
-      expect(await countBy({ kind: "time", column: "at", origin, seconds: 86_400 })).toEqual(new Map([["-1", 1n], ["1", 2n]])); // prettier-ignore
-      expect(await countBy({ kind: "value", column: "shop" })).toEqual(new Map([["", 1n], ["a", 1n], ["a'b", 1n]])); // prettier-ignore
+      const byDay = { kind: "time", column: "at", origin, seconds: 86_400 } as const;
+      const byShop = { kind: "value", column: "shop" } as const;
+      expect(await countBy({ kind: "both", bucketings: [byDay, byShop] })).toEqual(new Map([["-1|a", 1n], ["1|a'b", 1n], ["1|", 1n]])); // prettier-ignore
+      expect(twice).toEqual(new Map([["-1|a", 0n], ["1|a'b", 0n], ["1|", 1n]])); // prettier-ignore
+      expect(await countBy(byDay)).toEqual(new Map([["-1", 1n], ["1", 2n]])); // prettier-ignore
+      expect(await countBy(byShop)).toEqual(new Map([["", 1n], ["a", 1n], ["a'b", 1n]])); // prettier-ignore
     });
 
     it("hashes content: the order of rows does not count, every cell and every row does", async () => {
@@ -674,6 +736,8 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       expect(await prove(sql`SELECT id FROM ${read}`)).toEqual([]);
       expect(await prove(sql`SELECT note AS id FROM ${read}`)).toEqual(["contract_mismatch"]);
       expect(await prove(sql`SELECT idd FROM ${read}`)).toEqual(["bad_sql"]);
+      const byKeys = sql`SELECT id FROM ${read} WHERE note IN ${keys} AND day >= ${run.start}`;
+      expect(await prove(bindKeys(byKeys, ["a key"], harness.kind))).toEqual([]);
     });
 
     it.each<WriteStrategy>([

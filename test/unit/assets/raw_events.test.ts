@@ -37,6 +37,7 @@ async function ingest(...lines: readonly unknown[]): Promise<unknown[]> {
     log,
     partitionKeys: null,
     window: null,
+    keys: null,
     cursor: null,
     saveCursor: () => undefined,
   })) {

@@ -396,6 +396,103 @@ def test_hours_roll_up_to_the_days_of_a_clock_and_to_all_time_without_a_word(pro
     assert len(list(keys)) == 23
 
 
+def cells(keys: dict[str, Any], **time: Any) -> dict[str, Any]:
+    days = {**DAILY, "timezone": "UTC", "end": "2017-01-04", **time}
+    return {"kind": "two_dimensional", "time": days, "keys": {"kind": "static", "column": "shop", **keys}}
+
+
+A_B = {"keys": ["a", "b"]}
+TWO = cells(A_B)
+DAYS = TWO["time"]
+
+
+def by_dimension(same_keys: bool = True, **changes: Any) -> list[dict[str, Any]]:
+    offset = {"time": "offset", "start": 0, "end": 0}
+    return [{"kind": "dimensions", "asset": ["retail", "raw"], "same_keys": same_keys, **offset, **changes}]
+
+
+def test_the_time_comes_first_in_the_key_of_a_cell_whatever_its_columns_are_called(project: Any) -> None:
+    other = cells(A_B, column="a_day")
+    other["keys"]["column"] = "a_shop"
+    folder = project(declared("raw", partitions=other), declared("orders", partitions=TWO))
+    defs = TypeScriptAssetsComponent().build_project_defs(folder)
+    mine = asset_of(defs).partitions_def
+    assert mine == asset_of(defs, RAW).partitions_def
+    assert mine is not None
+    assert list(mine.get_partition_keys())[:3] == ["2017-01-01|a", "2017-01-01|b", "2017-01-02|a"]
+
+
+SECOND = "2017-01-02"
+
+
+@pytest.mark.parametrize(
+    ("upstream", "downstream", "mappings", "reads", "read_by"),
+    [
+        (TWO, TWO, [], (f"{SECOND}|a", {f"{SECOND}|a"}), (f"{SECOND}|a", {f"{SECOND}|a"})),
+        (DAYS, TWO, [], (f"{SECOND}|a", {SECOND}), (SECOND, {f"{SECOND}|a", f"{SECOND}|b"})),
+        (TWO, DAYS, [], (SECOND, {f"{SECOND}|a", f"{SECOND}|b"}), (f"{SECOND}|a", {SECOND})),
+        (TWO, TWO["keys"], [], ("a", {f"2017-01-0{day}|a" for day in (1, 2, 3)}), (f"{SECOND}|a", {"a"})),
+        (
+            TWO,
+            cells(A_B, start="2016-12-31"),
+            by_dimension(),
+            (f"{SECOND}|a", {f"{SECOND}|a"}),
+            (f"{SECOND}|a", {f"{SECOND}|a"}),
+        ),
+        (
+            TWO,
+            cells({"keys": ["x", "y"]}),
+            by_dimension(same_keys=False),
+            (f"{SECOND}|x", {f"{SECOND}|a", f"{SECOND}|b"}),
+            (f"{SECOND}|a", {f"{SECOND}|x", f"{SECOND}|y"}),
+        ),
+        (
+            TWO,
+            TWO,
+            by_dimension(start=-1),
+            (f"{SECOND}|a", {"2017-01-01|a", f"{SECOND}|a"}),
+            (f"{SECOND}|a", {f"{SECOND}|a", "2017-01-03|a"}),
+        ),
+        (TWO, TWO, by_dimension(time="last"), (f"{SECOND}|a", {"2017-01-03|a"}), (f"{SECOND}|a", set[str]())),
+    ],
+    ids=["same", "days", "to days", "to keys", "other start", "other keys", "offset", "last"],
+)
+def test_cells_read_those_of_the_same_time_and_key(
+    project: Any,
+    upstream: Any,
+    downstream: Any,
+    mappings: Any,
+    reads: tuple[str, set[str]],
+    read_by: tuple[str, set[str]],
+) -> None:
+    orders = declared("orders", deps=[["retail", "raw"]], partitions=downstream, partition_mappings=mappings)
+    folder = project(declared("raw", partitions=upstream), orders)
+    graph = TypeScriptAssetsComponent().build_project_defs(folder).resolve_asset_graph()
+    graph.validate_partitions()
+    mapping = graph.get_partition_mapping(KEY, RAW)
+    mine, other = (graph.get(key).partitions_def for key in (KEY, RAW))
+    assert mine is not None
+    assert other is not None
+    found = mapping.get_upstream_mapped_partitions_result_for_partitions(
+        mine.subset_with_partition_keys([reads[0]]), mine, other
+    )
+    assert set(found.partitions_subset.get_partition_keys()) == reads[1]
+    readers = mapping.get_downstream_partitions_for_partitions(
+        other.subset_with_partition_keys([read_by[0]]), other, mine
+    )
+    assert set(readers.get_partition_keys()) == read_by[1]
+
+
+def test_cells_are_backfilled_late_too_when_data_changes(project: Any) -> None:
+    def condition(partitions: dict[str, Any]) -> Any:
+        folder = project(declared("orders", partitions=partitions, automation={"kind": "eager"}))
+        spec = spec_of(TypeScriptAssetsComponent().build_project_defs(folder))
+        return spec.automation_condition  # pyright: ignore[reportUnknownVariableType]
+
+    assert condition(TWO) == condition(DAYS)
+    assert condition(TWO) != condition(TWO["keys"])
+
+
 def test_a_long_backfill_is_cut_where_the_file_says(project: Any) -> None:
     folder = project(declared("orders", partitions=DAILY, max_partitions_per_run=30))
     policy = asset_of(TypeScriptAssetsComponent().build_project_defs(folder)).backfill_policy

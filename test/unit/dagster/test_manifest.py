@@ -76,6 +76,14 @@ def schedule(**changes: Any) -> dict[str, Any]:
     return trigger(**{"cron": "@daily", "timezone": "UTC", "partitions": "latest", **changes})
 
 
+def two_dimensions(keys: dict[str, Any]) -> dict[str, Any]:
+    time = {"kind": "daily", "column": "day", "start": "2017-01-01", "end": None, "timezone": "UTC"}
+    return {"kind": "two_dimensional", "time": time, "keys": {"column": "kind", **keys}}
+
+
+dimensions = {"kind": "dimensions", "asset": ["a", "b"], "time": "last", "start": 0, "end": 0, "same_keys": True}
+
+
 def manifest(*assets: dict[str, Any]) -> dict[str, Any]:
     fault = {"code": "cycle", "asset": ["retail", "x"], "file": "assets/retail/x.ts", "line": 3, "message": "A cycle."}
     return {
@@ -101,6 +109,10 @@ VALID = [
     ),
     manifest(asset(freshness=None, partitions={"kind": "dynamic", "column": "kind", "name": "kinds"})),
     manifest(asset(automation={"kind": "missing"}, partitions=None)),
+    *(
+        manifest(asset(partitions=two_dimensions(keys), partition_mappings=[dimensions]))
+        for keys in ({"kind": "static", "keys": ["a"]}, {"kind": "dynamic", "name": "kinds"})
+    ),
 ]
 
 

@@ -27,6 +27,7 @@ import {
   sqlCheck,
   staticKeys,
   timestamp,
+  twoDimensional,
   unique,
   within,
   z,
@@ -46,6 +47,8 @@ const rows = { async *rows() {} };
 const good = { description: "A test.", columns, body: rows };
 
 const byDay = { partitions: daily("at", { start: "2017-01-01" }) };
+const days = byDay.partitions;
+const ids = staticKeys("id", ["a"]);
 const other = { kind: "table", assetKey: "a/other" } as const;
 const i = (name: string): object => ({ columns: ["id"], name });
 
@@ -133,6 +136,27 @@ test.each<[string, object, FaultCode, RegExp]>([
     /not after/,
   ],
   ["zone", { partitions: daily("at", { start: "2017-01-01", timezone: "x" }) }, "bad_option", /time zone/],
+  ["an empty key", { partitions: staticKeys("id", [""]) }, "bad_option", /key "": expected some text/],
+  ["a range as a key", { partitions: staticKeys("id", ["a...b"]) }, "bad_option", /Dagster takes no "\.\.\."/],
+  ["a key with a line end", { partitions: staticKeys("id", ["a\nb"]) }, "bad_option", /key "a\\nb": .*line ends/],
+  ["a key of two", { partitions: twoDimensional(days, staticKeys("id", ["a|b"])) }, "bad_option", /takes no \|/],
+  ["a list in a key of two", { partitions: twoDimensional(days, staticKeys("id", ["[a"])) }, "bad_option", /\[ and \]/],
+  ["two times", { partitions: twoDimensional(days, days as never) }, "bad_option", /expected a time and keys/],
+  ["no time", { partitions: twoDimensional(ids as never, ids) }, "bad_option", /expected a time and keys/],
+  ["keys of no column", { partitions: twoDimensional(days, staticKeys("idd", ["a"])) }, "unknown_column", /"idd"/],
+  [
+    "a time of no column",
+    { partitions: twoDimensional(daily("att", { start: "2017-01-01" }), ids) },
+    "unknown_column",
+    /"att"/,
+  ],
+  [
+    "two dimensions by null",
+    { partitions: twoDimensional(daily("maybe", { start: "2017-01-01" }), ids) },
+    "bad_option",
+    /"maybe" must be a timestamp or date, never null/,
+  ],
+  ["half of two dimensions", { partitions: twoDimensional(days, undefined as never) }, "bad_option", /cannot read/],
   ["between nothing", { checks: [between("n", {})] }, "bad_option", /min, max or both/],
   ["between backwards", { checks: [between("n", { min: 2, max: 1 })] }, "bad_option", /above/],
   ["between text", { checks: [between("n", { min: "abc" })] }, "bad_option", /"abc" is no value of column n/],
@@ -222,6 +246,28 @@ test.each<[string, object, FaultCode, RegExp]>([
   expect(faults).toHaveLength(1);
   expect(faults[0]).toMatch(new RegExp(`^${code}: `));
   expect(faults[0]).toMatch(message);
+});
+
+test("one column is no two dimensions, and all that is wrong with two is said at once", () => {
+  const faults = faultsOf({
+    ...good,
+    partitions: twoDimensional(daily("day", { start: "2017-02-30" }), staticKeys("day", ["a,b", "a,b"])),
+    each: { concurrency: 0 },
+  });
+  expect(faults).toEqual([
+    expect.stringMatching(/column "day" is both dimensions/),
+    expect.stringMatching(/column "day" must be a string/),
+    expect.stringMatching(/a key stands twice/),
+    ...["a,b", "a,b"].map((key) => expect.stringMatching(`key "${key}": Dagster takes no |`) as string),
+    expect.stringMatching(/start "2017-02-30" is no day/),
+    expect.stringMatching(/each: expected/),
+  ]);
+});
+
+test("keys may hold what Dagster and SQL take", () => {
+  const keys = ["o'hare", 'a"b', "röm=1", "a b", "--", "%", "\\", "日本"];
+  expect(faultsOf({ ...good, partitions: twoDimensional(days, staticKeys("id", keys)) })).toEqual([]);
+  expect(faultsOf({ ...good, partitions: staticKeys("id", [...keys, "a|b", "[a,b]"]) })).toEqual([]);
 });
 
 test("a task that declares checks is told that nothing would run them", () => {

@@ -9,6 +9,7 @@ import {
   type Decimal,
   decimal,
   defineAsset,
+  dynamicKeys,
   int64,
   json,
   matches,
@@ -26,6 +27,7 @@ import {
   sqlCheck,
   staticKeys,
   timestamp,
+  twoDimensional,
   unique,
   warn,
   within,
@@ -115,6 +117,21 @@ test("time partitions take a timestamp or a date that is never null, key partiti
   defineAsset("a/x", { ...base, partitions: daily("maybe_at", { start: "2017-01-01" }), body: rows });
   // @ts-expect-error -- a number is no key
   defineAsset("a/x", { ...base, partitions: staticKeys("count", ["a"]), body: rows });
+});
+
+test("two dimensions are a time and keys, each by a column of its own kind", () => {
+  const days = daily("at", { start: "2017-01-01" });
+  defineAsset("a/x", { ...base, partitions: twoDimensional(days, staticKeys("id", ["a"])), body: rows });
+  defineAsset("a/x", { ...base, partitions: twoDimensional(days, dynamicKeys("id", "ids")), body: rows });
+  // @ts-expect-error -- no such column
+  defineAsset("a/x", { ...base, partitions: twoDimensional(days, staticKeys("idd", ["a"])), body: rows });
+  const days_by_text = daily("id", { start: "2017-01-01" });
+  // @ts-expect-error -- text is no time
+  defineAsset("a/x", { ...base, partitions: twoDimensional(days_by_text, staticKeys("id", ["a"])), body: rows });
+  // @ts-expect-error -- two times
+  expect(() => twoDimensional(days, days)).not.toThrow();
+  // @ts-expect-error -- the time comes first
+  expect(() => twoDimensional(staticKeys("id", ["a"]), days)).not.toThrow();
 });
 
 test("what is right compiles: all checks, all bodies, columns in templates", () => {

@@ -1,8 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { Column } from "../../../definitions/column_type.ts";
-import { daily, hourly, rowCount, staticKeys, unique } from "../../../definitions/index.ts";
+import { daily, hourly, rowCount, staticKeys, twoDimensional, unique } from "../../../definitions/index.ts";
 import type { CheckOutcome, StagedFacts } from "../../../resources/store.ts";
-import { judgePartitions, planPartitions, reportPartitions, type RunPartition } from "../../../runtime/partitions.ts";
+import {
+  judgePartitions,
+  planPartitions,
+  reportPartitions,
+  type RunPartition,
+  UnevenPartitionsError,
+} from "../../../runtime/partitions.ts";
 
 const column = (kind: "timestamp" | "date" | "string"): { columns: Column[] } => ({
   columns: [{ name: "at", type: { kind }, value: "date", nullable: false, description: null }],
@@ -10,6 +16,7 @@ const column = (kind: "timestamp" | "date" | "string"): { columns: Column[] } =>
 const partition = (key: string, start: string, end: string): RunPartition => ({
   key,
   window: { start: new Date(start), end: new Date(end) },
+  value: null,
 });
 
 const NEW_YORK = daily("at", { start: "2017-01-01", timezone: "America/New_York" });
@@ -53,8 +60,56 @@ describe("a run of time partitions", () => {
   });
 });
 
+describe("a run of two dimensions", () => {
+  const two = twoDimensional(NEW_YORK, staticKeys("shop", ["a", "b", "c"]));
+  const cell = (day: number, shop: string): RunPartition => {
+    const { key, window } = MARCH[day] as RunPartition;
+    return { key: `${key}|${shop}`, window, value: shop };
+  };
+
+  test("replaces its window with its keys, and counts each cell by both", () => {
+    const cells = [cell(0, "a"), cell(0, "c"), cell(1, "a"), cell(1, "c")];
+    const plan = planPartitions(two, column("timestamp"), cells);
+    expect(plan.set).toEqual({
+      kind: "both",
+      conditions: [
+        {
+          kind: "window",
+          column: "at",
+          start: new Date("2017-03-11T05:00:00Z"),
+          end: new Date("2017-03-13T04:00:00Z"),
+        },
+        { kind: "keys", column: "shop", keys: ["a", "c"] },
+      ],
+    });
+    const buckets = cells.map((one) => [...plan.bucketsOf(one)]);
+    expect(buckets.map((all) => all.length)).toEqual([24, 24, 23, 23]);
+    expect(buckets.map((all) => all[0])).toEqual(["0|a", "0|c", "24|a", "24|c"]);
+    expect(new Set(buckets.flat()).size).toBe(94);
+  });
+
+  test("takes a row or a column of cells", () => {
+    const row = ["a", "b"].map((shop) => cell(0, shop));
+    const days = [0, 1, 2].map((day) => cell(day, "b"));
+    for (const cells of [row, days]) expect(planPartitions(two, column("timestamp"), cells).partitions).toBe(cells);
+  });
+
+  test.each([
+    [
+      "a corner is missing",
+      [cell(0, "a"), cell(0, "b"), cell(1, "a")],
+      /3 partitions, which are not all its 2 times with all its 2 keys/,
+    ],
+    ["they are a diagonal", [cell(0, "a"), cell(1, "b")], /2 partitions, which are not all/],
+    ["a day is missing", [cell(0, "a"), cell(2, "a")], /gaps/],
+  ])("refuses cells that it could only replace with others: %s", (_name, cells, message) => {
+    expect(() => planPartitions(two, column("timestamp"), cells)).toThrow(UnevenPartitionsError);
+    expect(() => planPartitions(two, column("timestamp"), cells)).toThrow(message);
+  });
+});
+
 describe("what a partition is reported with", () => {
-  const keys = ["a", "b", "c"].map((key): RunPartition => ({ key, window: null }));
+  const keys = ["a", "b", "c"].map((key): RunPartition => ({ key, window: null, value: key }));
   const plan = planPartitions(staticKeys("at", ["a", "b", "c"]), column("string"), keys);
   const part = (rowCount: bigint): { rowCount: bigint; sums: bigint[] } => ({ rowCount, sums: [rowCount * 7n] });
   const facts: StagedFacts = {

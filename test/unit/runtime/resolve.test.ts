@@ -7,10 +7,16 @@ import {
   copy,
   daily,
   defineAsset,
+  dynamicKeys,
+  keys,
   materializedView,
   notNull,
+  self,
   sql,
+  sqlCheck,
+  staticKeys,
   timestamp,
+  twoDimensional,
   warn,
   z,
 } from "../../../definitions/index.ts";
@@ -65,6 +71,19 @@ test("a partition reads partitions of what the asset reads, and of nothing else"
   expect(faultsOf({ store: "postgres", body, partitionMappings: [allOf(stranger)] })).toEqual([
     "partitionMappings: the asset does not read a/stranger",
   ]);
+});
+
+test("keys are for the body of an asset whose partitions have some", () => {
+  const body = sql`SELECT id, at FROM ${from} WHERE id IN ${keys}`;
+  const days = daily("at", { start: "2017-01-01" });
+  const ids = staticKeys("id", ["a"]);
+  const faults = (options: object): string[] => faultsOf({ store: "postgres", body, ...options });
+  for (const partitions of [ids, dynamicKeys("id", "ids"), twoDimensional(days, ids)])
+    expect(faults({ partitions })).toEqual([]);
+  for (const partitions of [undefined, days])
+    expect(faults({ partitions })).toEqual([expect.stringMatching(/keys is for the body/)]);
+  const checks = [sqlCheck("x", sql`SELECT * FROM ${self} WHERE id IN ${keys}`)];
+  expect(faults({ partitions: ids, checks })).toEqual([expect.stringMatching(/check x: keys is for the body/)]);
 });
 
 describe("a copy", () => {

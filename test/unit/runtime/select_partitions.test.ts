@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { daily, dynamicKeys, hourly, monthly, staticKeys, weekly } from "../../../definitions/index.ts";
+import { daily, dynamicKeys, hourly, monthly, staticKeys, twoDimensional, weekly } from "../../../definitions/index.ts";
 import { PartitionSelectionError, selectPartitions } from "../../../runtime/select_partitions.ts";
 
 const days = daily("at", { start: "2017-03-10", end: "2017-04-10", timezone: "America/New_York" });
@@ -7,9 +7,21 @@ const days = daily("at", { start: "2017-03-10", end: "2017-04-10", timezone: "Am
 test("a range of days has their windows, also where clocks change", () => {
   const found = selectPartitions("a/b", days, "2017-03-11...2017-03-13");
   expect(found).toEqual([
-    { key: "2017-03-11", window: { start: new Date("2017-03-11T05:00Z"), end: new Date("2017-03-12T05:00Z") } },
-    { key: "2017-03-12", window: { start: new Date("2017-03-12T05:00Z"), end: new Date("2017-03-13T04:00Z") } },
-    { key: "2017-03-13", window: { start: new Date("2017-03-13T04:00Z"), end: new Date("2017-03-14T04:00Z") } },
+    {
+      key: "2017-03-11",
+      window: { start: new Date("2017-03-11T05:00Z"), end: new Date("2017-03-12T05:00Z") },
+      value: null,
+    },
+    {
+      key: "2017-03-12",
+      window: { start: new Date("2017-03-12T05:00Z"), end: new Date("2017-03-13T04:00Z") },
+      value: null,
+    },
+    {
+      key: "2017-03-13",
+      window: { start: new Date("2017-03-13T04:00Z"), end: new Date("2017-03-14T04:00Z") },
+      value: null,
+    },
   ]);
 });
 
@@ -22,9 +34,24 @@ test.each([
   expect(selectPartitions("a/b", partitions, selection)).toHaveLength(count);
 });
 
-test("keys are taken as they are", () => {
-  expect(selectPartitions("a/b", staticKeys("c", ["x", "y"]), "y")).toEqual([{ key: "y", window: null }]);
-  expect(selectPartitions("a/b", dynamicKeys("c", "list"), "it's")).toEqual([{ key: "it's", window: null }]);
+test("keys are taken as they are, and in the order of their list", () => {
+  const keys = staticKeys("c", ["x", "y", "a", "b"]);
+  expect(selectPartitions("a/b", keys, "y")).toEqual([{ key: "y", window: null, value: "y" }]);
+  expect(selectPartitions("a/b", keys, "y...b").map(({ value }) => value)).toEqual(["y", "a", "b"]);
+  expect(selectPartitions("a/b", dynamicKeys("c", "list"), "it's")).toEqual([
+    { key: "it's", window: null, value: "it's" },
+  ]);
+});
+
+test("two corners are all cells between them", () => {
+  const cells = twoDimensional(days, staticKeys("c", ["x", "y", "z"]));
+  const found = selectPartitions("a/b", cells, "2017-03-11|y...2017-03-12|z");
+  expect(found.map(({ key }) => key)).toEqual(["2017-03-11|y", "2017-03-11|z", "2017-03-12|y", "2017-03-12|z"]);
+  expect(found[1]).toEqual({
+    key: "2017-03-11|z",
+    window: { start: new Date("2017-03-11T05:00Z"), end: new Date("2017-03-12T05:00Z") },
+    value: "z",
+  });
 });
 
 test.each([
@@ -37,7 +64,9 @@ test.each([
   [weekly("at", { start: "2017-01-01" }), "2017-01-02", "one of them does not begin then"],
   [daily("at", { start: "2017-01-01" }), "2999-01-01", "no partition 2999-01-01, or not yet"],
   [staticKeys("c", ["x", "y"]), "z", "expected one of x, y"],
-  [staticKeys("c", ["x", "y"]), "x...y", "keys have no order"],
+  [staticKeys("c", ["x", "y"]), "y...x", "x does not come after y"],
+  [dynamicKeys("c", "list"), "x...y", "y does not come after x"],
+  [twoDimensional(days, staticKeys("c", ["x"])), "2017-03-11", "a time and a key"],
 ] as const)("%j: %s is refused", (partitions, selection, reason) => {
   expect(() => selectPartitions("a/b", partitions, selection)).toThrow(PartitionSelectionError);
   expect(() => selectPartitions("a/b", partitions, selection)).toThrow(reason);

@@ -1,13 +1,16 @@
 import { expect, test } from "vitest";
 import { duckdbDialect } from "../../../resources/duckdb/dialect.ts";
 import { renderSql } from "../../../resources/render_sql.ts";
+import { bindKeys } from "../../../runtime/bind_sql.ts";
 import { parseSqlFile } from "../../../runtime/sql_file.ts";
 
 const refs = { events: { kind: "table", assetKey: "retail/events" } } as const;
 const render = (text: string, hasWindow = false): string => {
   const window = { start: new Date(0), end: new Date(1) };
-  return renderSql(parseSqlFile(text, refs, { hasWindow, hasCursor: false }).sql, duckdbDialect({ self: null, window }))
-    .text;
+  return renderSql(
+    parseSqlFile(text, refs, { hasWindow, hasKeys: false, hasCursor: false }).sql,
+    duckdbDialect({ self: null, window }),
+  ).text;
 };
 
 test("a placeholder becomes the quoted table, each time that it stands there", () => {
@@ -17,10 +20,38 @@ test("a placeholder becomes the quoted table, each time that it stands there", (
 test("window bounds become bound values", () => {
   const { sql } = parseSqlFile("WHERE at >= {window.start} AND at < {window.end}", refs, {
     hasWindow: true,
+    hasKeys: false,
     hasCursor: false,
   });
   const window = { start: new Date(0), end: new Date(1) };
   expect(renderSql(sql, duckdbDialect({ self: null, window })).parameters).toEqual([window.start, window.end]);
+});
+
+test("the keys of a run become a list of bound values, as many as there are", () => {
+  const { sql } = parseSqlFile("WHERE shop IN {keys} AND {keys}", refs, {
+    hasWindow: false,
+    hasKeys: true,
+    hasCursor: false,
+  });
+  const store = { typeName: () => "text" };
+  const { text, parameters } = renderSql(
+    bindKeys(sql, ["a'b", "c"], store),
+    duckdbDialect({ self: null, window: null }),
+  );
+  const [first, second] = ["(CAST($1 AS text), CAST($2 AS text))", "(CAST($3 AS text), CAST($4 AS text))"];
+  expect(text).toBe(`WHERE shop IN ${first} AND ${second}`);
+  expect(parameters).toEqual(["a'b", "c", "a'b", "c"]);
+  expect(() => renderSql(bindKeys(sql, null, store), duckdbDialect({ self: null, window: null }))).toThrow(/has none/);
+});
+
+test("keys stand in the SQL of partitions that have some, unless a reference is called so", () => {
+  const has = { hasWindow: true, hasKeys: false, hasCursor: false };
+  const { faults } = parseSqlFile("SELECT {keys}", refs, has);
+  expect(faults.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^\{keys\}: the asset's partitions are no keys/),
+  ]);
+  const named = { keys: { kind: "table", assetKey: "retail/keys" } } as const;
+  expect(parseSqlFile("FROM {keys}", named, { ...has, hasKeys: true }).sql.values).toEqual([named.keys]);
 });
 
 test.each([
@@ -35,7 +66,7 @@ test.each([
   "SELECT { events }",
 ])("%j holds no placeholder", (text) => {
   expect(render(text)).toBe(text);
-  expect(parseSqlFile(text, refs, { hasWindow: false, hasCursor: false })).toMatchObject({
+  expect(parseSqlFile(text, refs, { hasWindow: false, hasKeys: false, hasCursor: false })).toMatchObject({
     faults: [],
     used: new Set(),
   });
@@ -44,6 +75,7 @@ test.each([
 test("an unknown placeholder is named with its line and what could stand there", () => {
   const { faults } = parseSqlFile("SELECT 1\nFROM {evnts}\nWHERE {window.start} > {toString}", refs, {
     hasWindow: false,
+    hasKeys: false,
     hasCursor: false,
   });
   expect(faults).toEqual([

@@ -10,6 +10,7 @@ import {
   staticKeys,
   type TableRef,
   timestamp,
+  twoDimensional,
   z,
 } from "../../../definitions/index.ts";
 import { testSchedule, testSensor } from "../../../runtime/testing.ts";
@@ -20,6 +21,10 @@ const base = { description: "x", columns, body };
 const byDay = defineAsset("a/by_day", { ...base, partitions: daily("day", { start: "2017-01-01" }) });
 const byHour = defineAsset("a/by_hour", { ...base, partitions: hourly("at", { start: "2017-01-01-00:00" }) });
 const byKind = defineAsset("a/by_kind", { ...base, partitions: staticKeys("kind", ["new", "old"]) });
+const byCell = defineAsset("a/by_cell", {
+  ...base,
+  partitions: twoDimensional(daily("day", { start: "2017-01-01" }), staticKeys("kind", ["new", "old"])),
+});
 const plain = defineAsset("a/plain", base);
 const stranger = defineAsset("a/stranger", base);
 
@@ -83,6 +88,26 @@ test("what the definition alone says of a partition is checked", async () => {
   await expect(returning(run, [byHour])).rejects.toThrow(/expected an hour/);
   await expect(returning({ runs: [{ partitionKey: "2017-11-05-01:00-0500" }] }, [byHour])).resolves.toBeDefined();
   await expect(returning({ runs: [{ partitionKey: "newest" }] }, [byKind])).rejects.toThrow(/one of new, old/);
+});
+
+test.each<[string, RunRequest, RegExp | null]>([
+  ["a cell", { partitionKey: "2017-01-01|new" }, null],
+  ["cells", { partitionKeys: ["2017-01-01|new", "2017-01-05|old"] }, null],
+  ["a range of cells", { partitionRange: { start: "2017-01-01|old", end: "2017-01-01|old" } }, null],
+  ["a day", { partitionKey: "2017-01-01" }, /"2017-01-01" is no partition of a\/by_cell: expected a time and a key/],
+  ["a day that is none", { partitionKey: "2017-02-30|new" }, /expected a day/],
+  ["another key", { partitionKey: "2017-01-01|newest" }, /expected one of new, old/],
+  ["three parts", { partitionKey: "2017-01-01|new|old" }, /TIME\|KEY/],
+  ["the key first", { partitionKey: "new|2017-01-01" }, /expected a day/],
+  [
+    "a range that ends before",
+    { partitionRange: { start: "2017-01-02|new", end: "2017-01-01|old" } },
+    /is before 2017-01-02/,
+  ],
+])("of an asset with two dimensions, %s: %o is told apart", async (_what, run, message) => {
+  const ticked = returning({ runs: [run] }, [byCell]);
+  if (message === null) await expect(ticked).resolves.toBeDefined();
+  else await expect(ticked).rejects.toThrow(message);
 });
 
 test("all that is wrong is said at once", async () => {
