@@ -37,6 +37,8 @@ function isCronItem(item: string, { min, max, names }: (typeof CRON_FIELDS)[numb
 
 /** Whether it is an IANA name, such as `Europe/Berlin`. */
 export function isTimezone(text: string): boolean {
+  // To load what Intl knows of clocks takes a tenth of a tick.
+  if (text === "UTC") return true;
   try {
     new Intl.DateTimeFormat("en", { timeZone: text });
     return true;
