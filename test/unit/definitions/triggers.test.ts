@@ -6,13 +6,14 @@ import {
   defineAsset,
   defineSchedule,
   defineSensor,
+  postgresTable,
   type ScheduleOptions,
   type SensorOptions,
   timestamp,
   z,
 } from "../../../definitions/index.ts";
 import { definedTriggers } from "../../../definitions/registry.ts";
-import { changedRows, httpChanged, materialized, newFiles } from "../../../resources/sensors/index.ts";
+import { changedRows, httpChanged, lateData, materialized, newFiles } from "../../../resources/sensors/index.ts";
 
 const orders = defineAsset("shop/orders", {
   description: "x",
@@ -54,6 +55,8 @@ test("the built-in sensors have no fault", () => {
   for (const logic of [
     newFiles({ folder: "inbox" }),
     changedRows(orders, { column: "at" }),
+    lateData({ source: orders, time: "day", arrived: "at" }),
+    lateData({ source: postgresTable("public.orders"), time: "sold_at", arrived: "recorded_at" }),
     httpChanged("https://example.com/", { by: "etag" }),
     materialized(orders),
   ])
@@ -157,4 +160,16 @@ test("the columns of a watermark are those that grow, and are never null", () =>
   changedRows(orders, { column: "maybe" });
   // @ts-expect-error -- a folder or objects, not both
   newFiles({ folder: "x", objects: { client: () => undefined as never, bucket: "x", prefix: "" } });
+});
+
+test("late data has a time or a day, and an instant of its arrival that is never null", () => {
+  lateData({ source: orders, time: "at", arrived: "at", lag: "5m" });
+  // @ts-expect-error -- no such column
+  lateData({ source: orders, time: "att", arrived: "at" });
+  // @ts-expect-error -- no time
+  lateData({ source: orders, time: "id", arrived: "at" });
+  // @ts-expect-error -- a day is no instant
+  lateData({ source: orders, time: "day", arrived: "day" });
+  // @ts-expect-error -- no duration
+  lateData({ source: orders, time: "day", arrived: "at", lag: "soon" });
 });
