@@ -39,6 +39,8 @@ export interface SensorLogic<C extends z.ZodType = z.ZodNull> {
   readonly cursor?: C | undefined;
   /** Assets whose materializations `evaluate` is told of. */
   readonly watches?: readonly TableRef[] | undefined;
+  /** Throws what is wrong with the sensor's assets: a fault of the manifest, where all assets are known. */
+  readonly validate?: ((assets: readonly TableRef[]) => void) | undefined;
   readonly evaluate: (
     context: SensorContext<NoInfer<z.output<C>>>,
   ) => SensorResult<NoInfer<z.input<C>>> | Promise<SensorResult<NoInfer<z.input<C>>>>;

@@ -28,6 +28,13 @@ export function triggerFaults(
     };
     for (const key of [...assetKeys(trigger), ...watchedKeys(trigger)])
       if (!isKnown(key)) add("unknown_reference", `names "${key}", which no file under assets/ defines`);
+    if (trigger.kind === "sensor") {
+      try {
+        if (assetKeys(trigger).every(isKnown)) trigger.options.validate?.(trigger.options.assets);
+      } catch (error) {
+        add("bad_option", error instanceof Error ? error.message : String(error));
+      }
+    }
     if (trigger.kind === "sensor" || trigger.options.evaluate !== undefined) continue;
     const partitioned = assetKeys(trigger).flatMap((key) => {
       const partitions = partitionsOf.get(key);

@@ -28,7 +28,6 @@ export interface LateDataOptions<S, T extends string, A extends string> {
   readonly lag?: Duration | undefined;
 }
 
-const DEFAULT_LAG_SECONDS = 600;
 /** Partitions that a message names. */
 const SHOWN = 10;
 
@@ -72,6 +71,10 @@ export function lateData(
 ): SensorLogic<LateDataCursor> {
   return {
     cursor: cursorSchema,
+    validate: (assets) => {
+      lagMsOf(options);
+      followedAssets(assets, options.source);
+    },
     evaluate: async (context) => {
       try {
         return await look(options, context);
@@ -90,9 +93,7 @@ async function look(
 ): Promise<SensorResult<Remembered>> {
   const { assets, arrivals, cursor, log, now } = context;
   const followed = followedAssets(assets, source);
-  const lagSeconds = lag === undefined ? DEFAULT_LAG_SECONDS : tryGetSeconds(lag);
-  if (lagSeconds === undefined) throw new SensorOptionError(`lag: expected a duration such as "10m", got ${lag}`);
-  const lagMs = lagSeconds * 1000;
+  const lagMs = lagMsOf({ lag });
   const firsts = followed.flatMap(({ isFirst, partitions }) => (isFirst && partitions !== null ? [partitions] : []));
   const seconds = commonSeconds(firsts, now.getTime());
   const found = await arrivals(source, { time, arrived, seconds, from: cursor?.from ?? null, lagMs, notAfter: now });
@@ -139,6 +140,12 @@ async function look(
     return { runKey, assets: [asset], ...(keys === null ? {} : { partitionKeys: keys }) };
   });
   return { runs, cursor: next };
+}
+
+function lagMsOf({ lag = "10m" }: { readonly lag?: Duration | undefined }): number {
+  const seconds = tryGetSeconds(lag);
+  if (seconds === undefined) throw new SensorOptionError(`lag: expected a duration such as "10m", got ${lag}`);
+  return seconds * 1000;
 }
 
 /** The stretches that changed, on the clock of the partitions where rows have a day only. */

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { assetFile, createProject, type Project, until } from "./project.ts";
 
@@ -48,12 +49,7 @@ test.each([
     });
     const begun = performance.now();
     await until("the first message", () => run.messages().length > 0);
-    let isOver = false;
-    void run.ended.then(() => {
-      isOver = true;
-    });
-    const deadline = performance.now() + (usualMs * Math.random()) / 2;
-    while (!isOver && performance.now() < deadline) await new Promise((done) => setTimeout(done, 5));
+    await Promise.race([run.ended, wait((usualMs * Math.random()) / 2)]);
     run.child.kill("SIGKILL");
     await run.ended;
     usualMs = Math.min(usualMs, performance.now() - begun + 2_000);

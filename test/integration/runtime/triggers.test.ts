@@ -87,6 +87,12 @@ test("all that is wrong with them is reported with file and line, and hides noth
       `assets: [by_kind], cron: "@daily"`,
       `import { by_kind } from "./by_kind.ts";`,
     ),
+    "assets/a/late.ts": define(
+      "defineSensor",
+      "a/late",
+      `assets: [by_day], ...lateData({ source: plain, time: "day", arrived: "day" })`,
+      `${plain}\nimport { by_day } from "./by_day.ts";\nimport { lateData } from "dagster-typescript/sensors";`,
+    ),
     "assets/a/throws.ts": define(
       "defineSensor",
       "a/throws",
@@ -104,6 +110,7 @@ test("all that is wrong with them is reported with file and line, and hides noth
   const found = manifest.faults.map(({ code: fault, file, line, message }) => `${fault} ${file}:${line} ${message}`);
   const expected = [
     /^bad_option assets\/a\/bad_cron\.ts:3 cron: "daily" is no cron schedule/,
+    /^bad_option assets\/a\/late\.ts:5 a\/by_day reads neither the source a\/plain nor another of the assets/,
     /^bad_option assets\/a\/mixed\.ts:4 a\/by_day and a\/by_hour have different partitions/,
     /^bad_option assets\/a\/no_times\.ts:3 the partitions of a\/by_kind are no times: expected partitions: "all"/,
     /^unknown_reference assets\/a\/nowhere\.ts:3 names "a\/lost"/,
