@@ -6,7 +6,7 @@ import { renderSql } from "../render_sql.ts";
 import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
 import { Client } from "./client.ts";
 import type { ClickHouseConfig } from "./config.ts";
-import { columnNames, requireContract, requireValues } from "./contract.ts";
+import { columnNames, requireContract } from "./contract.ts";
 import { clickhouseDialect, literalDialect } from "./dialect.ts";
 import { exportTable } from "./export.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
@@ -29,7 +29,6 @@ export class ClickHouseStore implements Store {
   readonly #config: ClickHouseConfig;
   readonly #projectDir: string;
   #client: Client | undefined;
-  #ownTables: Promise<void> | undefined;
   /** Nobody is dead as long as the orchestrator was not asked. */
   #isOpen: IsOpen = () => true;
 
@@ -73,13 +72,21 @@ export class ClickHouseStore implements Store {
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
     const client = this.#for(target, attempt);
     const statement = renderSql(sql, clickhouseDialect({ self: null, window }));
-    await requireContract(client, statement, target);
     const names = columnNames(target);
-    return await this.#stage(client, target, attempt, statement.text, async (table) => {
+    // Neither asks for what the other does.
+    const contract = requireContract(client, statement, target);
+    contract.catch(() => undefined);
+    const stage = await createStage(client, target, attempt).catch(async (error: unknown) => {
+      await contract;
+      throw error;
+    });
+    return await this.#fill(client, target, attempt, stage, async (table) => {
+      await contract;
       await client.run({
         text: `INSERT INTO ${table} (${names}) SELECT ${names} FROM (${statement.text}\n) AS query`,
         parameters: statement.parameters,
       });
+      return statement.text;
     });
   }
 
@@ -94,7 +101,7 @@ export class ClickHouseStore implements Store {
     if (refresh === "incremental") return await this.#stageIncremental(client, target, sql, attempt);
     const statement = renderSql(sql, literalDialect({ self: null, window: null }));
     await requireContract(client, statement, target);
-    const stage = await this.#createStage(client, target, attempt);
+    const stage = await createStage(client, target, attempt);
     return await this.#fill(client, target, attempt, stage, async () => {
       await refreshInto(client, target, attempt, this.#isOpen, statement.text, stage);
       return statement.text;
@@ -108,7 +115,7 @@ export class ClickHouseStore implements Store {
     attempt: Attempt,
   ): Promise<Staged> {
     const client = this.#for(target, attempt);
-    const stage = await this.#createStage(client, target, attempt);
+    const stage = await createStage(client, target, attempt);
     return await this.#fill(client, target, attempt, stage, async (table) => {
       if (source.format === "postgres")
         return await copyFromPostgres(client, table, source, columns, { target, attempt });
@@ -121,7 +128,7 @@ export class ClickHouseStore implements Store {
 
   async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {
     const client = this.#for(target, attempt);
-    const stage = await this.#createStage(client, target, attempt);
+    const stage = await createStage(client, target, attempt);
     return new ClickHouseRowWriter(client, target, attempt, stage, this.#isOpen);
   }
 
@@ -137,30 +144,18 @@ export class ClickHouseStore implements Store {
   async close(): Promise<void> {
     const client = this.#client;
     this.#client = undefined;
-    this.#ownTables = undefined;
     await client?.close();
   }
 
   async #stageIncremental(client: Client, target: Target, sql: Sql, attempt: Attempt): Promise<Staged> {
-    await this.#makeOwnTables(client);
     await dropOrphans(client.unending(), this.#isOpen, target.assetKey);
-    const { inner: live } = await getPlace(client, target);
-    const inner = await getInner(client, target, sql, attempt, live);
+    const { own, named } = await getPlace(client, target);
+    await createOwnTables(
+      client.unending(),
+      own.map(({ name }) => name),
+    );
+    const inner = await getInner(client, target, sql, attempt, named?.inner);
     return await IncrementalStaged.create(client, target, attempt, inner, this.#isOpen);
-  }
-
-  async #stage(
-    client: Client,
-    target: Target,
-    attempt: Attempt,
-    statement: string,
-    fill: (table: string) => Promise<void>,
-  ): Promise<Staged> {
-    const stage = await this.#createStage(client, target, attempt);
-    return await this.#fill(client, target, attempt, stage, async (table) => {
-      await fill(table);
-      return statement;
-    });
   }
 
   /** @param fill Writes the rows and returns the statement that made them. */
@@ -172,29 +167,12 @@ export class ClickHouseStore implements Store {
     fill: (table: string) => Promise<string>,
   ): Promise<Staged> {
     try {
-      const table = ownTable(stage.name);
-      const statement = await fill(table);
-      await requireValues(client, target, table);
+      const statement = await fill(ownTable(stage.name));
       return new ClickHouseStaged(client, target, attempt, stage, { statement, isOpen: this.#isOpen });
     } catch (error) {
       await dropOwn(client.unending(), stage.name).catch((fault: unknown) => {
         attempt.log(`What was staged could not be dropped; a later run will: ${String(fault)}`);
       });
-      throw error;
-    }
-  }
-
-  async #createStage(client: Client, target: Target, attempt: Attempt): Promise<Stage> {
-    await this.#makeOwnTables(client);
-    return await createStage(client, target, attempt);
-  }
-
-  async #makeOwnTables(client: Client): Promise<void> {
-    this.#ownTables ??= createOwnTables(client.unending());
-    try {
-      await this.#ownTables;
-    } catch (error) {
-      this.#ownTables = undefined;
       throw error;
     }
   }

@@ -103,31 +103,55 @@ function unwrap(type: string): string | undefined {
   return /^(?:Nullable|LowCardinality)\((.*)\)$/s.exec(type)?.[1];
 }
 
-/**
- * Refuses values that the engine lets pass and the contract does not: texts that are no documents, decimals with more
- * digits than their type says. Rows that came from TypeScript are known to be good.
- *
- * @throws ContractError
- */
-export async function requireValues(
-  client: Client,
-  { assetKey, columns }: Pick<Target, "assetKey" | "columns">,
-  table: string,
-): Promise<void> {
-  const rules = columns.flatMap(({ name, type }) => {
+/** Values that the engine lets pass and the contract does not: texts that are no documents, decimals of too many digits. */
+export interface ValueRule {
+  /** The condition that holds for a row with one. */
+  readonly bad: string;
+  /** @param count How many rows there are. */
+  readonly say: (count: string) => string;
+}
+
+/** The rules for the values of a contract's columns. */
+export function valueRules({ columns }: Pick<Target, "columns">): ValueRule[] {
+  return columns.flatMap(({ name, type }) => {
     const column = quote(name);
-    if (type.kind === "json") return [{ name, bad: `NOT isValidJSON(${column})`, what: "texts that are no JSON" }];
+    const rule = (bad: string, what: string): ValueRule[] => [
+      { bad, say: (count) => `column ${JSON.stringify(name)} holds ${count} ${what}` },
+    ];
+    if (type.kind === "json") return rule(`NOT isValidJSON(${column})`, "texts that are no JSON");
     if (type.kind !== "decimal") return [];
     const { precision, scale } = type;
     const limit = `${"9".repeat(precision - scale) || "0"}${scale === 0 ? "" : `.${"9".repeat(scale)}`}`;
-    const most = `CAST('${limit}' AS ${columnTypeName(type)})`;
-    return [{ name, bad: `abs(${column}) > ${most}`, what: `numbers beyond ${limit}` }];
+    return rule(`abs(${column}) > CAST('${limit}' AS ${columnTypeName(type)})`, `numbers beyond ${limit}`);
   });
-  if (rules.length === 0) return;
-  const { rows } = await client.text(`SELECT ${rules.map(({ bad }) => `countIf(${bad})`).join(", ")} FROM ${table}`);
-  const broken = rules.flatMap(({ name, what }, index) => {
-    const count = rows[0]?.[index] ?? "0";
-    return count === "0" ? [] : [`column ${JSON.stringify(name)} holds ${count} ${what}`];
+}
+
+/**
+ * Refuses rows that break one of the rules.
+ *
+ * @param counts Of the rows that break each.
+ * @throws ContractError
+ */
+export function requireNone(
+  rules: readonly ValueRule[],
+  counts: readonly (string | null)[],
+  { assetKey }: Pick<Target, "assetKey">,
+): void {
+  const broken = rules.flatMap(({ say }, index) => {
+    const count = counts[index] ?? "0";
+    return count === "0" ? [] : [say(count)];
   });
   if (broken.length > 0) throw new ContractError(`${assetKey}: ${broken.join("; ")}. Nothing was published`);
+}
+
+/** @throws ContractError for values that the contract does not allow */
+export async function requireValues(
+  client: Client,
+  target: Pick<Target, "assetKey" | "columns">,
+  table: string,
+): Promise<void> {
+  const rules = valueRules(target);
+  if (rules.length === 0) return;
+  const { rows } = await client.text(`SELECT ${rules.map(({ bad }) => `countIf(${bad})`).join(", ")} FROM ${table}`);
+  requireNone(rules, rows[0] ?? [], target);
 }

@@ -9,9 +9,9 @@ import { stagedFacts } from "./inspect.ts";
 import { prepareEntry, settleEntry } from "./ledger.ts";
 import { type IsOpen, type Lock, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
-import { getPlace } from "./place.ts";
 import { literal, ownTable, quote } from "./quote.ts";
-import { dropInner, dropOrphans } from "./staging.ts";
+import { settlePlace } from "./settle.ts";
+import { dropInner } from "./staging.ts";
 import { dropOwn, onCluster, uuidOf } from "./tables.ts";
 import { putInPlace } from "./write.ts";
 
@@ -106,17 +106,20 @@ export class IncrementalStaged implements Staged {
   /** @returns the inner table of the view that was read before */
   async #publish(entry: LedgerEntry, lock: Lock): Promise<string | undefined> {
     const [client, target] = [this.#client, this.#target];
-    await dropOrphans(client, this.#isOpen, target.assetKey);
-    await settleEntry(client, target);
-    const { table, inner } = await getPlace(client, target);
+    const { own, named } = await settlePlace(client, target, this.#isOpen);
+    const inner = named?.inner;
     if (!this.#inner.isNew && inner !== this.#inner.name) {
       throw new ViewReplacedError(
         `${target.assetKey} was made anew by another run, after this one had looked at it: run it again`,
       );
     }
-    const isPresent = table !== undefined || inner !== undefined;
+    const isPresent = named !== undefined;
     if (!isPresent) await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
-    await prepareEntry(client, entry, await uuidOf(client, this.#view));
+    await prepareEntry(
+      client,
+      entry,
+      own.find(({ name }) => name === this.#view)?.uuid ?? (await uuidOf(client, this.#view)),
+    );
     await lock.requireHeld();
     await putInPlace(client, this.#view, target, isPresent);
     await settleEntry(client.unending(), target);

@@ -32,8 +32,14 @@ const ENTRY = [
 ];
 const ENTRY_NAMES = ENTRY.map((column) => column.split(" ")[0]).join(", ");
 
-/** Makes the runtime's own database and tables where they are missing. */
-export async function createOwnTables(client: Client): Promise<void> {
+/**
+ * Makes the runtime's own database and tables where they are missing.
+ *
+ * @param present Names of tables that the server which answers has; the other nodes of a cluster may not have them.
+ */
+export async function createOwnTables(client: Client, present: readonly string[] = []): Promise<void> {
+  const names = ["ledger", "ledger_prepared", "quarantine"];
+  if (client.config.cluster === null && names.every((name) => present.includes(name))) return;
   const cluster = onCluster(client);
   const make = (table: string, columns: readonly string[], order: string): Promise<void> =>
     client.run(
@@ -88,7 +94,7 @@ function lineOf(entry: LedgerEntry, tableUuid: string): object {
 
 /**
  * Moves the line of the table that has the asset's place now into the ledger, unless it is there. Under the lock of the
- * asset, after an exchange and before the next one.
+ * asset, after an exchange and before the next one. A late statement of a dead process finds nothing to move.
  */
 export async function settleEntry(client: Client, target: Target): Promise<void> {
   await client.run({
@@ -99,6 +105,12 @@ export async function settleEntry(client: Client, target: Target): Promise<void>
       LIMIT 1`,
     parameters: [target.assetKey, target.schema, target.table],
   });
+}
+
+/** The condition that holds for the UUID of a table whose line is not yet in the ledger. */
+export function unsettled(uuid: string, assetKey: string): string {
+  return `${uuid} IN (SELECT table_uuid FROM ${PREPARED} WHERE asset_key = ${assetKey})
+    AND ${uuid} NOT IN (SELECT table_uuid FROM ${LEDGER} WHERE asset_key = ${assetKey})`;
 }
 
 /** The table in the asset's place; parameters 2 and 3. */

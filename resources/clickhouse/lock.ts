@@ -5,6 +5,7 @@ import type { Attempt } from "../store.ts";
 import type { Client } from "./client.ts";
 import { EXCEPTION, LockLostError, ClickHouseStatementError, TableLockedError } from "./errors.ts";
 import { isAlive, type Owner } from "./names.ts";
+import type { OwnTable } from "./place.ts";
 import { assetHash, literal, OWN_DATABASE, ownTable } from "./quote.ts";
 import { onCluster } from "./tables.ts";
 
@@ -23,6 +24,13 @@ export interface Lock {
    * @throws LockLostError when the lock is another's by now, such as after somebody dropped it by hand
    */
   readonly requireHeld: () => Promise<void>;
+  /**
+   * The same by a look that was taken just now. The lock is then given back without another one, as soon as `act` has
+   * succeeded: should it be another's in that instant, that one is told before it acts.
+   *
+   * @throws LockLostError
+   */
+  readonly requireIn: (own: readonly OwnTable[]) => void;
 }
 
 /**
@@ -43,16 +51,29 @@ export async function withLock<T>(
 ): Promise<T> {
   const name = `_lock~${assetHash(assetKey)}`;
   const token = await take(client, name, assetKey, attempt, isOpen);
-  const requireHeld = async (): Promise<void> => {
-    if ((await tryGetHolder(client, name))?.token === token) return;
+  const look = { isSeen: false };
+  let isDone = false;
+  const requireOurs = (holder: Claimant | undefined): void => {
+    if (holder?.token === token) return;
     throw new LockLostError(
       `${assetKey}: the lock of its table was taken away meanwhile; nothing was put in its place`,
     );
   };
+  const requireHeld = async (): Promise<void> => {
+    requireOurs(await tryGetHolder(client, name));
+  };
+  const requireIn = (own: readonly OwnTable[]): void => {
+    requireOurs(toHolder(own.find((table) => table.name === name)));
+    look.isSeen = true;
+  };
   try {
-    return await act({ requireHeld });
+    const result = await act({ requireHeld, requireIn });
+    isDone = true;
+    return result;
   } finally {
-    await release(client.unending(), name, token).catch((error: unknown) => {
+    const unending = client.unending();
+    const releasing = look.isSeen && isDone ? drop(unending, name) : release(unending, name, token);
+    await releasing.catch((error: unknown) => {
       attempt.log(`The lock of ${assetKey} could not be given back; it ends with this process: ${String(error)}`);
     });
   }
@@ -113,8 +134,11 @@ async function tryGetHolder(client: Client, name: string): Promise<Holder | unde
     parameters: [OWN_DATABASE, name],
   });
   const [row] = rows;
-  if (row === undefined) return undefined;
-  return { ...(JSON.parse(row[0] ?? "{}") as Claimant), uuid: row[1] ?? "" };
+  return toHolder(row === undefined ? undefined : { comment: row[0] ?? "", uuid: row[1] ?? "" });
+}
+
+function toHolder(table: Pick<OwnTable, "comment" | "uuid"> | undefined): Holder | undefined {
+  return table === undefined ? undefined : { ...(JSON.parse(table.comment || "{}") as Claimant), uuid: table.uuid };
 }
 
 /** Gives back what is still ours; nobody else takes it away, as its owner is alive. */

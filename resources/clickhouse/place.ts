@@ -3,7 +3,7 @@ import { ContractError } from "../errors.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { type Layout, parseEngine } from "./layout.ts";
-import { assetHash, quote } from "./quote.ts";
+import { assetHash, OWN_DATABASE, quote } from "./quote.ts";
 import { fullTypeName } from "./type_names.ts";
 
 /** A column as the server has it. */
@@ -14,79 +14,127 @@ export interface ActualColumn {
 }
 
 /** A table as the server has it. */
-export interface Table {
-  readonly uuid: string;
-  /** Engine with keys, TTL and settings. */
-  readonly engine: string;
-  readonly comment: string;
+export interface Table extends Omit<Named, "inner"> {
   readonly layout: Layout;
   readonly columns: readonly ActualColumn[];
   /** Skipping indexes and projections, as ALTER TABLE adds them. */
   readonly attachments: readonly { readonly name: string; readonly sql: string }[];
 }
 
-/** What has an asset's name. */
-export interface Place {
-  /** The table; `undefined` where there is none. */
-  readonly table: Table | undefined;
-  /** The inner table of the incremental view that people read instead. */
+/** One of the runtime's own tables. */
+export interface OwnTable {
+  readonly name: string;
+  readonly uuid: string;
+  readonly comment: string;
+}
+
+/** What has an asset's name: a table, or the view over the inner table of an incremental view. */
+export interface Named {
+  readonly uuid: string;
+  /** Engine with keys, TTL and settings. */
+  readonly engine: string;
+  readonly comment: string;
+  /** The server's own text of it, with all that hangs on it. */
+  readonly definition: string;
+  /** The inner table of the incremental view; `undefined`: it is a table. */
   readonly inner: string | undefined;
 }
 
+/** What is there at one moment. */
+export interface Look {
+  readonly own: readonly OwnTable[];
+  /** `undefined`: nothing has the asset's name. */
+  readonly named: Named | undefined;
+}
+
+/** The same, with all parts of the table. */
+export interface Place extends Look {
+  /** `undefined` where there is none. */
+  readonly table: Table | undefined;
+}
+
+/** The runtime's own tables, as {@link readLook} reads them. A subquery of one value is run before the query around it. */
+export const OWN = `(
+  SELECT toJSONString(groupArray([name, toString(uuid), comment])) FROM system.tables WHERE database = {p1:String}
+)`;
+/** What has a name, of `system.tables`. */
+export const NAMED = "toJSONString(groupArray([toString(uuid), engine, engine_full, comment, create_table_query]))";
+
 /**
- * Looks at what has the name of an asset.
+ * Looks at the runtime's own tables and at all of what has an asset's name.
  *
  * @throws ContractError when it is neither a table of the MergeTree family nor a view that the runtime has made
  */
-export async function getPlace(client: Client, { assetKey, schema, table }: Target): Promise<Place> {
-  const read = async (columns: string, of: string, order: string): Promise<(string | null)[][]> => {
-    const name = of === "tables" ? "name" : "table";
-    const text = `SELECT ${columns} FROM system.${of} WHERE database = {p1:String} AND ${name} = {p2:String} ORDER BY ${order}`;
-    return (await client.text({ text, parameters: [schema, table, `_inner~${assetHash(assetKey)}~[^\`]+`] })).rows;
+export async function getPlace(client: Client, target: Target): Promise<Place> {
+  const parameters = [OWN_DATABASE, target.schema, target.table];
+  const of = "database = {p2:String} AND table = {p3:String}";
+  const { rows } = await client.text({
+    // The definition first: when the table is changed between the two, it differs from the next look's.
+    text: `WITH ${OWN} AS own, (SELECT ${NAMED} FROM system.tables WHERE database = {p2:String} AND name = {p3:String}) AS named
+      SELECT own, named, toJSONString(groupArray([name, type, comment, codec])) FROM (
+        SELECT name, type, comment, compression_codec AS codec FROM system.columns WHERE ${of} ORDER BY position
+      )`,
+    parameters,
+  });
+  const [[own, named, columnTexts] = []] = rows;
+  const look = readLook(target, own, named);
+  if (look.named === undefined || look.named.inner !== undefined) return { ...look, table: undefined };
+  const { uuid, engine, comment, definition } = look.named;
+  const read = async (list: string, what: string): Promise<string[][]> => {
+    const { rows: found } = await client.text({
+      text: `SELECT ${list} FROM system.${what} WHERE ${of} ORDER BY name`,
+      parameters,
+    });
+    return found.map((row) => row.map((value) => value ?? ""));
   };
-  const [tables, columns, indexes, projections] = await Promise.all([
-    read("toString(uuid), engine, engine_full, comment, extract(create_table_query, {p3:String})", "tables", "name"),
-    read("name, type, comment, compression_codec", "columns", "position"),
-    read("name, expr, type_full, granularity", "data_skipping_indices", "name"),
-    read("name, query", "projections", "name"),
+  const [indexes, projections] = await Promise.all([
+    definition.includes("INDEX ") ? read("name, expr, type_full, granularity", "data_skipping_indices") : [],
+    definition.includes("PROJECTION ") ? read("name, query", "projections") : [],
   ]);
-  const [row] = tables;
-  if (row === undefined) return { table: undefined, inner: undefined };
-  const [uuid, engine, full, comment, inner] = row.map((value) => value ?? "");
-  if (engine === "View" && inner !== undefined && inner !== "") return { table: undefined, inner };
-  if (engine?.endsWith("MergeTree") !== true) {
+  const columns = readTexts(columnTexts);
+  const actual = indexes.map(([name = "", expression = "", type = "", granularity = "1"]) => ({
+    ...{ name, expression, type, granularity },
+  }));
+  const table = {
+    ...{ uuid, engine, comment, definition },
+    layout: {
+      clauses: parseEngine(engine),
+      indexes: actual,
+      codecs: new Map(columns.map(([name = "", , , codec = ""]) => [name, codec])),
+    },
+    columns: columns.map(([name = "", type = "", text = ""]) => ({ name, type, comment: text })),
+    attachments: [
+      ...actual.map(({ name, expression, type, granularity }) => ({
+        name,
+        sql: `ADD INDEX ${quote(name)} ${expression} TYPE ${type} GRANULARITY ${granularity}`,
+      })),
+      ...projections.map(([name = "", query = ""]) => ({ name, sql: `ADD PROJECTION ${quote(name)} (${query})` })),
+    ],
+  };
+  return { ...look, table };
+}
+
+/** @throws ContractError as {@link getPlace} */
+export function readLook(
+  { assetKey, schema, table }: Target,
+  own: string | null | undefined,
+  named: string | null | undefined,
+): Look {
+  const tables = readTexts(own).map(([name = "", uuid = "", comment = ""]) => ({ name, uuid, comment }));
+  const [row] = readTexts(named);
+  if (row === undefined) return { own: tables, named: undefined };
+  const [uuid = "", kind = "", engine = "", comment = "", definition = ""] = row;
+  const inner = kind === "View" ? new RegExp(`_inner~${assetHash(assetKey)}~[^\`]+`).exec(definition)?.[0] : undefined;
+  if (inner === undefined && !kind.endsWith("MergeTree")) {
     throw new ContractError(
-      `${schema}.${table} is a ${engine ?? ""}, which no asset replaces: rename or drop it, or call the asset something else`,
+      `${schema}.${table} is a ${kind}, which no asset replaces: rename or drop it, or call the asset something else`,
     );
   }
-  const actual = indexes.map((index) => {
-    const [name = "", expression = "", type = "", granularity = "1"] = index.map((value) => value ?? "");
-    return { name, expression, type, granularity };
-  });
-  return {
-    inner: undefined,
-    table: {
-      uuid: uuid ?? "",
-      engine: full ?? "",
-      comment: comment ?? "",
-      layout: {
-        clauses: parseEngine(full ?? ""),
-        indexes: actual,
-        codecs: new Map(columns.map(([name, , , codec]) => [name ?? "", codec ?? ""])),
-      },
-      columns: columns.map(([name, type, text]) => ({ name: name ?? "", type: type ?? "", comment: text ?? "" })),
-      attachments: [
-        ...actual.map(({ name, expression, type, granularity }) => ({
-          name,
-          sql: `ADD INDEX ${quote(name)} ${expression} TYPE ${type} GRANULARITY ${granularity}`,
-        })),
-        ...projections.map(([name, query]) => ({
-          name: name ?? "",
-          sql: `ADD PROJECTION ${quote(name ?? "")} (${query ?? ""})`,
-        })),
-      ],
-    },
-  };
+  return { own: tables, named: { uuid, engine, comment, definition, inner } };
+}
+
+function readTexts(json: string | null | undefined): string[][] {
+  return JSON.parse(json ?? "[]") as string[][];
 }
 
 /** Whether the columns are those of the contract, in any order. */
@@ -97,6 +145,24 @@ export function sameColumns(actual: readonly ActualColumn[], wanted: readonly Co
 
 /** Whether nothing was added to the table or taken from it since the other look at it. */
 export function hangsTheSame(before: Table, now: Table): boolean {
+  if (isUnchanged(before, now)) return true;
   const shape = ({ engine, columns, attachments }: Table): string => JSON.stringify([engine, columns, attachments]);
   return shape(before) === shape(now);
+}
+
+/** The table in a place, which nothing has to be asked about when the server's text of it is that of an earlier look. */
+export async function getTable(
+  client: Client,
+  target: Target,
+  named: Named | undefined,
+  earlier: Table | undefined,
+): Promise<Table | undefined> {
+  if (named === undefined || named.inner !== undefined) return undefined;
+  if (isUnchanged(earlier, named)) return { ...earlier, ...named };
+  return (await getPlace(client, target)).table;
+}
+
+/** Whether the server's text of a table is that of an earlier look. It shows none to those who may not see it. */
+export function isUnchanged(before: Table | undefined, now: Pick<Named, "definition"> | undefined): before is Table {
+  return before !== undefined && before.definition !== "" && before.definition === now?.definition;
 }

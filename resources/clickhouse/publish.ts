@@ -2,15 +2,17 @@ import type { Check } from "../../definitions/check.ts";
 import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
 import { runChecks } from "./checks.ts";
 import type { Client } from "./client.ts";
+import { requireValues, valueRules } from "./contract.ts";
 import { stagedFacts } from "./inspect.ts";
 import { earlierPublish } from "../publish_once.ts";
 import { findLedgerEntry, lastCursor, prepareEntry, recordEntry, settleEntry } from "./ledger.ts";
 import { type IsOpen, type Lock, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
 import { attachOthers, buildPartitions, replaceInPlace } from "./partitions.ts";
-import { getPlace, hangsTheSame, type Table } from "./place.ts";
+import { getTable, hangsTheSame, isUnchanged, type Table } from "./place.ts";
 import { ownTable, quote } from "./quote.ts";
-import { dropInner, dropOrphans, type Stage, writesPartitions } from "./staging.ts";
+import { settlePlace } from "./settle.ts";
+import { dropInner, type Stage, writesPartitions } from "./staging.ts";
 import { bringUpToContract, changesToContract, dropOwn, onCluster, uuidOf } from "./tables.ts";
 import { build, putInPlace, requireWritable } from "./write.ts";
 
@@ -25,7 +27,8 @@ import { build, putInPlace, requireWritable } from "./write.ts";
  *    in place any more.
  * 2. The line of the table that is in place is settled: copied from the prepared lines into the ledger, if its process
  *    died before it could.
- * 3. The new table is made, and its prepared line written, with its UUID.
+ * 3. The new table is made, and its prepared line written, with its UUID; that of a table that was made before already
+ *    beside 1.
  * 4. The tables are exchanged. From here on the prepared line holds: its UUID is the one in place.
  * 5. The line is settled; the old rows are dropped.
  *
@@ -43,6 +46,8 @@ export class ClickHouseStaged implements Staged {
   readonly #own: Set<string>;
   /** Of the incremental view that had the table's place. */
   #inner: string | undefined;
+  /** Whether the values are known to be the contract's. */
+  #isProven: boolean;
 
   constructor(
     client: Client,
@@ -58,9 +63,14 @@ export class ClickHouseStaged implements Staged {
     this.#own = new Set([stage.name]);
     this.#isOpen = options.isOpen;
     this.statement = options.statement;
+    // Rows that came from TypeScript were validated.
+    this.#isProven = options.statement === null;
   }
 
   async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
+    if (checks.length === 0) return [];
+    // A check may not find its way in values that are none.
+    await this.#requireValues();
     return await runChecks(
       this.#client,
       { columns: this.#target.columns, relation: ownTable(this.#stage.name), buckets: this.#target.buckets },
@@ -69,13 +79,20 @@ export class ClickHouseStaged implements Staged {
   }
 
   async facts(): Promise<StagedFacts> {
-    return await stagedFacts(this.#client, this.#target, ownTable(this.#stage.name));
+    const rules = this.#isProven ? [] : valueRules(this.#target);
+    const facts = await stagedFacts(this.#client, this.#target, ownTable(this.#stage.name), rules);
+    this.#isProven = true;
+    return facts;
   }
 
   async publish(entry: LedgerEntry): Promise<LedgerEntry> {
+    await this.#requireValues();
     await requireWritable(this.#client, this.#target, this.#stage.name);
+    // Beside the way to the lock: a line about a table that never comes into place counts for nothing.
+    const prepared = this.#prepare(entry);
+    prepared.catch(() => undefined);
     const standing = await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, (lock) =>
-      this.#publish(entry, lock),
+      this.#publish(entry, lock, prepared),
     );
     await this.discard().catch((error: unknown) => {
       this.#attempt.log(`Published; what is left of staging will be dropped by a later run: ${String(error)}`);
@@ -84,35 +101,65 @@ export class ClickHouseStaged implements Staged {
   }
 
   async discard(): Promise<void> {
-    const client = this.#client.unending();
-    for (const name of this.#own) {
-      await dropOwn(client, name);
-      this.#own.delete(name);
-    }
-    if (this.#inner !== undefined) await dropInner(client, this.#inner);
+    await this.#dropOwn();
+    if (this.#inner !== undefined) await dropInner(this.#client.unending(), this.#inner);
   }
 
-  async #publish(entry: LedgerEntry, lock: Lock): Promise<LedgerEntry> {
+  async #dropOwn(): Promise<void> {
+    for (const name of this.#own) {
+      await dropOwn(this.#client.unending(), name);
+      this.#own.delete(name);
+    }
+  }
+
+  async #requireValues(): Promise<void> {
+    if (!this.#isProven) await requireValues(this.#client, this.#target, ownTable(this.#stage.name));
+    this.#isProven = true;
+  }
+
+  /**
+   * Writes the line of the staged table where that one is to take the place.
+   *
+   * @returns its UUID
+   */
+  async #prepare(entry: LedgerEntry): Promise<string | undefined> {
+    if (this.#target.strategy.kind !== "replace") return undefined;
+    const uuid = await this.#stage.uuid;
+    await prepareEntry(this.#client, entry, uuid);
+    return uuid;
+  }
+
+  async #publish(entry: LedgerEntry, lock: Lock, prepared: Promise<string | undefined>): Promise<LedgerEntry> {
     const [client, target] = [this.#client, this.#target];
-    await dropOrphans(client, this.#isOpen, target.assetKey);
-    await settleEntry(client, target);
+    const { own, named, isUnsettled } = await settlePlace(client, target, this.#isOpen);
     const earlier = await earlierPublish(target.strategy, entry, {
       find: () => findLedgerEntry(client, target, entry),
       lastCursor: () => lastCursor(client, target),
     });
     if (earlier !== undefined) return earlier;
 
-    const { table: present, inner } = await getPlace(client, target);
-    const isPresent = present !== undefined || inner !== undefined;
+    const isPresent = named !== undefined;
+    const present = await getTable(client, target, named, this.#stage.like);
     if (!isPresent) await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
     if (present !== undefined && (await this.#replaceInPlace(present, entry, lock))) return entry;
     const name = await this.#make(present);
-    await prepareEntry(client, entry, await uuidOf(client, name));
-    await lock.requireHeld();
-    await putInPlace(client, name, target, isPresent);
-    await settleEntry(client.unending(), target);
-    if (inner !== undefined) this.#inner = inner;
+    const uuid = own.find((table) => table.name === name)?.uuid ?? (await uuidOf(client, name));
+    if ((await prepared) !== uuid) await prepareEntry(client, entry, uuid);
+    // Where nothing was asked since, the look tells whose the lock is.
+    if (isUnchanged(this.#stage.like, named) && name === this.#stage.name && !isUnsettled) lock.requireIn(own);
+    else await lock.requireHeld();
+    await this.#exchange(name, isPresent);
+    this.#inner = named?.inner;
     return entry;
+  }
+
+  /** Steps 4 and 5; the line was prepared. */
+  async #exchange(name: string, isPresent: boolean): Promise<void> {
+    await putInPlace(this.#client, name, this.#target, isPresent);
+    if (!isPresent) this.#own.delete(name);
+    // What could not be dropped is tried again later.
+    const dropped = this.#dropOwn().catch(() => undefined);
+    await Promise.all([settleEntry(this.#client.unending(), this.#target), dropped]);
   }
 
   /**
@@ -141,8 +188,7 @@ export class ClickHouseStaged implements Staged {
     await bringUpToContract(client, name, present, target);
     await prepareEntry(client, entry, await uuidOf(client, name));
     await lock.requireHeld();
-    await putInPlace(client, name, target, true);
-    await settleEntry(client.unending(), target);
+    await this.#exchange(name, true);
     return true;
   }
 

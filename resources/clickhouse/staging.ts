@@ -1,44 +1,68 @@
 import { ContractError } from "../errors.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
+import { createOwnTables } from "./ledger.ts";
 import { type IsOpen, removeDeadLocks } from "./lock.ts";
 import { isAlive, ownName, siblingOf, tryGetOwner } from "./names.ts";
 import { assetHash, OWN_DATABASE } from "./quote.ts";
 import { getPlace, sameColumns, type Table } from "./place.ts";
-import { createFromContract, createLike, createPlain, createTwin, dropOwn, listOwn, sayDifferences } from "./tables.ts";
+import {
+  createFromContract,
+  createLike,
+  createPlain,
+  createTwin,
+  dropOwn,
+  listOwn,
+  sayDifferences,
+  uuidOf,
+} from "./tables.ts";
 
 /** An empty table for rows that nobody reads yet. */
 export interface Stage {
   readonly name: string;
   /** The table that it was made like, so that its rows need not be written again; `undefined`: made from the contract. */
   readonly like: Table | undefined;
+  /** Asked for while the rows are written. A refreshable view may put another table there since. */
+  readonly uuid: Promise<string>;
 }
 
 /** Makes a staging table like the present one, so that its rows can be linked to it, or it can take its place. */
 export async function createStage(client: Client, target: Target, attempt: Attempt): Promise<Stage> {
   const name = ownName("stage", target.assetKey, attempt.runId);
-  const { table: present, inner } = await getPlace(client, target);
-  if (inner !== undefined && target.strategy.kind !== "replace") {
+  const like = await makeStage(client, name, target, attempt);
+  const uuid = uuidOf(client, name);
+  uuid.catch(() => undefined);
+  return { name, like, uuid };
+}
+
+/** @returns the table that it was made like */
+async function makeStage(client: Client, name: string, target: Target, attempt: Attempt): Promise<Table | undefined> {
+  const { own, named, table: present } = await getPlace(client, target);
+  await createOwnTables(
+    client.unending(),
+    own.map((table) => table.name),
+  );
+  if (named?.inner !== undefined && target.strategy.kind !== "replace") {
     throw new ContractError(
       `${target.assetKey} is an incremental view, to which no rows can be written: publish it once by replacing all of them, or drop it`,
     );
   }
   if (present === undefined) {
     await createFromContract(client, name, target);
-    return { name, like: undefined };
+    return undefined;
   }
   if (target.strategy.kind === "replace") {
     await createLike(client, name, present, target, attempt.log);
-    return { name, like: present };
+    return present;
   }
   await sayDifferences(client, present, target, attempt.log);
   // Of an engine that puts rows together, the table would not hold all that was staged.
   if (sameColumns(present.columns, target.columns) && /^(Replicated)?MergeTree\b/.test(present.engine)) {
     await createTwin(client, name, target);
-    return { name, like: present };
+    return present;
   }
   await createPlain(client, name, target);
-  return { name, like: undefined };
+  return undefined;
 }
 
 /** Whether whole partitions of the table can be put in the place of the present ones. */
@@ -58,6 +82,21 @@ export function writesPartitions(present: Table, target: Target): boolean {
  */
 export async function dropOrphans(client: Client, isOpen: IsOpen, assetKey?: string): Promise<void> {
   const names = await listOwn(client);
+  await dropDead(client, names, isOpen, assetKey);
+  if (assetKey === undefined) await removeDeadLocks(client, names, isOpen);
+}
+
+/**
+ * Drops those of the runtime's own tables whose owners are gone.
+ *
+ * @returns whether there were any
+ */
+export async function dropDead(
+  client: Client,
+  names: readonly string[],
+  isOpen: IsOpen,
+  assetKey: string | undefined,
+): Promise<boolean> {
   const dead = names.filter((name) => {
     const owner = tryGetOwner(name);
     if (owner === undefined || (assetKey !== undefined && owner.assetHash !== assetHash(assetKey))) return false;
@@ -74,7 +113,7 @@ export async function dropOrphans(client: Client, isOpen: IsOpen, assetKey?: str
     for (const kind of ["feed", "inner"])
       for (const name of unused.filter((one) => tryGetOwner(one)?.kind === kind)) await dropOwn(client, name);
   }
-  if (assetKey === undefined) await removeDeadLocks(client, names, isOpen);
+  return dead.length > 0;
 }
 
 /** The texts of the views that people read over incremental rows. */

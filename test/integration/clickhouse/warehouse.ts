@@ -24,6 +24,16 @@ import { attempt, publish } from "./warehouse_values.ts";
 /** The rows of a table, as the engine writes them. */
 export type TextRows = (string | null)[][];
 
+/** As the runtime does it. */
+async function publishOrDiscard(staged: Staged, target: Target, given: Attempt): Promise<StagedFacts> {
+  try {
+    return await publish(staged, target, given);
+  } catch (error) {
+    await staged.discard();
+    throw error;
+  }
+}
+
 /** An engine for the tests of one file, a store on it, and a reader that is not the store's own. */
 export class Warehouse {
   readonly dir = mkdtempSync(join(tmpdir(), "clickhouse-"));
@@ -81,7 +91,7 @@ export class Warehouse {
 
   async publishQuery(target: Target, sql: Sql, window: QueryWindow | null = null): Promise<StagedFacts> {
     const given = attempt();
-    return await publish(await this.store.stageQuery(target, sql, window, given), target, given);
+    return await publishOrDiscard(await this.store.stageQuery(target, sql, window, given), target, given);
   }
 
   async publishCopy(
@@ -91,7 +101,7 @@ export class Warehouse {
   ): Promise<StagedFacts> {
     const given = attempt();
     const staged = await this.store.stageCopy(target, parquet(path), new Map(Object.entries(columns)), given);
-    return await publish(staged, target, given);
+    return await publishOrDiscard(staged, target, given);
   }
 
   /** Checks rows without publishing them. */

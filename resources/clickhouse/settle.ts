@@ -1,0 +1,39 @@
+import type { Target } from "../store.ts";
+import type { Client } from "./client.ts";
+import { settleEntry, unsettled } from "./ledger.ts";
+import type { IsOpen } from "./lock.ts";
+import { type Look, NAMED, OWN, readLook } from "./place.ts";
+import { OWN_DATABASE } from "./quote.ts";
+import { dropDead } from "./staging.ts";
+
+/**
+ * What every publish begins with, under the lock of its asset: no exchange of a dead process can come any more, and the
+ * line of what is in place is in the ledger.
+ *
+ * @returns what is there then; `isUnsettled`: the line was not in the ledger before
+ * @throws ContractError when the asset's name is taken by what no asset replaces
+ */
+export async function settlePlace(
+  client: Client,
+  target: Target,
+  isOpen: IsOpen,
+): Promise<Look & { readonly isUnsettled: boolean }> {
+  let look = await lookAt(client, target);
+  const names = look.own.map(({ name }) => name);
+  // Until they were gone, one of them could come into place.
+  if (await dropDead(client, names, isOpen, target.assetKey)) look = await lookAt(client, target);
+  if (look.isUnsettled) await settleEntry(client, target);
+  return look;
+}
+
+/** Looks at the runtime's own tables, and after that at what has the asset's name: a table of a dead process is in one. */
+async function lookAt(client: Client, target: Target): Promise<Look & { readonly isUnsettled: boolean }> {
+  const { schema, table, assetKey } = target;
+  const { rows } = await client.text({
+    text: `WITH ${OWN} AS own SELECT own, ${NAMED}, countIf(${unsettled("uuid", "{p4:String}")})
+      FROM system.tables WHERE database = {p2:String} AND name = {p3:String}`,
+    parameters: [OWN_DATABASE, schema, table, assetKey],
+  });
+  const [[own, named, count] = []] = rows;
+  return { ...readLook(target, own, named), isUnsettled: count !== "0" };
+}
