@@ -16,6 +16,12 @@ export class MissingTableError extends ProjectError {
   }
 }
 
+/** There is no room for a file on its way from one store to another. */
+export class TransferDiskFullError extends ProjectError {
+  readonly code = "disk_full";
+  readonly retryable = false;
+}
+
 /** The environment does not say where the warehouse is or how to use it, or says it wrongly. */
 export class ConfigError extends ProjectError {
   readonly code = "bad_configuration";

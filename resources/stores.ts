@@ -5,6 +5,7 @@ import { clickhouse } from "./clickhouse/kind.ts";
 import { duckdb } from "./duckdb/kind.ts";
 import { hyper } from "./hyper/kind.ts";
 import type { BulkSource } from "./bulk_source.ts";
+import { TransferDiskFullError } from "./errors.ts";
 import { createOwnedFolder, removeOrphanFolders } from "./owned_folders.ts";
 import { postgres } from "./postgres/kind.ts";
 import { postgresSource, type SourceTable } from "./postgres/source.ts";
@@ -127,11 +128,20 @@ export class OpenStores {
    *
    * `TRANSFER_DIR` names the place, for example on a larger disk. Default: `data/transfers` in the project. A Hyper server
    * on this machine must be able to read and write there.
+   *
+   * @throws TransferDiskFullError
    */
   async withTransferFolder<T>(assetKey: string, runId: string, act: (folder: string) => Promise<T>): Promise<T> {
     const folder = createOwnedFolder(this.#transfers, assetKey, runId);
     try {
       return await act(folder);
+    } catch (error) {
+      if (!isFull(error, folder)) throw error;
+      throw new TransferDiskFullError(
+        `The disk of ${this.#transfers} has no room for the file by which ${assetKey} is copied; its table is as it was. ` +
+          "Make room, or name a folder on another disk in TRANSFER_DIR",
+        { cause: error },
+      );
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -155,4 +165,11 @@ export class OpenStores {
       await store?.close();
     }
   }
+}
+
+/** Whoever writes the file says so in words of its own, and names it. */
+const FULL = /No space left on device|Disk quota exceeded|ENOSPC|EDQUOT|could not grow file/i;
+
+function isFull(error: unknown, folder: string): boolean {
+  return error instanceof Error && FULL.test(error.message) && error.message.includes(folder);
 }

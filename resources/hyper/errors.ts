@@ -106,7 +106,7 @@ const WIDE_DECIMAL_ADVICE =
   " Decimals of more than 18 digits need a database of version 3: CREATE DATABASE … WITH VERSION 3";
 
 /** Of a full disk, whose SQLSTATE is that of memory. */
-const DISK_FULL = /growing the database file failed|No space left on device/i;
+const DISK_FULL = /growing the database file failed|could not grow file|No space left on device/i;
 
 interface VendorError {
   readonly message: string;

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createClient } from "@clickhouse/client";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { date, decimal, json, timestamp, z } from "../../../definitions/index.ts";
 import { clickhouse } from "../../../resources/clickhouse/kind.ts";
@@ -175,6 +176,39 @@ describe.each(WAYS)("$way", ({ to, choose }) => {
     await expect.poll(() => server.sql(reading), { timeout: 60_000 }).toEqual([["0"]]);
     await stores.open.close();
   });
+});
+
+it("ClickHouse masks the password of PostgreSQL wherever it shows what runs", async () => {
+  const { schema } = newTarget({});
+  await server.sql(`CREATE SCHEMA ${schema}; CREATE VIEW ${schema}.source AS SELECT 1 AS id FROM pg_sleep(600)`);
+  process.env["SHOP_URL"] = server.url;
+  const { password } = new URL(server.url);
+  const run = new AbortController();
+  const copying = stores.stage(
+    clickhouse,
+    newTarget({ id: z.int() }),
+    { format: "postgres", schema, table: "source", url: "SHOP_URL" },
+    { given: attempt({ signal: run.signal }) },
+  );
+  copying.catch(() => undefined);
+  await using looker = createClient({ url: stores.url("clickhouse") });
+  const shownBy = async (query: string): Promise<string> =>
+    await (await looker.query({ query, format: "TabSeparatedRaw" })).text();
+  const running = "SELECT query FROM system.processes WHERE query LIKE 'INSERT%postgresql(%'";
+  await expect.poll(() => shownBy(running), { timeout: 60_000 }).toContain(schema);
+  expect(password).not.toBe("");
+  const texts = await Promise.all([
+    shownBy(running),
+    shownBy("SELECT * FROM system.processes"),
+    shownBy("SHOW PROCESSLIST"),
+  ]);
+  for (const text of texts) {
+    expect(text).toContain("[HIDDEN]");
+    expect(text).not.toContain(password);
+  }
+  run.abort(new Error("seen enough"));
+  await expect(copying).rejects.toThrow("seen enough");
+  await stores.open.close();
 });
 
 describe.each(WAYS.filter(({ way }) => !way.includes("postgresql()")))("$way", ({ to, choose }) => {
