@@ -73,15 +73,8 @@ export class ClickHouseStore implements Store {
     const client = this.#for(target, attempt);
     const statement = renderSql(sql, clickhouseDialect({ self: null, window }));
     const names = columnNames(target);
-    // Neither asks for what the other does.
-    const contract = requireContract(client, statement, target);
-    contract.catch(() => undefined);
-    const stage = await createStage(client, target, attempt).catch(async (error: unknown) => {
-      await contract;
-      throw error;
-    });
-    return await this.#fill(client, target, attempt, stage, async (table) => {
-      await contract;
+    const proof = requireContract(client, statement, target);
+    return await this.#fillOnce(client, target, attempt, proof, async (table) => {
       await client.run({
         text: `INSERT INTO ${table} (${names}) SELECT ${names} FROM (${statement.text}\n) AS query`,
         parameters: statement.parameters,
@@ -115,14 +108,16 @@ export class ClickHouseStore implements Store {
     attempt: Attempt,
   ): Promise<Staged> {
     const client = this.#for(target, attempt);
-    const stage = await createStage(client, target, attempt);
-    return await this.#fill(client, target, attempt, stage, async (table) => {
-      if (source.format === "postgres")
-        return await copyFromPostgres(client, table, source, columns, { target, attempt });
-      const path = resolve(this.#projectDir, source.path);
-      const copy = await planCopy(client, path, columns, target, table);
-      await copy.run();
-      return copy.statement;
+    if (source.format === "postgres") {
+      const stage = await createStage(client, target, attempt);
+      return await this.#fill(client, target, attempt, stage, (table) =>
+        copyFromPostgres(client, table, source, columns, { target, attempt }),
+      );
+    }
+    const plan = planCopy(client, resolve(this.#projectDir, source.path), columns, target);
+    return await this.#fillOnce(client, target, attempt, plan, async (table, { statement, run }) => {
+      await run(table);
+      return statement;
     });
   }
 
@@ -156,6 +151,27 @@ export class ClickHouseStore implements Store {
     );
     const inner = await getInner(client, target, sql, attempt, named?.inner);
     return await IncrementalStaged.create(client, target, attempt, inner, this.#isOpen);
+  }
+
+  /**
+   * Makes the staging table beside what must be known before rows are written: neither asks for what the other does. What
+   * is wrong with the rows is told first.
+   *
+   * @param fill Writes the rows and returns the statement that made them.
+   */
+  async #fillOnce<Known>(
+    client: Client,
+    target: Target,
+    attempt: Attempt,
+    known: Promise<Known>,
+    fill: (table: string, known: Known) => Promise<string>,
+  ): Promise<Staged> {
+    known.catch(() => undefined);
+    const stage = await createStage(client, target, attempt).catch(async (error: unknown) => {
+      await known;
+      throw error;
+    });
+    return await this.#fill(client, target, attempt, stage, async (table) => await fill(table, await known));
   }
 
   /** @param fill Writes the rows and returns the statement that made them. */

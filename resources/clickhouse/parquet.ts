@@ -20,11 +20,12 @@ const MAX_QUERY_SIZE = "1000000000";
 export interface ParquetCopy {
   /** For people. */
   readonly statement: string;
-  readonly run: () => Promise<void>;
+  /** @param table Quoted name of the table that takes the rows. */
+  readonly run: (table: string) => Promise<void>;
 }
 
 /**
- * Plans the copy of a file into a table.
+ * Plans the copy of a file into a table with the columns of a contract.
  *
  * @param columns Column of the target to column of the file, where the names differ.
  * @throws SourceError, ContractError
@@ -34,7 +35,6 @@ export async function planCopy(
   path: string,
   columns: ReadonlyMap<string, string>,
   target: Target,
-  table: string,
 ): Promise<ParquetCopy> {
   const types = await readTypes(client, path);
   const missing = target.columns.map(({ name }) => columns.get(name) ?? name).filter((name) => !types.has(name));
@@ -53,7 +53,7 @@ export async function planCopy(
   const select = `SELECT ${casts.join(", ")}\nFROM `;
   return {
     statement: `${select}file(${literal(path)}, Parquet)`,
-    run: async () => {
+    run: async (table) => {
       const insert = `INSERT INTO ${table} (${columnNames(target)}) ${select}input(${literal(structure)}) FORMAT Parquet`;
       await client.insertStream(insert, createReadStream(path));
     },
