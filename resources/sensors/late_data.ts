@@ -26,6 +26,8 @@ export interface LateDataOptions<S, T extends string, A extends string> {
    * Rows may become visible so much later than `arrived` says, as they do when a transaction takes long. @default "10m"
    */
   readonly lag?: Duration | undefined;
+  /** Whether partitions that were never built are built when rows come, or left to a backfill. @default "leave" */
+  readonly unbuilt?: "build" | "leave" | undefined;
 }
 
 /** Partitions that a message names. */
@@ -44,7 +46,7 @@ type Remembered = z.output<typeof cursorSchema>;
 
 /**
  * Asks for the partitions whose rows came after they were built, of each asset of the sensor, and then for those that read
- * them. Partitions that were never built are left alone. Rows that were deleted it does not see.
+ * them. Rows that were deleted it does not see.
  *
  * @example
  * ```ts
@@ -88,7 +90,7 @@ export function lateData(
 }
 
 async function look(
-  { source, time, arrived, lag }: LateDataOptions<TableRef | PostgresSource, string, string>,
+  { source, time, arrived, lag, unbuilt = "leave" }: LateDataOptions<TableRef | PostgresSource, string, string>,
   context: SensorContext<Remembered>,
 ): Promise<SensorResult<Remembered>> {
   const { assets, arrivals, cursor, log, now } = context;
@@ -111,7 +113,7 @@ async function look(
   const stretches = stretchesOf(found, seconds);
   const isFirstLook = cursor === null || found.wentBack;
   const changed = changedStretches(stretches, isFirstLook ? [] : cursor.counted);
-  const open = new OpenPartitions(followed, cursor?.open ?? [], context);
+  const open = new OpenPartitions(followed, cursor?.open ?? [], unbuilt, context);
   for (const one of followed) {
     if (!one.isFirst || one.partitions === null) continue;
     const changes = onClock(changed, one.partitions, found.isDay);
@@ -132,11 +134,11 @@ async function look(
   };
   if (asked.length === 0) {
     const rest = open.waiting === 0 ? "" : `; ${open.waiting} partitions wait for the runs that were asked for`;
-    return { skip: `no late rows in ${place}${rest}`, cursor: next };
+    return { skip: `no rows in ${place} that a partition lacks${rest}`, cursor: next };
   }
   const runs = asked.map(({ asset, keys, runKey }) => {
     const names = keys === null ? "" : `: ${keys.slice(0, SHOWN).join(", ")}${keys.length > SHOWN ? ", …" : ""}`;
-    log.info(`${asset.assetKey} was built without rows that came late${names}`);
+    log.info(`${asset.assetKey} has not the rows that came${names}`);
     return { runKey, assets: [asset], ...(keys === null ? {} : { partitionKeys: keys }) };
   });
   return { runs, cursor: next };

@@ -49,6 +49,8 @@ export interface LateRun {
   readonly runKey: string;
 }
 
+/** The publish of a partition that was never built, where it is to be. */
+const NEVER: LastPublish = { runId: "", startedAt: "", publishedAt: "" };
 /** An asset without partitions, as one. */
 const WHOLE: Period = { key: "", start: 0, end: 0 };
 
@@ -60,15 +62,20 @@ export class OpenPartitions {
   readonly #followed: readonly Followed[];
   readonly #now: number;
   readonly #lastPublishes: TickContext["lastPublishes"];
+  /** Of what was never built. */
+  readonly #never: LastPublish | undefined;
   readonly #open: ReadonlyMap<string, Map<number, Open>>;
   /** Stretches of rows that are of no partition, and never will be. */
   readonly outside: Changed[] = [];
 
+  /** @param unbuilt Whether partitions that were never built are built, or left alone. */
   constructor(
     followed: readonly Followed[],
     stored: Stored,
+    unbuilt: "build" | "leave",
     { now, lastPublishes }: Pick<TickContext, "now" | "lastPublishes">,
   ) {
+    this.#never = unbuilt === "build" ? NEVER : undefined;
     this.#followed = followed;
     this.#now = now.getTime();
     this.#lastPublishes = lastPublishes;
@@ -93,7 +100,8 @@ export class OpenPartitions {
     const publishes = await this.#publishesOf(followed, [...changed.keys()]);
     for (const [period, { latest, text }] of changed) {
       // A run that has not published yet has begun so early at most.
-      const built = publishes.get(period.key)?.startedAt ?? later(since, -followed.longestRunMs);
+      const last = publishes.get(period.key) ?? this.#never;
+      const built = last?.startedAt ?? later(since, -followed.longestRunMs);
       if (built <= later(latest, lagMs)) this.#put(followed, period, since, text);
     }
   }
@@ -115,9 +123,9 @@ export class OpenPartitions {
       const unsettled: Period[] = [];
       const asking: { readonly one: Open; readonly last: LastPublish }[] = [];
       for (const [start, one] of own) {
-        const last = publishes.get(one.period.key);
+        const last = publishes.get(one.period.key) ?? this.#never;
         const isSettled = last !== undefined && last.startedAt > one.since;
-        // What was never built needs no repair; but a run that began before may still build it.
+        // What was never built, and is not to be, needs no repair; but a run that began before may still build it.
         if ((last === undefined || isSettled) && seenAt > later(one.since, followed.longestRunMs)) own.delete(start);
         else own.set(start, { ...one, settled: isSettled });
         if (isSettled && !one.settled) this.#pass(followed, one.period, seenAt, last);

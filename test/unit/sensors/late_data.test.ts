@@ -3,7 +3,7 @@ import { daily, defineAsset, defineSensor, lastOf, offsetOf, type TableRef } fro
 import { WarehouseLockedError } from "../../../resources/duckdb/errors.ts";
 import { lateData } from "../../../resources/sensors/index.ts";
 import { testSensor } from "../../../runtime/testing.ts";
-import { BEGIN, byDay, byMonth, late, raw, total, World } from "./late_world.ts";
+import { BEGIN, building, byDay, byMonth, late, raw, total, World } from "./late_world.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -42,7 +42,7 @@ test("a month waits for all of its days, and is computed once", async () => {
   const waiting = await world.tick();
   expect(waiting).toMatchObject({
     runs: [],
-    skip: "no late rows in late/raw; 1 partitions wait for the runs that were asked for",
+    skip: "no rows in late/raw that a partition lacks; 1 partitions wait for the runs that were asked for",
   });
   world.build("late/by_day", "2017-02-02");
   expect((await world.tick()).launched).toMatchObject([{ assets: ["late/by_month"], partitionKeys: ["2017-02-01"] }]);
@@ -72,14 +72,29 @@ test("partitions that were never built are left alone, and those that are not ov
   expect(await world.settle()).toEqual([]);
 });
 
+test("with unbuilt: build, partitions are built when their first rows come, then those that read them, each once", async () => {
+  const world = new World(building);
+  world.add(at("2017-02-01"), at("2017-02-01", 13));
+  world.pass(60);
+  expect(await world.settle()).toEqual(["late/by_day 2017-02-01", "late/by_month 2017-02-01", "late/total"]);
+  expect(await world.settle()).toEqual([]);
+  world.add(at("2017-02-10"));
+  expect(await world.settle()).toEqual(["late/by_day 2017-02-10", "late/by_month 2017-02-01", "late/total"]);
+  world.add(at("2017-02-01"));
+  expect(await world.settle()).toEqual(["late/by_day 2017-02-01", "late/by_month 2017-02-01", "late/total"]);
+  expect(world.holds("late/total")).toEqual([0, 1, 2]);
+  world.pass(600);
+  expect(await world.settle()).toEqual([]);
+});
+
 test("a partition that a run was building when its row came is computed again", async () => {
   const world = await built();
-  const building = world.begin("late/by_day", ["2017-02-10"]);
+  const run = world.begin("late/by_day", ["2017-02-10"]);
   world.pass(1);
   world.add(at("2017-02-10"));
   expect((await world.tick()).runs).toEqual([]);
   world.pass(5);
-  world.publish(building);
+  world.publish(run);
   expect(await world.settle()).toContain("late/by_day 2017-02-10");
   expect(world.holds("late/by_day", "2017-02-10")).toEqual([2]);
 });

@@ -30,6 +30,13 @@ export const late: Sensor<LateDataCursor> = defineSensor("late/lines", {
   ...lateData({ source: raw, time: "at", arrived: "came", lag: "10m" }),
 });
 
+/** The same, but what was never built is built. */
+export const building: Sensor<LateDataCursor> = defineSensor("late/building", {
+  description: "x",
+  assets: [total, byMonth, byDay],
+  ...lateData({ source: raw, time: "at", arrived: "came", lag: "10m", unbuilt: "build" }),
+});
+
 export interface WorldRow {
   readonly id: number;
   readonly at: number | null;
@@ -54,6 +61,11 @@ export class World {
   cursor: TestSensorTick<unknown>["cursor"] = null;
   readonly runKeys = new Set<string>();
   #runs = 0;
+  readonly #sensor: Sensor<LateDataCursor>;
+
+  constructor(sensor = late) {
+    this.#sensor = sensor;
+  }
 
   pass(minutes: number): void {
     this.now += minutes * MINUTE;
@@ -88,7 +100,7 @@ export class World {
 
   /** A tick; of the runs that it asks for, those that Dagster would launch. */
   async tick(): Promise<TestSensorTick<unknown> & { readonly launched: readonly TestRun[] }> {
-    const result = await testSensor(late, {
+    const result = await testSensor(this.#sensor, {
       now: new Date(this.now),
       cursor: this.cursor as never,
       arrivals: (_table, query) => Promise.resolve(this.#arrivals(query)),
