@@ -6,9 +6,11 @@ import type { Arrivals, ArrivalsQuery, LastPublish } from "../definitions/tick.t
 import type { Storage } from "../definitions/storage.ts";
 import type { Archive, ArchiveJob } from "./archive.ts";
 import type { BulkSource } from "./bulk_source.ts";
+import type { Claim, Disproof } from "./proof.ts";
 
 export type { Archive, ArchivedFile, ArchivePartition } from "./archive.ts";
 export type { BulkSource } from "./bulk_source.ts";
+export type { Claim, Disproof } from "./proof.ts";
 
 /** The partitions that a run covers, as a condition on the rows; with two dimensions, two conditions that both hold. */
 export type PartitionSet =
@@ -212,29 +214,6 @@ export interface Staged {
   publish(entry: LedgerEntry): Promise<LedgerEntry>;
   /** Drops the rows; the table stays as it is. */
   discard(): Promise<void>;
-}
-
-/** SQL to be held against its contract. */
-export interface Claim {
-  readonly target: Target;
-  /** Keys of the assets that the SQL may read. */
-  readonly deps: readonly string[];
-  /** The query of the asset; `null` where rows come from elsewhere. */
-  readonly sql: Sql | null;
-  readonly checks: readonly Check[];
-  /** How a materialised view is refreshed; `null`: it is a table. */
-  readonly view?: MaterializedView["refresh"] | null | undefined;
-}
-
-/** What an engine says against a claim. */
-export interface Disproof {
-  readonly target: Target;
-  readonly code: "bad_sql" | "contract_mismatch" | "undeclared_reference" | "bad_option";
-  /** The check that it is about; `null`: the query. */
-  readonly check: string | null;
-  readonly message: string;
-  /** Line of the query, counted from 1, where the engine knows it. */
-  readonly line: number | undefined;
 }
 
 /** What is known of a kind of store without opening one. */

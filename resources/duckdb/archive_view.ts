@@ -24,7 +24,7 @@ export interface CountedRows {
 
 /** Refuses a table of which files would not hold all. @throws MissingTableError, ContractError */
 export async function requireArchivable(client: Client, { source, target }: Job): Promise<void> {
-  if (!(await hasTable(client, source))) throw new MissingTableError(source.assetKey, {}, "archived");
+  if (!(await isTable(client, source))) throw new MissingTableError(source.assetKey, {}, "archived");
   const differences = await contractDifferences(client, `SELECT * FROM ${tableName(source.assetKey)}`, source.columns);
   if (differences.length > 0)
     throw new ContractError(
@@ -108,7 +108,7 @@ function timeOf({ columns }: Pick<Target, "columns">, files: readonly ReadFile[]
 
 /** Makes the view, or makes it anew. Readers see the one or the other, as in every transaction. */
 export async function makeView(client: Client, target: Target, query: string): Promise<void> {
-  if (await hasTable(client, target))
+  if (await isTable(client, target))
     throw new ContractError(
       `${target.assetKey} is a view over hot and cold rows, and the warehouse has a table of that name: drop it, or ` +
         "give the asset another name. Nothing was archived",
@@ -123,7 +123,7 @@ export async function makeView(client: Client, target: Target, query: string): P
 }
 
 /** Whether there is a table, and no view, of the target's name. */
-async function hasTable(client: Client, { schema, table }: Pick<Target, "schema" | "table">): Promise<boolean> {
+async function isTable(client: Client, { schema, table }: Pick<Target, "schema" | "table">): Promise<boolean> {
   const { rows } = await client.text({
     text: "SELECT 1 FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2 AND database_name = current_database()",
     parameters: [schema, table],
