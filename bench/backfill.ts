@@ -9,6 +9,7 @@ import { runBench } from "./lib/bench.ts";
 import { contenderBin, installContenders } from "./lib/contenders_env.ts";
 import { type Contender, contest, getSummary } from "./lib/contest.ts";
 import { measure, type Measured } from "./lib/measure.ts";
+import { median } from "./lib/median.ts";
 import { freshFolder, freshProject } from "./lib/project.ts";
 
 /** Tables, and the columns by which they are partitioned. */
@@ -28,7 +29,8 @@ await runBench({
   help: `Computes ${NAMES.join(", ")} over loaded lines, 365 daily partitions each.
 Each contender is the whole command, from the start of its process to its end, and computes tables that are there already.
 "ours, 30 per run" and "ours, 1 per run" are ${RUNS_OF_30} and ${SINGLE_RUNS} runs, extrapolated to the year. "no-op, dg launch"
-is a Python graph whose steps do nothing but record the same events, as many materializations and verdicts.`,
+is a Python graph whose steps do nothing but record the same events, as many materializations and verdicts. "tick" is the
+median tick of a sensor that does nothing.`,
   rounds: 3,
   run: async ({ rounds, say }) => {
     await installContenders(say);
@@ -102,8 +104,23 @@ is a Python graph whose steps do nothing but record the same events, as many mat
     const dbt = freshFolder("backfill", "dbt");
     writeMicrobatches(dbt, sqlOf(project), MODELS, SOURCES);
 
+    const sensors = makeSensorProject();
+    await measure([process.execPath, "runtime/manifest.ts"], { cwd: sensors });
+    let ticks = evaluateTicks(sensors);
+    const tick = (name: string, key: "bench__nothing" | "plain"): Contender => ({
+      name,
+      run: async () => {
+        // One process evaluates both in turn; the first of the two makes it.
+        if (key === "bench__nothing") ticks = evaluateTicks(sensors);
+        return { seconds: median((await ticks)[key]) };
+      },
+    });
+    await ticks;
+
     const summaries = await contest(
       [
+        tick("tick, TypeScript", "bench__nothing"),
+        tick("tick, Python", "plain"),
         {
           name: "bare SQL",
           run: over(() => measure([process.execPath, `${checkout}/bench/graph/bare_sql.ts`, warehouse, ...bare])),
@@ -148,10 +165,41 @@ is a Python graph whose steps do nothing but record the same events, as many mat
           value: (get("ours, dg launch").medianS - get("ours").medianS) / get("no-op, dg launch").medianS,
           limit: 1.2,
         },
+        {
+          name: "tick_overhead_s",
+          value: get("tick, TypeScript").medianS - get("tick, Python").medianS,
+          limit: 0.3,
+        },
       ],
     };
   },
 });
+
+/** A project with a sensor that does nothing. */
+function makeSensorProject(): string {
+  const project = freshProject("backfill/sensors");
+  mkdirSync(path.join(project, "assets/bench"));
+  writeFileSync(
+    path.join(project, "assets/bench/nothing.ts"),
+    `import { defineAsset, defineSensor, sql, z } from "dagster-typescript";
+
+const columns = z.strictObject({ id: z.int32() });
+export const nothing = defineSensor("bench/nothing", {
+  description: "Asks for nothing.",
+  assets: [defineAsset("bench/table", { description: "x", columns, body: sql\`SELECT 1::INTEGER AS id\` })],
+  evaluate: () => ({ skip: "nothing" }),
+});
+`,
+  );
+  return project;
+}
+
+async function evaluateTicks(project: string): Promise<Readonly<Record<"bench__nothing" | "plain", number[]>>> {
+  const { stdout } = await measure([pythonBin("python"), `${checkout}/bench/backfill/ticks.py`, project], {
+    env: { PYTHONPATH: project },
+  });
+  return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as Record<"bench__nothing" | "plain", number[]>;
+}
 
 /** A copy of the project with the assets of the backfill and those that they read. */
 function makeProject(name: string, withoutChecks: boolean): string {

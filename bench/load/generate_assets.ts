@@ -12,8 +12,12 @@ interface Generated {
   readonly deps: readonly number[];
 }
 
-/** Writes so many assets, a file each, with SQL files for the queries: as large and as connected as real ones. */
-export function generateAssets(project: string, count: number): void {
+/**
+ * Writes so many assets, a file each, with SQL files for the queries: as large and as connected as real ones.
+ *
+ * @param partitions Of all of them, as source text. Default: none.
+ */
+export function generateAssets(project: string, count: number, partitions = ""): void {
   const assets = Array.from({ length: count }, (_, index): Generated => {
     const schema = `area_${index % SCHEMAS}`;
     const name = `table_${String(index).padStart(4, "0")}`;
@@ -27,12 +31,12 @@ export function generateAssets(project: string, count: number): void {
   for (const asset of assets) {
     const deps = asset.deps.flatMap((index) => assets[index] ?? []);
     const file = path.join(asset.schema, asset.name);
-    writeFileSync(path.join(project, "assets", `${file}.ts`), source(asset, deps));
+    writeFileSync(path.join(project, "assets", `${file}.ts`), source(asset, deps, partitions));
     if (deps.length > 0) writeFileSync(path.join(project, "sql", `${file}.sql`), query(deps));
   }
 }
 
-function source({ schema, name }: Generated, deps: readonly Generated[]): string {
+function source({ schema, name }: Generated, deps: readonly Generated[], partitions: string): string {
   const isQuery = deps.length > 0;
   const body = isQuery
     ? `query("${schema}/${name}.sql", { ${deps.map((dep) => dep.name).join(", ")} })`
@@ -49,7 +53,7 @@ function source({ schema, name }: Generated, deps: readonly Generated[]): string
       }
     },
   }`;
-  return `import { acceptedValues, between, date, decimal, defineAsset, eager, ${isQuery ? "query, " : ""}rowCount, sql, self, sqlCheck, timestamp, unique, warn, within, z } from "dagster-typescript";
+  return `import { acceptedValues, between, date, decimal, defineAsset, eager, ${partitions === "" ? "" : "hourly, "}${isQuery ? "query, " : ""}rowCount, sql, self, sqlCheck, timestamp, unique, warn, within, z } from "dagster-typescript";
 ${deps.map((dep) => `import { ${dep.name} } from "../${dep.schema}/${dep.name}.ts";\n`).join("")}
 export const ${name} = defineAsset("${schema}/${name}", {
   description: "Lines of ${name}: one row per line, with its customer and its store.",
@@ -65,7 +69,7 @@ export const ${name} = defineAsset("${schema}/${name}", {
     score: z.number().describe("Likelihood of a return, 0 to 1"),
     note: z.string().nullable().describe("What the cashier wrote; NULL for most"),
   }),
-  key: ["line_id"],
+  key: ["line_id"],${partitions === "" ? "" : `\n  partitions: ${partitions},`}
   checks: [
     rowCount({ min: 1 }),
     unique("line_id"),
