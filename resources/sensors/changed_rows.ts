@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { Asset, NameOf, Shape } from "../../definitions/asset.ts";
 import type { PostgresSource } from "../../definitions/body.ts";
-import { ProjectError } from "../../definitions/project_error.ts";
 import type { SensorContext, SensorLogic, SensorResult } from "../../definitions/sensor.ts";
 import type { TableRef } from "../../definitions/sql.ts";
+import { isLocked } from "./errors.ts";
 import { partitionsOf, type PartitionsOf } from "./partitions_of.ts";
 
 /** The rows after `from`, up to `to`. */
@@ -71,8 +71,7 @@ async function look(
   try {
     to = await maxOf(table, column);
   } catch (error) {
-    // A file that a run is writing: it will be free again.
-    if (error instanceof ProjectError && error.code === "warehouse_locked") return { skip: error.message };
+    if (isLocked(error)) return { skip: error.message };
     throw error;
   }
   if (to === null) return { skip: "there are no rows" };

@@ -66,6 +66,8 @@ async function tryGetFile(path: string, name: string): Promise<ListedFile | unde
       modifiedAt: new Date(Number(status.mtimeMs)),
       // A file that takes the place of another may have its size and its time.
       mark: `${status.size}-${status.mtimeNs}-${status.ino}`,
+      // A copy keeps the time of its content; the other one is that of its name.
+      arrivedAt: new Date(Number(status.mtimeMs > status.ctimeMs ? status.mtimeMs : status.ctimeMs)),
     };
   } catch (error) {
     if (isMissing(error)) return undefined;

@@ -3,12 +3,11 @@ import type { Asset, NameOf, Shape } from "../../definitions/asset.ts";
 import type { PostgresSource } from "../../definitions/body.ts";
 import type { PlainDate } from "../../definitions/column.ts";
 import { type Duration, tryGetSeconds } from "../../definitions/duration.ts";
-import { ProjectError } from "../../definitions/project_error.ts";
 import type { SensorContext, SensorLogic, SensorResult } from "../../definitions/sensor.ts";
 import type { TableRef } from "../../definitions/sql.ts";
 import { commonSeconds, dayStart, type Period, periodAt } from "../../definitions/time_periods.ts";
 import type { TimePartitions } from "../../definitions/partitions.ts";
-import { SensorOptionError } from "./errors.ts";
+import { isLocked, SensorOptionError } from "./errors.ts";
 import { changedStretches, countedSchema, remembered, type Stretch, stretchesOf } from "./late_data/counted.ts";
 import { followedAssets } from "./late_data/followed.ts";
 import { instantOf } from "./late_data/instant.ts";
@@ -81,8 +80,7 @@ export function lateData(
       try {
         return await look(options, context);
       } catch (error) {
-        // A file that a run is writing: it will be free again.
-        if (error instanceof ProjectError && error.code === "warehouse_locked") return { skip: error.message };
+        if (isLocked(error)) return { skip: error.message };
         throw error;
       }
     },

@@ -11,6 +11,8 @@ export interface FoundFile {
 export interface ListedFile extends FoundFile {
   /** Changes whenever the content may have. */
   readonly mark: string;
+  /** Since when it is there under its name, by the clock of the machine that keeps it; `undefined`: nobody knows. */
+  readonly arrivedAt: Date | undefined;
 }
 
 /** A place with files. */

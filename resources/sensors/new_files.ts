@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Duration, tryGetSeconds } from "../../definitions/duration.ts";
 import type { SensorContext, SensorLogic } from "../../definitions/sensor.ts";
-import type { RunRequest } from "../../definitions/tick.ts";
-import { SensorOptionError } from "./errors.ts";
+import type { LastPublish, RunRequest } from "../../definitions/tick.ts";
+import { isLocked, SensorOptionError } from "./errors.ts";
 import { listFolder } from "./folder.ts";
 import type { FoundFile, ListedFile } from "./listing.ts";
 import { listObjects, type Objects } from "./objects.ts";
@@ -62,7 +62,8 @@ const NAMES_SHOWN = 20;
 /**
  * Asks for a run when there are new files in a folder, or new objects in a bucket. Nothing is loaded twice: not a file
  * that was renamed, touched, or moved away and back, and not the same content for the same partitions under two names.
- * A file that changes is loaded again. A file that is being written, or is empty, waits.
+ * A file that changes is loaded again. A file that is being written, or is empty, waits. The first tick leaves out what is
+ * in partitions that were published by a run that began after the file came.
  *
  * @example
  * ```ts
@@ -78,7 +79,17 @@ const NAMES_SHOWN = 20;
  * ```
  */
 export function newFiles(options: NewFilesOptions): SensorLogic<NewFilesCursor> {
-  return { cursor: cursorSchema, evaluate: (context) => look(options, context) };
+  return {
+    cursor: cursorSchema,
+    evaluate: async (context) => {
+      try {
+        return await look(options, context);
+      } catch (error) {
+        if (isLocked(error)) return { skip: error.message };
+        throw error;
+      }
+    },
+  };
 }
 
 async function look(
@@ -104,7 +115,7 @@ async function look(
   const gone = [...before.gone, ...vanished.flatMap(([, { loaded }]) => loaded ?? [])];
   const known = new Set([...gone, ...Object.values(before.files).flatMap(({ loaded }) => loaded ?? [])]);
   const files: Record<string, RememberedFile> = {};
-  const fresh: { readonly name: string; readonly id: string; readonly partitions: readonly string[] | null }[] = [];
+  const found: Fresh[] = [];
   const started = performance.now();
   let waiting = 0;
   for (const file of listed) {
@@ -128,15 +139,16 @@ async function look(
     files[file.name] = { ...state, loaded: partitions?.length === 0 ? null : id, done: true };
     if (partitions?.length === 0) log.debug(`${file.name} is of no partition`);
     else if (known.has(id)) log.info(`${file.name} is loaded already: nothing to do`);
-    else fresh.push({ name: file.name, id, partitions });
+    else found.push({ file, id, partitions });
     known.add(id);
   }
+  const fresh = cursor === null ? await notLoaded(found, context) : found;
   const next: Remembered = { ...before, files, gone: gone.slice(-MAX_GONE) };
   if (fresh.length === 0) {
     const rest = waiting === 0 ? "" : `; ${waiting} may not be whole yet`;
     return { skip: `no new file among ${listed.length} in ${listing.place}${rest}`, cursor: next };
   }
-  log.info(`New: ${shown(fresh.map(({ name }) => name))}`);
+  log.info(`New: ${shown(fresh.map(({ file }) => file.name))}`);
   const ticks = before.ticks + 1;
   const runKey = `${before.epoch.toString(36)}-${ticks}-${digest(fresh.map(({ id }) => id))}`;
   const keys = [...new Set(fresh.flatMap(({ partitions }) => partitions ?? []))].sort();
@@ -145,6 +157,33 @@ async function look(
     cursor: { ...next, ticks },
     ...(options.list === undefined ? {} : { addPartitions: [{ list: options.list, keys }] }),
   };
+}
+
+/** A file that no tick has asked for. */
+interface Fresh {
+  readonly file: ListedFile;
+  readonly id: string;
+  /** `null`: without partitions. */
+  readonly partitions: readonly string[] | null;
+}
+
+/** The files whose partitions no run has published that began after they came: at the first look, a backfill may have. */
+async function notLoaded(
+  found: readonly Fresh[],
+  { assets, lastPublishes, log }: SensorContext<Remembered>,
+): Promise<readonly Fresh[]> {
+  const keys = [...new Set(found.flatMap(({ partitions }) => partitions ?? []))];
+  if (keys.length === 0) return found;
+  const publishes: ReadonlyMap<string, LastPublish>[] = [];
+  for (const asset of assets) publishes.push(await lastPublishes(asset, keys));
+  const isLoaded = ({ file: { arrivedAt }, partitions }: Fresh): boolean =>
+    arrivedAt !== undefined &&
+    partitions !== null &&
+    partitions.every((key) => publishes.every((of) => Date.parse(of.get(key)?.startedAt ?? "") > arrivedAt.getTime()));
+  const loaded = found.filter(isLoaded);
+  if (loaded.length > 0)
+    log.info(`Loaded already, by runs that began after they came: ${shown(loaded.map(({ file }) => file.name))}`);
+  return found.filter((one) => !loaded.includes(one));
 }
 
 /** What is known of a file now. */

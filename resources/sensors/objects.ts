@@ -65,7 +65,7 @@ export function listObjects({ client, bucket, prefix }: Objects, pattern: string
           const name = key.slice(prefix.length);
           // A key that ends in a slash stands for a folder.
           if (name === "" || name.endsWith("/") || !wanted.test(name)) continue;
-          found.push({ name, sizeBytes: size, modifiedAt: at ?? new Date(0), mark: `${etag}-${size}` });
+          found.push({ name, sizeBytes: size, modifiedAt: at ?? new Date(0), mark: `${etag}-${size}`, arrivedAt: at });
         }
         token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
       } while (token !== undefined);

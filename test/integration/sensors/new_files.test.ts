@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { z } from "zod";
+import type { LastPublish } from "../../../definitions/tick.ts";
 import { daily, date, defineAsset, defineSensor, dynamicKeys, z as zod } from "../../../definitions/index.ts";
 import { newFiles, type NewFilesCursor, type NewFilesOptions } from "../../../resources/sensors/index.ts";
 import { testSensor, type TestSensorTick } from "../../../runtime/testing.ts";
@@ -71,9 +72,17 @@ class Inbox {
       ...newFiles({ folder: "inbox", ...this.#options }),
     });
     const { projectDir } = this;
-    this.#last = await testSensor(sensor, { cursor: this.#last?.cursor ?? null, now: this.#now, projectDir });
+    const publishes = Object.entries(this.published).map(
+      ([key, startedAt]) => [key, { runId: "a run", startedAt, publishedAt: startedAt }] as const,
+    );
+    const lastPublishes = (): Promise<Map<string, LastPublish>> => Promise.resolve(new Map(publishes));
+    const cursor = this.#last?.cursor ?? null;
+    this.#last = await testSensor(sensor, { cursor, now: this.#now, projectDir, lastPublishes });
     return this.#last;
   }
+
+  /** When runs began that published partitions. */
+  published: Readonly<Record<string, string>> = {};
 
   forget(): void {
     this.#last = undefined;
@@ -98,6 +107,18 @@ test("the files of many days are one run with the partitions that they belong to
   inbox.write("2017-01-01.csv", "a");
   inbox.write("2017-01-01_more.csv", "c");
   expect((await inbox.tick()).runs).toMatchObject([{ partitionKeys: ["2017-01-01", "2017-01-02"] }]);
+});
+
+test("at first, what a backfill has loaded since it came is left out; what came later, or changes, is not", async () => {
+  const inbox = new Inbox({ partition: day }, byDay);
+  for (const name of ["2017-01-01.csv", "2017-01-02.csv", "2017-01-03.csv"]) inbox.write(name, name);
+  inbox.published = { "2017-01-01": "2999-01-01T00:00:00.000000Z", "2017-01-02": "2017-01-02T00:00:00.000000Z" };
+  const first = await inbox.tick();
+  expect(first.runs).toMatchObject([{ partitionKeys: ["2017-01-02", "2017-01-03"] }]);
+  expect(JSON.stringify(first.log)).toContain("began after they came: 2017-01-01.csv");
+  expect((await inbox.tick()).runs).toEqual([]);
+  inbox.write("2017-01-01.csv", "corrected");
+  expect((await inbox.tick()).runs).toMatchObject([{ partitionKeys: ["2017-01-01"] }]);
 });
 
 test("a file that somebody is writing waits until nobody does", async () => {
