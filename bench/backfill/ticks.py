@@ -1,5 +1,8 @@
 """Evaluate a sensor in TypeScript and one in Python that both do nothing, in turn; print the seconds of each tick."""
 
+# Dagster's own annotations leave type parameters open.
+# pyright: reportUnknownMemberType=false, reportUntypedFunctionDecorator=false
+
 import json
 import sys
 import time
