@@ -179,6 +179,8 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
         @dg.multi_asset(
             name=op_name,
             specs=[spec],
+            # So that its checks can be executed alone.
+            can_subset=len(asset.checks) > 0,
             check_specs=[translator.get_check_spec(asset, check, spec) for check in asset.checks],
             op_tags=tags,
             retry_policy=translator.get_retry_policy(asset),

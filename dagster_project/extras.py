@@ -6,6 +6,7 @@ from typing import Any, cast
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
+from dagster_project.selection import StepSelection
 from dagster_project.two_dimensions import TwoDimensions
 
 FULL_REFRESH = "full_refresh"
@@ -14,11 +15,12 @@ MAX_OPEN_RUNS = 10_000
 _PAGE = 100
 
 
-def build_extras(context: dg.AssetExecutionContext, each: bool = False) -> dict[str, Any]:
-    """Return the ``dagster_typescript`` extras of a step that materializes one asset.
+def build_extras(context: dg.AssetExecutionContext, selection: StepSelection, each: bool = False) -> dict[str, Any]:
+    """Return the ``dagster_typescript`` extras of a step that materializes one asset, or checks its table.
 
     Args:
         context: Of the step.
+        selection: What it was asked for.
         each: Whether the asset's partitions are published each by itself: then a re-execution resumes, as it takes only
             those that are not.
     """
@@ -27,7 +29,10 @@ def build_extras(context: dg.AssetExecutionContext, each: bool = False) -> dict[
     return {
         "dagster_typescript": {
             "root_run_id": root_run_id,
-            "resume": _is_again(context, root_run_id) and (each or not _was_reported(context, root_run_id)),
+            "resume": not selection.checks_only
+            and _is_again(context, root_run_id)
+            and (each or not _was_reported(context, selection.asset_key, root_run_id)),
+            "checks_only": sorted(selection.check_names) if selection.checks_only else None,
             "open_run_ids": _open_run_ids(context.instance),
             **_partitions(context),
             "full_refresh": _config(context).get(FULL_REFRESH) is True,
@@ -57,7 +62,7 @@ def _is_again(context: dg.AssetExecutionContext, root_run_id: str) -> bool:
     return context.retry_number > 0 or root_run_id != context.run.run_id
 
 
-def _was_reported(context: dg.AssetExecutionContext, root_run_id: str) -> bool:
+def _was_reported(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, root_run_id: str) -> bool:
     """Whether an earlier run of the family reported this asset (for these partitions).
 
     If none did, one may have published without reporting it. If one did, the person who selected the asset again wants
@@ -72,7 +77,7 @@ def _was_reported(context: dg.AssetExecutionContext, root_run_id: str) -> bool:
     cursor: str | None = None
     while True:
         page = instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=context.asset_key, after_timestamp=root.create_timestamp.timestamp() - 1),
+            dg.AssetRecordsFilter(asset_key=asset_key, after_timestamp=root.create_timestamp.timestamp() - 1),
             limit=_PAGE,
             cursor=cursor,
         )
@@ -128,7 +133,8 @@ def _require_partitions(context: dg.AssetExecutionContext, definition: dg.Partit
     Raises:
         dagster.Failure: that names one of them.
     """
-    name = context.asset_key.to_user_string()
+    # A step of checks alone is of no asset.
+    name = StepSelection.of(context).asset_key.to_user_string()
     ends = context.partition_key_range
     with dg.partition_loading_context(dynamic_partitions_store=context.instance):
         # Those between two that exist do too.

@@ -13,6 +13,7 @@ from dagster_project.pipes_folder import pipes_folder
 from dagster_project.pipes_session import KeyedContextInjector, StepMessageReader
 from dagster_project.redaction import Redactor, find_secrets
 from dagster_project.report import StderrTail, StepReport
+from dagster_project.selection import StepSelection
 from dagster_project.supervision import current_supervision
 
 StepResult = dg.MaterializeResult[None] | dg.AssetCheckResult
@@ -25,7 +26,7 @@ class NodeLauncher(NodeProgram):
     entry: Sequence[str] = ("runtime/main.ts",)
 
     def launch(self, context: dg.AssetExecutionContext, asset: ManifestAsset) -> Iterator[StepResult]:
-        """Materialize one asset and yield what it reported, once Node has ended well.
+        """Materialize one asset, or check its table alone, and yield what was reported once Node has ended well.
 
         Raises:
             dagster.Failure: if the publish was refused, or anything is missing; the message says what.
@@ -34,7 +35,8 @@ class NodeLauncher(NodeProgram):
         redactor = Redactor(find_secrets(environment))
         supervision = current_supervision()
         supervision.claim_logs()
-        names = {context.asset_key.to_escaped_user_string(): asset.name}
+        selection = StepSelection.of(context)
+        names = {selection.asset_key.to_escaped_user_string(): asset.name}
         wake = threading.Event()
         tail = StderrTail()
         with (
@@ -42,9 +44,9 @@ class NodeLauncher(NodeProgram):
             pipes_folder(self.project_dir) as folder,
             dg.open_pipes_session(
                 context,
-                context_injector=KeyedContextInjector(folder, names),
+                context_injector=KeyedContextInjector(folder, names, asset.name),
                 message_reader=(reader := StepMessageReader(folder, redactor)),
-                extras=build_extras(context, asset.each),
+                extras=build_extras(context, selection, asset.each),
             ) as session,
         ):
             if supervision.interrupted:
@@ -54,5 +56,5 @@ class NodeLauncher(NodeProgram):
             ending = Ending(process, asset.timeout_seconds, self.grace_seconds)
             with Pumps(process, redactor, supervision, tail):
                 ending.wait(wake, supervision, context.log.warning)
-        report = StepReport(asset, context, session, reader, tail, ending)
+        report = StepReport(asset, context, selection, session, reader, tail, ending)
         yield from report.results()

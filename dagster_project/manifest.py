@@ -281,6 +281,7 @@ class ManifestSchedule(ManifestTrigger):
     cron: str
     timezone: str
     partitions: Literal["latest", "all"] | None
+    checks_only: bool
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -24,6 +24,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as validated
 
 from dagster_project.manifest import ManifestAsset
+from dagster_project.selection import StepSelection
 
 ROW_COUNT = "dagster/partition_row_count"
 
@@ -57,6 +58,7 @@ class PartitionRecorder:
     """Records the partitions of a run of several; one partition has Dagster's own events."""
 
     context: dg.AssetExecutionContext
+    selection: StepSelection
     asset: ManifestAsset
     reports: Sequence[PartitionReport]
 
@@ -89,7 +91,7 @@ class PartitionRecorder:
         self, report: PartitionReport, result: "dg.MaterializeResult[None]", tags: Mapping[str, str]
     ) -> dg.AssetMaterialization:
         return dg.AssetMaterialization(
-            asset_key=self.context.asset_key,
+            asset_key=self.selection.asset_key,
             partition=report.key,
             metadata={**(result.metadata or {}), ROW_COUNT: report.row_count},
             tags={**tags, **self._dimension_tags(report.key), DATA_VERSION_TAG: str(report.data_version)},
@@ -105,7 +107,7 @@ class PartitionRecorder:
     def _tags(self) -> Mapping[str, str]:
         """Code version and the versions of what was read, by which Dagster tells whether a partition is stale."""
         step = self.context.op_execution_context._step_execution_context
-        key = self.context.asset_key
+        key = self.selection.asset_key
         placeholder = dg.DataVersion("")
         provenance = _get_input_provenance_data(key, step)
         return _build_data_version_tags(placeholder, _get_code_version(key, step), provenance, True)
@@ -113,16 +115,19 @@ class PartitionRecorder:
     def _evaluations(self) -> Iterator[dg.AssetCheckEvaluation]:
         declared = {check.name: check for check in self.asset.checks}
         for report in self.reports:
+            published = self.selection.checks_only or report.data_version is not None
             for name, passed, failed_rows, checked_rows in report.checks:
+                if name not in self.selection.check_names:
+                    continue
                 check = declared[name]
                 counts = {"failed_rows": failed_rows, "checked_rows": checked_rows}
                 known = {name: count for name, count in counts.items() if count is not None}
                 yield dg.AssetCheckEvaluation(
-                    asset_key=self.context.asset_key,
+                    asset_key=self.selection.asset_key,
                     check_name=name,
                     passed=passed,
                     severity=dg.AssetCheckSeverity[check.severity],
                     blocking=check.blocking,
                     partition=report.key,
-                    metadata={"published": report.data_version is not None, "rule": check.description, **known},
+                    metadata={"published": published, "rule": check.description, **known},
                 )

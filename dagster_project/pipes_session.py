@@ -21,16 +21,18 @@ _READ_BYTES = 1 << 20
 class KeyedContextInjector(dg.PipesContextInjector):
     """Injects the context with the keys of the manifest, however the translator renamed the assets."""
 
-    def __init__(self, folder: Path, names: Mapping[str, str]) -> None:
-        """Take the session's folder, and the manifest's name for each (escaped) Dagster asset key."""
+    def __init__(self, folder: Path, names: Mapping[str, str], asset: str) -> None:
+        """Take the session's folder, the manifest's name for each (escaped) Dagster asset key, and that of the step."""
         self._path = folder / "context"
         self._names = names
+        self._asset = asset
 
     @contextmanager
     def inject_context(self, context_data: PipesContextData) -> Generator[PipesParams]:
         """Write the context to a file in the folder."""
         renamed: dict[str, Any] = dict(context_data)
-        renamed["asset_keys"] = [self._name(key) for key in context_data["asset_keys"] or []] or None
+        # A step of checks alone computes no asset, but reports about one.
+        renamed["asset_keys"] = [self._name(key) for key in context_data["asset_keys"] or []] or [self._asset]
         for field in ("code_version_by_asset_key", "provenance_by_asset_key"):
             values: Mapping[str, Any] = renamed[field] or {}
             renamed[field] = {self._name(key): value for key, value in values.items()} or None

@@ -13,8 +13,9 @@ from dagster_project.extras import partition_keys
 from dagster_project.manifest import ManifestAsset
 from dagster_project.partition_events import PartitionRecorder, PartitionReport, read_partition_reports
 from dagster_project.pipes_session import StepMessageReader
+from dagster_project.selection import StepSelection
 
-OUTCOMES = ("published", "refused", "reused", "partial")
+OUTCOMES = ("published", "refused", "reused", "partial", "checked")
 TAIL_LINES = 20
 TAIL_BYTES = 4096
 STACK_LINES = 8
@@ -62,6 +63,7 @@ class StepReport:
         self,
         asset: ManifestAsset,
         context: dg.AssetExecutionContext,
+        selection: StepSelection,
         session: dg.PipesSession,
         reader: StepMessageReader,
         tail: StderrTail,
@@ -69,7 +71,8 @@ class StepReport:
     ) -> None:
         """Take everything that is left of an ended step."""
         self._asset = asset
-        asset_key = context.asset_key
+        self._selection = selection
+        asset_key = selection.asset_key
         self._reader = reader
         self._tail = tail
         self._ending = ending
@@ -89,9 +92,13 @@ class StepReport:
         for message in session.get_custom_messages():
             for key, reason in _payload_of(message, asset.name).get("failures") or ():
                 self._failures.append((str(key), str(reason)))
-        self._recorder = PartitionRecorder(context, asset, self._partitions)
+        self._recorder = PartitionRecorder(context, selection, asset, self._partitions)
         manifest_key = dg.AssetKey(asset.key)
-        declared = {check.name for check in asset.checks}
+        # Without those that a run leaves out: it obeys them, but Dagster takes no verdict of them.
+        self._declared = [
+            check for check in asset.checks if not selection.checks_only or check.name in selection.check_names
+        ]
+        declared = {check.name for check in self._declared}
         results = cast("Sequence[StepResult]", session.get_results(implicit_materializations=False))
         for result in results:
             if result.asset_key != manifest_key:
@@ -112,7 +119,13 @@ class StepReport:
         faults = self._faults()
         if faults:
             raise self._failure(faults)
-        checks = [self._checks[check.name] for check in self._asset.checks]
+        checks = [self._checks[check.name] for check in self._declared if check.name in self._selection.check_names]
+        if self._selection.checks_only:
+            # Dagster fails the step itself, after all of this, where a blocking check failed.
+            yield from checks
+            if self._recorder.needed:
+                self._recorder.record_verdicts()
+            return
         if self._outcomes == ["refused"]:
             yield from checks
             if self._recorder.needed:
@@ -166,12 +179,15 @@ class StepReport:
         missing: list[str] = []
         if len(self._outcomes) != 1:
             missing.append("its outcome" if not self._outcomes else f"one outcome (but {' and '.join(self._outcomes)})")
+        elif self._selection.checks_only != (self._outcomes == ["checked"]):
+            self._strangers.append(f"the outcome {self._outcomes[0]}")
         refused = self._outcomes == ["refused"]
-        if not refused and len(self._materializations) != 1:
+        publishes = not refused and not self._selection.checks_only
+        if publishes and len(self._materializations) != 1:
             count = len(self._materializations)
             missing.append(f"one materialization (but {count})" if count else "its materialization")
-        if refused and self._materializations:
-            self._strangers.append("a materialization, although the publish was refused")
+        if not publishes and self._materializations:
+            self._strangers.append("a materialization, although nothing was published")
         if refused and all(check.passed for check in self._checks.values()):
             missing.append("the failed check for which the publish was refused")
         reported = [partition.key for partition in self._partitions]
@@ -180,7 +196,7 @@ class StepReport:
         elif reported != list(self._partition_keys):
             count = len(set(self._partition_keys) - set(reported))
             missing.append(f"{count} of its {len(self._partition_keys)} partitions" if count else "its partitions once")
-        unchecked = [check.name for check in self._asset.checks if check.name not in self._checks]
+        unchecked = [check.name for check in self._declared if check.name not in self._checks]
         if unchecked:
             missing.append(f"the declared check{'s' if len(unchecked) > 1 else ''} {', '.join(unchecked)}")
         return missing

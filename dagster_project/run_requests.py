@@ -130,6 +130,13 @@ def run_requests(
         return [request for run in result.runs for request in _requests_of(run, targets, tags)]
 
 
+def of_checks_alone(request: dg.RunRequest, targets: Targets) -> dg.RunRequest:
+    """Return the request for the checks of its assets, without the assets."""
+    definitions = [targets.definitions[key] for key in request.asset_selection or () if key in targets.definitions]
+    check_keys = sorted({key for definition in definitions for key in definition.check_keys})
+    return request.with_replaced_attrs(asset_selection=[], asset_check_keys=check_keys)
+
+
 def _requests_of(run: TickRun, targets: Targets, tags: Mapping[str, str]) -> Iterator[dg.RunRequest]:
     keys = [targets.keys[name] for name in run.assets]
     partitions_def = targets.partitions_of(keys)

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.manifest import Key, ManifestSchedule
-from dagster_project.run_requests import Targets, run_requests
+from dagster_project.run_requests import Targets, of_checks_alone, run_requests
 from dagster_project.tick import NodeEvaluator, TickInput, TickRange, TickResult, TickRun
 from dagster_project.two_dimensions import all_partitions
 
@@ -52,6 +52,10 @@ def build_schedule(
             with dg.partition_loading_context(scheduled_at, context.instance):
                 result = _result_of(schedule, targets())
         requests = run_requests(result, targets(), schedule.tags, context.instance)
+        if schedule.checks_only:
+            requests = [of_checks_alone(request, targets()) for request in requests]
+            if not requests or not any(request.asset_check_keys for request in requests):
+                return dg.SkipReason(result.skip or "the assets have no checks")
         if not requests:
             return dg.SkipReason(result.skip or "evaluate asked for no runs")
         # Within a tick, Dagster tells the runs of a schedule apart by their keys.
@@ -81,7 +85,8 @@ def _result_of(schedule: ManifestSchedule, targets: Targets) -> TickResult:
 def _with_key(request: dg.RunRequest) -> dg.RunRequest:
     if request.run_key is not None:
         return request
-    assets = ", ".join(key.to_user_string() for key in request.asset_selection or ())
+    keys = [*(request.asset_selection or ()), *(request.asset_check_keys or ())]
+    assets = ", ".join(key.to_user_string() for key in keys)
     found = request.partition_key_range
     part = request.partition_key if found is None else f"{found.start}...{found.end}"
     return request.with_replaced_attrs(run_key=f"{assets} {part or ''}".strip())

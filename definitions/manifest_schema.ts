@@ -145,6 +145,7 @@ const schedule = z.strictObject({
   cron: z.string(),
   timezone: z.string(),
   partitions: z.enum(["latest", "all"]).nullable().describe("null: Node says at each tick which runs there are"),
+  checks_only: z.boolean().describe("Its runs execute the checks of the assets alone"),
 });
 
 const fault = z.strictObject({

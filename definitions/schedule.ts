@@ -34,6 +34,8 @@ export interface ScheduleOptions {
    * not times have no latest one. @default "latest"
    */
   readonly partitions?: "latest" | "all" | undefined;
+  /** Its runs execute the checks of the assets on what is published, and compute nothing. @default false */
+  readonly checksOnly?: boolean | undefined;
   /** Whether it runs until somebody switches it off, or not until somebody switches it on. @default "running" */
   readonly defaultStatus?: "running" | "stopped" | undefined;
   /** Tags of its runs. */

@@ -60,6 +60,16 @@ export function firstStart({ start, timezone }: TimePartitions): number {
   return zoneOf(timezone).instantOf(parseLocal(start));
 }
 
+/** The time of all partitions that are over: from the start of the first to the end of the last; empty before there is one. */
+export function spanOf(partitions: TimePartitions, now: Date): { readonly start: Date; readonly end: Date } {
+  const { timezone, end } = partitions;
+  const limit = end === null ? now.getTime() : Math.min(now.getTime(), zoneOf(timezone).instantOf(parseLocal(end)));
+  const begin = firstStart(partitions);
+  const period = periodAt(partitions, begin);
+  const start = period.start < begin ? period.end : begin;
+  return { start: new Date(start), end: new Date(Math.max(start, periodAt(partitions, limit).start)) };
+}
+
 /** @see placeOfPeriod */
 export type PeriodPlace = "exists" | "to come" | "outside";
 

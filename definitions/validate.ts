@@ -35,7 +35,7 @@ export function validate(key: string, options: AssetOptions<Shape>, position: So
     checkKey(key, add);
     const columns = readColumns(options, add);
     checkColumnNames(options, add);
-    for (const check of options.checks ?? []) checkRule(check, columns, add);
+    for (const check of options.checks ?? []) checkRule(check, columns, options, add);
     checkDagsterOptions(options, add);
     checkPartitions(options, columns, add);
     checkLimits(options, add);

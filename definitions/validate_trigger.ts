@@ -53,6 +53,8 @@ export function validateSchedule(
     const { partitions, evaluate } = options as { partitions?: unknown; evaluate?: unknown };
     if (partitions !== undefined && partitions !== "latest" && partitions !== "all")
       bad(`partitions: expected "latest" or "all", got ${JSON.stringify(partitions)}`);
+    if (options.checksOnly !== undefined && typeof options.checksOnly !== "boolean")
+      bad("checksOnly: expected a boolean");
     if (evaluate !== undefined && typeof evaluate !== "function")
       bad("evaluate: expected a function that returns { runs, skip }");
     if (evaluate === undefined && options.timeout !== undefined) bad("timeout: only evaluate has one");

@@ -1,8 +1,9 @@
 import type { Column } from "../definitions/column_type.ts";
 import type { Arrivals, ArrivalsQuery } from "../definitions/tick.ts";
-import { bucketOf, type CheckSyntax, type TextReader } from "./checks.ts";
+import { bucketOf, type CheckSyntax } from "./check_rules.ts";
 import { cursorText } from "./cursor.ts";
 import type { Parameter } from "./render_sql.ts";
+import type { TextReader } from "./store.ts";
 
 /** How a store writes what {@link countArrivals} asks. */
 export interface ArrivalsSyntax extends Pick<CheckSyntax, "quote" | "epoch" | "typed"> {

@@ -1,5 +1,5 @@
 import type { Column } from "../definitions/column_type.ts";
-import type { TextReader } from "./checks.ts";
+import type { TextReader } from "./store.ts";
 import { ContractError } from "./errors.ts";
 import type { Target } from "./store.ts";
 

@@ -16,6 +16,16 @@ export class MissingTableError extends ProjectError {
   }
 }
 
+/** Checks are to look at the table of an asset that has none yet. */
+export class NothingPublishedError extends ProjectError {
+  readonly code = "undefined_relation";
+  readonly retryable = false;
+
+  constructor(assetKey: string) {
+    super(`${assetKey} has no table yet to be checked: materialize it first`);
+  }
+}
+
 /** There is no room for a file on its way from one store to another. */
 export class TransferDiskFullError extends ProjectError {
   readonly code = "disk_full";

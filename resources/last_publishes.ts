@@ -1,7 +1,7 @@
 import type { LastPublish } from "../definitions/tick.ts";
-import type { TextReader } from "./checks.ts";
 import { cursorText } from "./cursor.ts";
 import type { Parameter, Statement } from "./render_sql.ts";
+import type { TextReader } from "./store.ts";
 
 /** With more, the ledger is read as a whole: a statement takes so many parameters at least. */
 const MAX_NAMED_KEYS = 500;

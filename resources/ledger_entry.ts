@@ -28,6 +28,20 @@ export function readLedgerEntry(
   };
 }
 
+/** Which lines of the ledger are asked for: at most so many, of runs of partitions or of others. */
+export interface RecentOptions {
+  readonly limit: number;
+  readonly ofPartitions: boolean;
+}
+
+/** Lines as {@link readLedgerEntry} takes them, each followed by its root run and its code version. */
+export function readLedgerEntries(assetKey: string, rows: readonly LedgerRow[]): LedgerEntry[] {
+  return rows.flatMap((row) => {
+    const [rootRunId, codeVersion] = row.slice(8);
+    return readLedgerEntry({ assetKey, rootRunId: rootRunId ?? "", codeVersion: codeVersion ?? "" }, row) ?? [];
+  });
+}
+
 function toDate(text: string): Date {
   return new Date(/^-?\d+$/.test(text) ? Number(text) : text);
 }

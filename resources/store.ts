@@ -6,21 +6,23 @@ import type { Arrivals, ArrivalsQuery, LastPublish } from "../definitions/tick.t
 import type { Storage } from "../definitions/storage.ts";
 import type { Archive, ArchiveJob } from "./archive.ts";
 import type { BulkSource } from "./bulk_source.ts";
+import type { Buckets, PartitionSet } from "./partition_set.ts";
 import type { Claim, Disproof } from "./proof.ts";
+import type { CheckContext, CheckOutcome, FailedRow, Sample } from "./check_outcome.ts";
 
 export type { Archive, ArchivedFile, ArchivePartition } from "./archive.ts";
 export type { BulkSource } from "./bulk_source.ts";
+export type { Bucketing, Buckets, PartitionCondition, PartitionSet } from "./partition_set.ts";
 export type { Claim, Disproof } from "./proof.ts";
-
-/** The partitions that a run covers, as a condition on the rows; with two dimensions, two conditions that both hold. */
-export type PartitionSet =
-  | PartitionCondition
-  | { readonly kind: "both"; readonly conditions: readonly [PartitionCondition, PartitionCondition] };
-
-/** A condition on one column. */
-export type PartitionCondition =
-  | { readonly kind: "window"; readonly column: string; readonly start: Date; readonly end: Date }
-  | { readonly kind: "keys"; readonly column: string; readonly keys: readonly string[] };
+export type {
+  BucketCounts,
+  CheckContext,
+  CheckOutcome,
+  EarlierPublish,
+  FailedRow,
+  Sample,
+  TextReader,
+} from "./check_outcome.ts";
 
 /**
  * How staged rows become the table's. All are idempotent: the same run twice, or a run killed anywhere and run again,
@@ -40,23 +42,6 @@ export type WriteStrategy =
   | { readonly kind: "replacePartitions"; readonly partitions: PartitionSet }
   | { readonly kind: "append" }
   | { readonly kind: "merge"; readonly key: readonly string[] };
-
-/**
- * How staged rows are counted apart from each other, so that each partition has numbers of its own. With two dimensions the
- * bucket of a row is both of its buckets, `4|berlin`.
- */
-export type Buckets = Bucketing | { readonly kind: "both"; readonly bucketings: readonly [Bucketing, Bucketing] };
-
-/**
- * By one column.
- *
- * - `time`: a row is in bucket n when its time lies in [origin + n · seconds, origin + (n + 1) · seconds); a day counts as
- *   its midnight in UTC.
- * - `value`: a row is in the bucket of its value, as text.
- */
-export type Bucketing =
-  | { readonly kind: "time"; readonly column: string; readonly origin: Date; readonly seconds: number }
-  | { readonly kind: "value"; readonly column: string };
 
 /** The table that a run is about to write. */
 export interface Target {
@@ -104,37 +89,11 @@ export interface QueryWindow {
   readonly end: Date;
 }
 
-/** What a check found on the staged rows. */
-export interface CheckOutcome {
-  readonly check: Check;
-  readonly passed: boolean;
-  /** Rows (groups of rows for `unique`) that break the rule; for `row_count` 0 or 1. */
-  readonly failedRows: bigint;
-  /** Rows looked at. */
-  readonly checkedRows: bigint;
-  /** Some of the rows that break it. */
-  readonly sample: Sample | null;
-  /** The same counts by bucket; `null` without buckets, and for SQL, whose bad rows belong to none. */
-  readonly buckets: ReadonlyMap<string, BucketCounts> | null;
-}
-
-/** What a check found in one bucket. */
-export interface BucketCounts {
-  readonly failedRows: bigint;
-  readonly checkedRows: bigint;
-}
-
 /** The rows of one bucket. */
 export interface BucketFacts {
   readonly rowCount: bigint;
   /** Of the hashes of the rows. */
   readonly sums: readonly bigint[];
-}
-
-/** A few rows, as text, for people. */
-export interface Sample {
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly (string | null)[])[];
 }
 
 /** What is known of the staged rows before they are published. */
@@ -202,8 +161,14 @@ export interface RowWriter {
 export interface Staged {
   /** The statement that made them, for people; `null` where rows came from TypeScript. */
   readonly statement: string | null;
-  /** Runs checks on the staged rows. Checks that read other tables make a file store wait for its lock. */
-  check(checks: readonly Check[]): Promise<readonly CheckOutcome[]>;
+  /**
+   * Runs checks on the staged rows. Checks that read other tables make a file store wait for its lock.
+   *
+   * @param context By default nothing but the rows.
+   */
+  check(checks: readonly Check[], context?: CheckContext): Promise<readonly CheckOutcome[]>;
+  /** Whether a check has ended the transaction of the rows, so that they cannot be published any more. */
+  readonly isSpoilt?: boolean;
   facts(): Promise<StagedFacts>;
   /**
    * Atomically makes the rows the table's, together with their ledger entry.
@@ -253,6 +218,29 @@ export interface Store {
   findPublished(target: Target, attempt: Attempt): Promise<LedgerEntry | undefined>;
   /** The cursor of the latest publish, or `null` when there is none. */
   lastCursor(target: Target, attempt: Attempt): Promise<string | null>;
+  /** The latest lines of the ledger, at most so many, the last one first: of runs of partitions, or of others. */
+  recentPublishes(
+    target: Target,
+    attempt: Attempt,
+    options: { readonly limit: number; readonly ofPartitions: boolean },
+  ): Promise<readonly LedgerEntry[]>;
+  /**
+   * Replaces the rows that failed the asset's checks by those of this run and these partitions; those of other partitions
+   * of the same run stay.
+   */
+  keepFailedRows(target: Target, attempt: Attempt, rows: readonly FailedRow[]): Promise<void>;
+  /**
+   * Runs checks on the rows that are published, of all partitions or of those given, and changes nothing.
+   *
+   * @param scope `null`: the whole table.
+   */
+  checkPublished(
+    target: Target,
+    scope: PartitionSet | null,
+    checks: readonly Check[],
+    context: CheckContext,
+    attempt: Attempt,
+  ): Promise<readonly CheckOutcome[]>;
   /** The highest value of a column as text, instants in UTC; `null` without rows and without the table. */
   maxOf(
     target: Pick<Target, "assetKey" | "schema" | "table">,

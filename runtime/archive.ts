@@ -5,6 +5,7 @@ import { dayStart, firstStart, periodAt } from "../definitions/time_periods.ts";
 import { metadata, type MetadataMap } from "../pipes/index.ts";
 import type { Archive, ArchivedFile, ArchivePartition, Attempt, LedgerEntry, Store } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
+import { profileOf } from "./history.ts";
 import { planPartitions, type RunPartition } from "./partitions.ts";
 import { type AssetReport, tableReport } from "./report.ts";
 import type { ResolvedAsset, ResolvedBody } from "./resolve.ts";
@@ -61,6 +62,7 @@ export async function runArchive(
     const facts = await archive.facts();
     const report = tableReport({
       ...{ asset, target, facts, checks: [], partitions: null, statement: null, rowsQuarantined: 0 },
+      profile: profileOf(target, []),
       rowsRead: Number(rowsOf(moved.archived)),
       uri: store.uri(target),
       durations: { stage: (performance.now() - started) / 1000 },

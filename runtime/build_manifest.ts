@@ -8,7 +8,7 @@ import type { Manifest, ManifestAsset } from "../definitions/manifest_schema.ts"
 import { keysOf } from "../definitions/partitions.ts";
 import type { Disproof } from "../resources/store.ts";
 import { warehouseFaults } from "../resources/stores.ts";
-import { bindKeys } from "./bind_sql.ts";
+import { bindCheck, bindKeys, listOf } from "./bind_sql.ts";
 import { bindCursor } from "./cursor.ts";
 import { listFiles, projectPath } from "./import_scan.ts";
 import { loadAllAssets } from "./load_assets.ts";
@@ -189,7 +189,8 @@ async function proofFaults(
       const keys = partitions === undefined || keysOf(partitions) === undefined ? null : ["a key"];
       const sql =
         body.kind === "query" ? bindCursor(bindKeys(body.sql, keys, store), target, write, store, null) : null;
-      return [{ target, deps, sql, checks, view: body.kind === "query" ? body.view : null }];
+      const bound = keys === null ? checks : checks.map((check) => bindCheck(check, listOf(keys, store)));
+      return [{ target, deps, sql, checks: bound, view: body.kind === "query" ? body.view : null }];
     });
     if (claims.length === 0) continue;
     try {
@@ -214,8 +215,8 @@ function describe(asset: ResolvedAsset, partitionsOf: PartitionsByKey, projectDi
   const { target, body } = asset;
   const { partitions, freshness, automation, retry } = options;
   const single = new Set(
-    asset.checks.flatMap(({ rule, columns: names, severity }) =>
-      rule.kind === "unique" && names.length === 1 && severity === "ERROR" ? names : [],
+    asset.checks.flatMap(({ rule, columns: names, severity, maxShare }) =>
+      rule.kind === "unique" && names.length === 1 && severity === "ERROR" && maxShare === 0 ? names : [],
     ),
   );
   return {

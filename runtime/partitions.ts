@@ -1,10 +1,12 @@
 import type { TimeWindow } from "../definitions/body.ts";
 import { keysOf, type Partitions, timeOf, type TimePartitions } from "../definitions/partitions.ts";
 import { ProjectError } from "../definitions/project_error.ts";
+import { isAboutTable, judge, type Verdict } from "../resources/store_checks.ts";
 import type {
   BucketFacts,
   Bucketing,
   Buckets,
+  CheckContext,
   CheckOutcome,
   PartitionCondition,
   PartitionSet,
@@ -46,6 +48,8 @@ export interface PartitionPlan {
   readonly buckets: Buckets;
   /** The bucket of a partition, or the buckets from one to before another. */
   readonly bucketsOf: (partition: RunPartition) => Iterable<string>;
+  /** The end of a partition by its column, where a day is its midnight in UTC; `null` where the partitions are keys. */
+  readonly endOf: (partition: RunPartition) => Date | null;
 }
 
 /** The partitions of a run cannot be replaced by one condition without emptying others. */
@@ -61,6 +65,7 @@ interface Dimension {
   /** How many stretches of time, or values, the run has. */
   readonly count: number;
   readonly bucketsOf: (partition: RunPartition) => Iterable<string>;
+  readonly endOf: (partition: RunPartition) => Date | null;
 }
 
 /**
@@ -81,7 +86,8 @@ export function planPartitions(
   if (byTime === undefined || byKey === undefined) {
     const only = byTime ?? byKey;
     if (only === undefined) throw new TypeError("the partitions have neither a time nor keys");
-    return { partitions, set: only.condition, buckets: only.bucketing, bucketsOf: only.bucketsOf };
+    const { condition, bucketing, bucketsOf, endOf } = only;
+    return { partitions, set: condition, buckets: bucketing, bucketsOf, endOf };
   }
   if (byTime.count * byKey.count !== new Set(partitions.map(({ key }) => key)).size)
     throw new UnevenPartitionsError(
@@ -96,6 +102,7 @@ export function planPartitions(
       for (const one of byTime.bucketsOf(partition))
         for (const other of byKey.bucketsOf(partition)) yield `${one}|${other}`;
     },
+    endOf: byTime.endOf,
   };
 }
 
@@ -110,6 +117,7 @@ function planKeys(column: string, partitions: readonly RunPartition[]): Dimensio
     bucketing: { kind: "value", column },
     count: keys.length,
     bucketsOf: (partition) => [valueOf(partition)],
+    endOf: () => null,
   };
 }
 
@@ -128,6 +136,8 @@ function planTime(
     const at = window.start.getTime();
     if (!stretches.has(at)) stretches.set(at, { start: seconds(window.start), end: seconds(window.end) });
   }
+  const stretchOf = ({ window }: RunPartition): { readonly start: number; readonly end: number } | undefined =>
+    window === null ? undefined : stretches.get(window.start.getTime());
   const starts = [...stretches.values()].map(({ start }) => start);
   const ends = [...stretches.values()].map(({ end }) => end);
   const [origin, end] = [Math.min(...starts), Math.max(...ends)];
@@ -143,8 +153,12 @@ function planTime(
     condition: { kind: "window", column, start: new Date(origin * 1000), end: new Date(end * 1000) },
     bucketing: { kind: "time", column, origin: new Date(origin * 1000), seconds: width },
     count: stretches.size,
-    *bucketsOf({ window }) {
-      const stretch = window === null ? undefined : stretches.get(window.start.getTime());
+    endOf(partition) {
+      const stretch = stretchOf(partition);
+      return stretch === undefined ? null : new Date(stretch.end * 1000);
+    },
+    *bucketsOf(partition) {
+      const stretch = stretchOf(partition);
       if (stretch === undefined) return;
       for (let at = stretch.start; at < stretch.end; at += width) yield String((at - origin) / width);
     },
@@ -160,6 +174,7 @@ export function reportPartitions(
   plan: PartitionPlan,
   facts: StagedFacts | null,
   outcomes: readonly CheckOutcome[],
+  against: Against,
 ): PartitionReport[] {
   return plan.partitions.map((partition) => {
     const buckets = [...plan.bucketsOf(partition)];
@@ -171,40 +186,76 @@ export function reportPartitions(
       key: partition.key,
       rowCount: facts === null ? null : Number(parts.reduce((count, part) => count + part.rowCount, 0n)),
       dataVersion: facts === null ? null : facts.hashOf(parts),
-      checks: outcomes.map((outcome) => verdict(outcome, buckets)),
+      checks: outcomes.map((outcome) => reported(outcome, verdict(outcome, plan, partition, against))),
     };
   });
 }
 
+/** What checks compare with, beside the rows. */
+type Against = Pick<CheckContext, "now" | "history">;
+
+/** Partitions named in a verdict. */
+const SHOWN_PARTITIONS = 3;
+
 /**
- * The outcomes with the limits on the number of rows held against each partition by itself: what a partition must hold
- * does not depend on how many of them a run computes.
+ * The outcomes with what is about all rows together, and shares of them, held against each partition by itself: what a
+ * partition must hold does not depend on how many of them a run computes.
  */
-export function judgePartitions(plan: PartitionPlan, outcomes: readonly CheckOutcome[]): CheckOutcome[] {
+export function judgePartitions(
+  plan: PartitionPlan,
+  outcomes: readonly CheckOutcome[],
+  against: Against,
+): CheckOutcome[] {
   return outcomes.map((outcome) => {
-    if (outcome.check.rule.kind !== "row_count") return outcome;
-    const wrong = plan.partitions.filter((partition) => !verdict(outcome, [...plan.bucketsOf(partition)]).passed);
-    return { ...outcome, passed: wrong.length === 0, failedRows: BigInt(wrong.length) };
+    const { check, buckets } = outcome;
+    if (buckets === null || !(isAboutTable(check) || check.maxShare > 0)) return outcome;
+    const wrong = plan.partitions.flatMap((partition) => {
+      const found = verdict(outcome, plan, partition, against);
+      return found === null || found.passed
+        ? []
+        : [`${partition.key}: ${found.measured ?? `${found.failedRows} rows`}`];
+    });
+    const shown = wrong.slice(0, SHOWN_PARTITIONS);
+    const measured = wrong.length === 0 ? outcome.measured : shown.join("; ");
+    if (!isAboutTable(check)) return { ...outcome, passed: outcome.passed && wrong.length === 0, measured };
+    return { ...outcome, passed: wrong.length === 0, failedRows: BigInt(wrong.length), measured };
   });
 }
 
-function verdict({ check, passed, buckets: counts }: CheckOutcome, buckets: readonly string[]): PartitionVerdict {
-  if (counts === null) return { name: check.name, passed, failedRows: null, checkedRows: null };
+interface PartitionFound extends Verdict {
+  readonly checkedRows: bigint;
+}
+
+/** `null` where a check cannot tell which partition a row is of. */
+function verdict(
+  { check, buckets: counts }: CheckOutcome,
+  plan: PartitionPlan,
+  partition: RunPartition,
+  { now, history }: Against,
+): PartitionFound | null {
+  if (counts === null) return null;
   let [failedRows, checkedRows] = [0n, 0n];
-  for (const bucket of buckets) {
-    failedRows += counts.get(bucket)?.failedRows ?? 0n;
-    checkedRows += counts.get(bucket)?.checkedRows ?? 0n;
+  let newest: number | null = null;
+  for (const bucket of plan.bucketsOf(partition)) {
+    const part = counts.get(bucket);
+    if (part === undefined) continue;
+    failedRows += part.failedRows;
+    checkedRows += part.checkedRows;
+    if (part.newest !== null) newest = Math.max(newest ?? part.newest, part.newest);
   }
-  if (check.rule.kind === "row_count") {
-    const { min, max } = check.rule;
-    const holds = (min === null || checkedRows >= BigInt(min)) && (max === null || checkedRows <= BigInt(max));
-    failedRows = holds ? 0n : 1n;
-  }
+  const end = plan.endOf(partition);
+  // A partition that is over is as fresh as it was at its end.
+  const asOf = end === null || end > now ? now : end;
+  return { ...judge(check, { failedRows, checkedRows, newest }, { asOf, history }), checkedRows };
+}
+
+function reported({ check, passed }: CheckOutcome, found: PartitionFound | null): PartitionVerdict {
+  if (found === null) return { name: check.name, passed, failedRows: null, checkedRows: null };
   return {
     name: check.name,
-    passed: failedRows === 0n,
-    failedRows: Number(failedRows),
-    checkedRows: Number(checkedRows),
+    passed: found.passed,
+    failedRows: Number(found.failedRows),
+    checkedRows: Number(found.checkedRows),
   };
 }
 

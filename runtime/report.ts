@@ -1,5 +1,7 @@
 import { metadata, type MetadataMap } from "../pipes/index.ts";
 import type { CheckOutcome, Sample, StagedFacts, Target } from "../resources/store.ts";
+import { isAboutTable, thresholdOf } from "../resources/store_checks.ts";
+import type { Profile } from "./history.ts";
 import { projectPath } from "./import_scan.ts";
 import type { PartitionReport } from "./partitions.ts";
 import { escapeMarkdown, type Redact } from "./redaction.ts";
@@ -12,6 +14,8 @@ export interface AssetReport {
   readonly checks: readonly CheckReport[];
   /** Of each partition by itself; `null` for a run of the whole table. */
   readonly partitions: readonly PartitionReport[] | null;
+  /** What later publishes are compared with; absent for a task. */
+  readonly profile?: Profile;
 }
 
 /** The verdict of one check. */
@@ -31,6 +35,7 @@ export interface TableReport {
   readonly target: Target;
   readonly facts: StagedFacts;
   readonly checks: readonly CheckReport[];
+  readonly profile: Profile;
   readonly partitions: readonly PartitionReport[] | null;
   readonly statement: string | null;
   /** Rows that the body yielded, where they passed through TypeScript. */
@@ -50,13 +55,16 @@ const MAX_COLUMNS = 30;
 export function tableReport(report: TableReport): AssetReport {
   const { asset, target, facts, statement, durations } = report;
   const uniques = new Set(
-    asset.checks.flatMap(({ rule, columns }) => (rule.kind === "unique" && columns.length === 1 ? columns : [])),
+    asset.checks.flatMap(({ rule, columns, maxShare }) =>
+      rule.kind === "unique" && columns.length === 1 && maxShare === 0 ? columns : [],
+    ),
   );
   const rowCount = Number(facts.rowCount);
   return {
     dataVersion: facts.contentHash,
     checks: report.checks,
     partitions: report.partitions,
+    profile: report.profile,
     metadata: {
       "dagster/column_schema": metadata.tableSchema(
         target.columns.map(({ name, type, nullable, description }) => ({
@@ -90,7 +98,8 @@ function rowCountMetadata({ strategy }: Target, rowCount: number): MetadataMap {
 
 /** The verdict of a check, with the rows that failed it. */
 export function checkReport(outcome: CheckOutcome, published: boolean, redact: Redact): CheckReport {
-  const { check, passed, failedRows, checkedRows, sample } = outcome;
+  const { check, passed, failedRows, checkedRows, sample, measured, error } = outcome;
+  const share = shareOf(Number(failedRows), Number(checkedRows));
   return {
     name: check.name,
     passed,
@@ -99,10 +108,20 @@ export function checkReport(outcome: CheckOutcome, published: boolean, redact: R
       published: metadata.bool(published),
       failed_rows: metadata.int(failedRows <= Number.MAX_SAFE_INTEGER ? Number(failedRows) : failedRows),
       checked_rows: metadata.int(Number(checkedRows)),
+      ...(isAboutTable(check) ? {} : { failed_share: metadata.float(share) }),
+      threshold: metadata.text(thresholdOf(check)),
       rule: metadata.text(check.description),
+      ...(measured === null ? {} : { measured: metadata.text(redact(measured)) }),
+      ...(error === null ? {} : { error: metadata.text(redact(error)) }),
       ...(sample === null ? {} : { failed_sample: metadata.md(sampleMarkdown(sample, redact)) }),
     },
   };
+}
+
+/** The share of rows that failed, from 0 to 1. */
+export function shareOf(failedRows: number, checkedRows: number): number {
+  // A query of bad rows may return more of them than there are rows.
+  return checkedRows === 0 ? Math.min(failedRows, 1) : Math.min(failedRows / checkedRows, 1);
 }
 
 /** Seconds of each phase, as Dagster plots them. */

@@ -5,7 +5,7 @@ import type { DefinedAsset } from "../definitions/asset.ts";
 import type { Copy, MaterializedView, Query, Rows, Task } from "../definitions/body.ts";
 import type { Check } from "../definitions/check.ts";
 import type { Fault, FaultCode, SourcePosition } from "../definitions/fault.ts";
-import { keysOf, timeOf } from "../definitions/partitions.ts";
+import { keysOf, type Partitions, timeOf } from "../definitions/partitions.ts";
 import type { Sql, SqlValue, TableRef } from "../definitions/sql.ts";
 import type { StoreKind, Target } from "../resources/store.ts";
 import { type ArchivedSource, resolveArchive } from "./archived_source.ts";
@@ -80,15 +80,14 @@ export function resolveAsset(
   const collector: Collector = { add, depend, sources, store };
   const body = resolveBody(defined, projectDir, collector);
   const checks = options.checks ?? [];
+  const bounds = { ...boundsOf(options.partitions), hasCursor: false };
   for (const { name, rule } of checks) {
-    if (rule.kind === "references") depend(`check ${name}: the table`, rule.to);
-    if (rule.kind === "sql")
-      walkSql(
-        `check ${name}`,
-        rule.bad,
-        { hasWindow: false, hasKeys: false, hasCursor: false, hasSelf: true },
-        collector,
-      );
+    const where = `check ${name}`;
+    if (rule.kind === "references" || rule.kind === "same_sum") depend(`${where}: the table`, rule.to);
+    if (rule.kind === "sql") walkSql(where, rule.bad, { ...bounds, hasSelf: true }, collector);
+    if (rule.kind === "same_sum" && rule.where !== null)
+      walkSql(`${where}: where`, rule.where, { ...bounds, hasSelf: false }, collector);
+    if (rule.kind === "typescript") for (const ref of rule.reads) depend(`${where}: reads`, ref);
   }
   for (const { assetKey } of options.partitionMappings ?? []) {
     if (!deps.has(assetKey)) add("unknown_reference", `partitionMappings: the asset does not read ${assetKey}`);
@@ -158,6 +157,14 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
   }
 }
 
+/** What a run of partitions supplies. */
+function boundsOf(partitions: Partitions | undefined): Pick<Bounds, "hasWindow" | "hasKeys"> {
+  return {
+    hasWindow: partitions !== undefined && timeOf(partitions) !== undefined,
+    hasKeys: partitions !== undefined && keysOf(partitions) !== undefined,
+  };
+}
+
 /** Reads a query's SQL, and collects what it refers to. */
 function readQuery(
   query: Query | Sql,
@@ -166,11 +173,7 @@ function readQuery(
   collector: Collector,
 ): { readonly sql: Sql; readonly file: string | null } {
   const { add, depend, sources, store } = collector;
-  const bounds = {
-    hasWindow: partitions !== undefined && timeOf(partitions) !== undefined,
-    hasKeys: partitions !== undefined && keysOf(partitions) !== undefined,
-    hasCursor: typeof write?.cursor === "string",
-  };
+  const bounds = { ...boundsOf(partitions), hasCursor: typeof write?.cursor === "string" };
   const requireUse = (isUsed: boolean): void => {
     if (bounds.hasCursor && !isUsed) add("bad_option", "write: the SQL never says where it begins: WHERE … > {cursor}");
   };
@@ -231,11 +234,17 @@ function walkSql(where: string, sql: Sql, allowed: Bounds & { readonly hasSelf: 
           break;
         case "window":
           if (!allowed.hasWindow)
-            add("unknown_placeholder", `${where}: window is for the body of an asset with time partitions`);
+            add(
+              "unknown_placeholder",
+              `${where}: window is for the body and the checks of an asset with time partitions`,
+            );
           break;
         case "keys":
           if (!allowed.hasKeys)
-            add("unknown_placeholder", `${where}: keys is for the body of an asset with static or dynamic partitions`);
+            add(
+              "unknown_placeholder",
+              `${where}: keys is for the body and the checks of an asset with static or dynamic partitions`,
+            );
           break;
         case "cursor":
           if (!allowed.hasCursor)

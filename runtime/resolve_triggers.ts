@@ -66,13 +66,14 @@ export function describeSensor(sensor: DefinedSensor, projectDir: string): Manif
 
 /** A schedule as the Dagster side knows it. */
 export function describeSchedule(schedule: DefinedSchedule, projectDir: string): ManifestSchedule {
-  const { cron, timezone, partitions, evaluate, defaultStatus } = schedule.options;
+  const { cron, timezone, partitions, evaluate, defaultStatus, checksOnly } = schedule.options;
   return {
     ...describeTrigger(schedule, projectDir),
     default_status: defaultStatus ?? "running",
     cron,
     timezone: timezone ?? "UTC",
     partitions: evaluate === undefined ? (partitions ?? "latest") : null,
+    checks_only: checksOnly ?? false,
   };
 }
 

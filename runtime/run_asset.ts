@@ -1,7 +1,9 @@
 import type { BodyContext } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
+import { isAboutTable } from "../resources/store_checks.ts";
 import type {
   Attempt,
+  CheckContext,
   CheckOutcome,
   LedgerEntry,
   Staged,
@@ -21,20 +23,23 @@ import {
 } from "./partitions.ts";
 import { type AssetReport, checkReport, type CheckReport, durationMetadata, tableReport } from "./report.ts";
 import { runArchive } from "./archive.ts";
+import { bindChecks } from "./check_bounds.ts";
 import { startClock } from "./clock.ts";
 import { Cursor } from "./cursor.ts";
+import { historyOf, type Profile, profileOf } from "./history.ts";
 import type { Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 import { runEach } from "./run_each.ts";
 import { runTask } from "./run_task.ts";
+import { keepFailedRows } from "./keep_failed_rows.ts";
 import type { Turn } from "./turn.ts";
 import { stage } from "./stage.ts";
 
 /**
- * What became of an asset: `refused` by a blocking check, `reused` from an attempt that could not report it, or `partial`
- * where some partitions were published and some not.
+ * What became of an asset: `refused` by a blocking check, `reused` from an attempt that could not report it, `partial`
+ * where some partitions were published and some not, or only `checked`.
  */
-export type Outcome = "published" | "refused" | "reused" | "partial";
+export type Outcome = "published" | "refused" | "reused" | "partial" | "checked";
 
 /** What a run asks for. */
 export interface RunRequest {
@@ -81,14 +86,7 @@ export async function runAsset(
   context: BodyContext,
   request: RunRequest,
 ): Promise<AssetResult> {
-  if (asset.faults.length > 0) {
-    throw new FaultyAssetError(
-      [
-        `${asset.key} has faults:`,
-        ...asset.faults.map(({ position, message }) => `${position.file}:${position.line}: ${message}`),
-      ].join("\n"),
-    );
-  }
+  requireSound(asset);
   if (asset.body.kind === "task") return { outcome: "published", report: await runTask(asset.body.task, context) };
 
   const store = await stores.get(asset.store);
@@ -101,6 +99,17 @@ export async function runAsset(
     return await runTable(asset, stores, context, request);
   return await runEach(asset, context, partitions, (partition, own, turn) =>
     runTable(asset, stores, own, { ...request, partitions: [partition], turn }),
+  );
+}
+
+/** @throws FaultyAssetError */
+export function requireSound({ key, faults }: ResolvedAsset): void {
+  if (faults.length === 0) return;
+  throw new FaultyAssetError(
+    [
+      `${key} has faults:`,
+      ...faults.map(({ position, message }) => `${position.file}:${position.line}: ${message}`),
+    ].join("\n"),
   );
 }
 
@@ -137,19 +146,27 @@ async function runTable(
   }
   const last = write === undefined || request.fullRefresh ? null : await store.lastCursor(target, attempt);
   const cursor = write === undefined ? null : new Cursor(write, target, last);
+  const history = await inTurn(() => historyOf(asset.checks, store, target, attempt));
   const clock = startClock();
   const { staged, read, quarantined } = await stage({ asset, target, stores, context, attempt, cursor, inTurn });
   const stageSeconds = clock();
   return await inTurn(async () => {
     try {
-      const found = await staged.check(asset.checks);
-      const outcomes = plan === null ? found : judgePartitions(plan, found);
+      const { checks, window } = bindChecks(asset, asset.checks, context, request.now);
+      const { signal, log } = context;
+      const against: CheckContext = { now: new Date(), window, history, signal, log };
+      const found = await staged.check(checks, against);
+      const outcomes = plan === null ? found : judgePartitions(plan, found, against);
       const describe = (one: CheckOutcome): string => describeFailure(one, plan?.partitions.length);
       const checkSeconds = clock();
       context.signal.throwIfAborted();
-      const refusing = outcomes.filter(({ passed, check }) => !passed && check.severity === "ERROR");
+      // A check that only warns, but ended the transaction of the rows, leaves nothing to publish.
+      const refusing = outcomes.filter(
+        ({ passed, check }) => !passed && (check.severity === "ERROR" || staged.isSpoilt === true),
+      );
       if (refusing.length > 0) {
         await staged.discard();
+        await keepFailedRows(store, target, outcomes, attempt, context);
         context.log.error(`Not published: ${refusing.map(describe).join("; ")}. The table is as it was before`);
         return {
           outcome: "refused",
@@ -157,14 +174,15 @@ async function runTable(
             dataVersion: undefined,
             metadata: {},
             checks: outcomes.map((one) => checkReport(one, false, request.redact)),
-            partitions: plan === null ? null : reportPartitions(plan, null, outcomes),
+            partitions: plan === null ? null : reportPartitions(plan, null, outcomes, against),
           },
         };
       }
       for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describe(one)}`);
-      return await publish(asset, target, store, staged, attempt, context, {
+      const result = await publish(asset, target, store, staged, attempt, context, {
+        profile: profileOf(target, outcomes),
         checks: outcomes.map((one) => checkReport(one, true, request.redact)),
-        partitions: (facts) => (plan === null ? null : reportPartitions(plan, facts, outcomes)),
+        partitions: (facts) => (plan === null ? null : reportPartitions(plan, facts, outcomes, against)),
         read,
         quarantined,
         cursor: (staged) => cursor?.next(staged) ?? null,
@@ -174,6 +192,8 @@ async function runTable(
         durations: { stage: stageSeconds, check: checkSeconds },
         clock,
       });
+      if (result.outcome === "published") await keepFailedRows(store, target, outcomes, attempt, context);
+      return result;
     } catch (error) {
       await staged.discard().catch((fault: unknown) => {
         context.log.warning(`What was staged could not be removed; the next run will: ${String(fault)}`);
@@ -203,8 +223,8 @@ function strategyOf(
   return write.kind === "merge" ? { kind: "merge", key } : { kind: "append" };
 }
 
-/** `null` where the run is of no partitions. */
-function planOf({ defined, target }: ResolvedAsset, { partitions }: RunRequest): PartitionPlan | null {
+/** The plan of a run; `null` where it is of no partitions. */
+export function planOf({ defined, target }: ResolvedAsset, { partitions }: RunRequest): PartitionPlan | null {
   const definition = defined.options.partitions;
   if (definition === undefined || partitions === null || target === null) return null;
   return planPartitions(definition, target, partitions);
@@ -218,6 +238,7 @@ async function publish(
   attempt: Attempt,
   context: BodyContext,
   known: {
+    readonly profile: Profile;
     readonly checks: readonly CheckReport[];
     readonly partitions: (facts: StagedFacts) => readonly PartitionReport[] | null;
     readonly read: number | undefined;
@@ -236,6 +257,7 @@ async function publish(
     target,
     facts,
     checks: known.checks,
+    profile: known.profile,
     partitions: known.partitions(facts),
     statement: staged.statement,
     rowsRead: known.read,
@@ -268,10 +290,11 @@ async function publish(
 }
 
 /** @param partitions How many the run has. */
-function describeFailure({ check, failedRows, checkedRows }: CheckOutcome, partitions = 1): string {
+function describeFailure({ check, failedRows, checkedRows, measured, error }: CheckOutcome, partitions = 1): string {
+  if (error !== null) return `${check.name} failed, as it could not be run (${error}; ${check.description})`;
   let counted = `${failedRows} of ${checkedRows} rows`;
+  if (measured !== null) counted = measured;
   // Held against each partition by itself: see judgePartitions.
-  if (check.rule.kind === "row_count")
-    counted = partitions > 1 ? `${failedRows} of ${partitions} partitions` : `${checkedRows} rows`;
+  if (isAboutTable(check) && partitions > 1) counted = `${failedRows} of ${partitions} partitions`;
   return `${check.name} failed (${counted}; ${check.description})`;
 }

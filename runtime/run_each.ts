@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { BodyContext } from "../definitions/body.ts";
 import { metadata, type MetadataMap } from "../pipes/index.ts";
 import type { RunPartition } from "./partitions.ts";
-import type { AssetReport, CheckReport } from "./report.ts";
+import { type AssetReport, type CheckReport, shareOf } from "./report.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 import type { AssetResult, PartitionFailure } from "./run_asset.ts";
 import { Turn } from "./turn.ts";
@@ -100,6 +100,12 @@ function addUp(all: readonly MetadataMap[]): MetadataMap {
     );
     const sum = values.reduce((whole, value) => whole + value, 0);
     last[name] = name.startsWith("seconds_") ? metadata.float(Math.round(sum * 1000) / 1000) : metadata.int(sum);
+  }
+  if ("failed_share" in last) {
+    const [failed, checked] = [last["failed_rows"], last["checked_rows"]].map((one) =>
+      Number((one as { readonly raw_value?: unknown } | undefined)?.raw_value ?? 0),
+    );
+    last["failed_share"] = metadata.float(shareOf(failed ?? 0, checked ?? 0));
   }
   return last;
 }

@@ -11,6 +11,7 @@ import {
   timestamp,
   unique,
   warn,
+  window,
   within,
   z,
 } from "dagster-typescript";
@@ -46,13 +47,11 @@ export const cleaned_events = defineAsset("retail/cleaned_events", {
       sql`
         SELECT delivered.revenue AS delivered, kept.revenue AS kept
         FROM (
-          SELECT sum(${raw_events.c.revenue}) AS revenue
+          SELECT coalesce(sum(${raw_events.c.revenue}), 0) AS revenue
           FROM ${raw_events}
-          WHERE
-            ${raw_events.c.occurred_at} >= (SELECT min(occurred_at) FROM ${self})
-            AND ${raw_events.c.occurred_at} <= (SELECT max(occurred_at) FROM ${self})
+          WHERE ${raw_events.c.occurred_at} >= ${window.start} AND ${raw_events.c.occurred_at} < ${window.end}
         ) AS delivered
-        CROSS JOIN (SELECT sum(revenue) AS revenue FROM ${self}) AS kept
+        CROSS JOIN (SELECT coalesce(sum(revenue), 0) AS revenue FROM ${self}) AS kept
         WHERE 1000 * kept.revenue < 999 * delivered.revenue OR kept.revenue > delivered.revenue`,
       { description: "Cleaning drops at most a thousandth of the revenue, and never adds any." },
     ),

@@ -1,4 +1,18 @@
-import { between, daily, date, decimal, defineAsset, query, unique, within, z } from "dagster-typescript";
+import {
+  between,
+  daily,
+  date,
+  decimal,
+  defineAsset,
+  query,
+  self,
+  sql,
+  sqlCheck,
+  unique,
+  window,
+  within,
+  z,
+} from "dagster-typescript";
 import { sales_hourly } from "./sales_hourly.ts";
 
 export const sales_daily = defineAsset("retail/sales_daily", {
@@ -15,7 +29,24 @@ export const sales_daily = defineAsset("retail/sales_daily", {
   }),
   key: ["day", "department"],
   partitions: daily("day", { start: "2017-01-01", end: "2018-01-02" }),
-  checks: [unique("day", "department"), between("lines", { min: 1 }), between("busiest_hour", { min: 0, max: 23 })],
+  checks: [
+    unique("day", "department"),
+    between("lines", { min: 1 }),
+    between("busiest_hour", { min: 0, max: 23 }),
+    sqlCheck(
+      "revenue_adds_up",
+      sql`
+        SELECT days.revenue AS days, hours.revenue AS hours
+        FROM (SELECT coalesce(sum(revenue), 0) AS revenue FROM ${self}) AS days
+        CROSS JOIN (
+          SELECT coalesce(sum(${sales_hourly.c.revenue}), 0) AS revenue
+          FROM ${sales_hourly}
+          WHERE ${sales_hourly.c.hour} >= ${window.start} AND ${sales_hourly.c.hour} < ${window.end}
+        ) AS hours
+        WHERE days.revenue <> hours.revenue`,
+      { description: "The days' revenue is that of their hours, to the cent." },
+    ),
+  ],
   owners: ["team:analytics"],
   tags: { domain: "sales" },
   freshness: within("25h"),

@@ -1,4 +1,18 @@
-import { between, daily, decimal, defineAsset, query, timestamp, unique, within, z } from "dagster-typescript";
+import {
+  between,
+  daily,
+  decimal,
+  defineAsset,
+  query,
+  self,
+  sql,
+  sqlCheck,
+  timestamp,
+  unique,
+  window,
+  within,
+  z,
+} from "dagster-typescript";
 import { cleaned_events } from "./cleaned_events.ts";
 
 export const sales_hourly = defineAsset("retail/sales_hourly", {
@@ -15,7 +29,26 @@ export const sales_hourly = defineAsset("retail/sales_hourly", {
   key: ["hour", "department"],
   // Rows by the hour, computed by the day: a year is 366 partitions to look at, not 8,784.
   partitions: daily("hour", { start: "2017-01-01", end: "2018-01-02" }),
-  checks: [unique("hour", "department"), between("lines", { min: 1 }), between("revenue", { min: "0.00" })],
+  checks: [
+    unique("hour", "department"),
+    between("lines", { min: 1 }),
+    between("revenue", { min: "0.00" }),
+    sqlCheck(
+      "revenue_adds_up",
+      sql`
+        SELECT hours.revenue AS hours, cleaned.revenue AS cleaned
+        FROM (SELECT coalesce(sum(revenue), 0) AS revenue FROM ${self}) AS hours
+        CROSS JOIN (
+          SELECT coalesce(sum(${cleaned_events.c.revenue}), 0) AS revenue
+          FROM ${cleaned_events}
+          WHERE
+            ${cleaned_events.c.occurred_at} >= ${window.start}
+            AND ${cleaned_events.c.occurred_at} < ${window.end}
+        ) AS cleaned
+        WHERE hours.revenue <> cleaned.revenue`,
+      { description: "The hours' revenue is that of their lines, to the cent." },
+    ),
+  ],
   owners: ["team:analytics"],
   tags: { domain: "sales" },
   freshness: within("25h"),

@@ -3,16 +3,30 @@ import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:
 import path from "node:path";
 import { checkout, pythonBin, run } from "../../ops/process.ts";
 
-const LOCK = path.join(checkout, "bench/python/contenders.lock");
-const VENV = path.join(checkout, ".state/bench/venv");
-const STAMP = path.join(VENV, "bench.json");
+/** An environment of Python packages of the bench's own, from a hashed lock in `bench/python`. */
+interface Environment {
+  readonly lock: string;
+  readonly folder: string;
+  readonly what: string;
+}
+
+const environment = (lock: string, folder: string, what: string): Environment => ({
+  lock: path.join(checkout, "bench/python", lock),
+  folder: path.join(checkout, ".state/bench", folder),
+  what,
+});
+const CONTENDERS = environment("contenders.lock", "venv", "dbt, dagster-dbt, dlt and sling (about 800 MB)");
+const SODA = environment("soda.lock", "venv_soda", "Soda Core (about 150 MB)");
 
 /** An executable of the environment with the other projects' tools, such as `dbt`. */
-export const contenderBin = (name: string): string => path.join(VENV, "bin", name);
+export const contenderBin = (name: string): string => path.join(CONTENDERS.folder, "bin", name);
 
-/** A file that a package of that environment has brought. */
+/** An executable of the environment with Soda Core, which wants packages of other versions. */
+export const sodaBin = (name: string): string => path.join(SODA.folder, "bin", name);
+
+/** A file that a package of the contenders' environment has brought. */
 export const contenderFile = (name: string): string => {
-  const [found] = globSync(path.join(VENV, "lib/python*/site-packages", name));
+  const [found] = globSync(path.join(CONTENDERS.folder, "lib/python*/site-packages", name));
   if (found === undefined)
     throw new Error(`the environment of the contenders has no ${name}: this bench needs Linux on x86-64`);
   return found;
@@ -20,20 +34,30 @@ export const contenderFile = (name: string): string => {
 
 /** Installs dbt, dagster-dbt, dlt and sling into an environment of the bench's own; does nothing when they are there. */
 export async function installContenders(say: (line: string) => void): Promise<void> {
-  const stamp = createHash("sha256").update(VENV).update(readFileSync(LOCK)).digest("hex");
-  if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === stamp) return;
-  rmSync(VENV, { recursive: true, force: true });
-  await step(say, "an environment for dbt, dagster-dbt, dlt and sling", [pythonBin("python"), "-m", "venv", VENV]);
-  const python = contenderBin("python");
-  const sync = [pythonBin("uv"), "pip", "sync", "--python", python, "--require-hashes", "--compile-bytecode", LOCK];
-  const pip = [python, "-m", "pip", "install", "-q", "--no-input", "--no-deps", "--require-hashes", "-r", LOCK];
+  await install(CONTENDERS, say);
+}
+
+/** Installs Soda Core into an environment of its own; does nothing when it is there. */
+export async function installSoda(say: (line: string) => void): Promise<void> {
+  await install(SODA, say);
+}
+
+async function install({ lock, folder, what }: Environment, say: (line: string) => void): Promise<void> {
+  const stampFile = path.join(folder, "bench.json");
+  const stamp = createHash("sha256").update(folder).update(readFileSync(lock)).digest("hex");
+  if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) return;
+  rmSync(folder, { recursive: true, force: true });
+  await step(say, `an environment for ${what}`, [pythonBin("python"), "-m", "venv", folder]);
+  const python = path.join(folder, "bin/python");
+  const sync = [pythonBin("uv"), "pip", "sync", "--python", python, "--require-hashes", "--compile-bytecode", lock];
+  const pip = [python, "-m", "pip", "install", "-q", "--no-input", "--no-deps", "--require-hashes", "-r", lock];
   try {
-    await step(say, "dbt, dagster-dbt, dlt and sling (about 800 MB)", sync);
+    await step(say, what, sync);
   } catch {
     // uv reads other settings than pip; see ops/setup.mjs.
     await step(say, "the same with pip, which is slower", pip);
   }
-  writeFileSync(STAMP, stamp);
+  writeFileSync(stampFile, stamp);
 }
 
 async function step(

@@ -1,9 +1,27 @@
 import { resolve } from "node:path";
+import type { Check } from "../../definitions/check.ts";
 import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
+import { runChecks } from "../checks.ts";
+import type { RecentOptions } from "../ledger_entry.ts";
+import { publishedRows } from "../published_rows.ts";
 import { renderSql } from "../render_sql.ts";
-import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import type {
+  Attempt,
+  BulkSource,
+  CheckContext,
+  CheckOutcome,
+  FailedRow,
+  LedgerEntry,
+  PartitionSet,
+  QueryWindow,
+  RowWriter,
+  Staged,
+  Store,
+  Target,
+} from "../store.ts";
+import { CLICKHOUSE_CHECKS } from "./checks.ts";
 import { Client } from "./client.ts";
 import type { ClickHouseConfig } from "./config.ts";
 import { columnNames, requireContract } from "./contract.ts";
@@ -12,13 +30,20 @@ import { exportTable } from "./export.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
 import { getInner } from "./incremental_build.ts";
 import { IncrementalStaged } from "./incremental_staged.ts";
-import { createOwnTables, findLedgerEntry, lastCursor, publishesOf } from "./ledger.ts";
+import {
+  createOwnTables,
+  findLedgerEntry,
+  lastCursor,
+  publishesOf,
+  recentEntries,
+  replaceFailedRows,
+} from "./ledger.ts";
 import type { IsOpen } from "./lock.ts";
 import { arrivalsOf, maxOf } from "./max_of.ts";
 import { planCopy } from "./parquet.ts";
 import { getPlace } from "./place.ts";
 import { ClickHouseStaged } from "./publish.ts";
-import { ownTable } from "./quote.ts";
+import { literal, ownTable } from "./quote.ts";
 import { refreshInto } from "./refreshable_view.ts";
 import { ClickHouseRowWriter } from "./row_writer.ts";
 import { createStage, dropOrphans, type Stage } from "./staging.ts";
@@ -47,6 +72,27 @@ export class ClickHouseStore implements Store {
 
   async lastCursor(target: Target, attempt: Attempt): Promise<string | null> {
     return await lastCursor(this.#for(target, attempt), target);
+  }
+
+  async recentPublishes(target: Target, attempt: Attempt, options: RecentOptions): Promise<readonly LedgerEntry[]> {
+    return await recentEntries(this.#for(target, attempt), target, options);
+  }
+
+  async keepFailedRows(target: Target, attempt: Attempt, rows: readonly FailedRow[]): Promise<void> {
+    const client = this.#for(target, attempt);
+    await createOwnTables(client.unending());
+    await replaceFailedRows(client, target.assetKey, attempt, rows);
+  }
+
+  async checkPublished(
+    target: Target,
+    scope: PartitionSet | null,
+    checks: readonly Check[],
+    context: CheckContext,
+    attempt: Attempt,
+  ): Promise<readonly CheckOutcome[]> {
+    const rows = publishedRows(CLICKHOUSE_CHECKS, literal, target, scope);
+    return await runChecks(this.#for(target, attempt), CLICKHOUSE_CHECKS, rows, checks, context);
   }
 
   async maxOf(

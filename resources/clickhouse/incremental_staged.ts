@@ -1,6 +1,7 @@
 import type { Check } from "../../definitions/check.ts";
-import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
-import { runChecks } from "./checks.ts";
+import { runChecks } from "../checks.ts";
+import type { Attempt, CheckContext, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
+import { CLICKHOUSE_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { ViewReplacedError } from "./errors.ts";
@@ -71,9 +72,10 @@ export class IncrementalStaged implements Staged {
     return staged;
   }
 
-  async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
+  async check(checks: readonly Check[], context?: CheckContext): Promise<readonly CheckOutcome[]> {
     const { columns, buckets } = this.#target;
-    return await runChecks(this.#client, { columns, relation: ownTable(this.#view), buckets }, checks);
+    const rows = { columns, relation: ownTable(this.#view), buckets };
+    return await runChecks(this.#client, CLICKHOUSE_CHECKS, rows, checks, context);
   }
 
   async facts(): Promise<StagedFacts> {

@@ -1,5 +1,5 @@
 import type { Column, ColumnType } from "../../definitions/column_type.ts";
-import { bucketOf } from "../checks.ts";
+import { bucketOf } from "../check_rules.ts";
 import { hashedFacts } from "../content_hash.ts";
 import { latestStaged } from "../cursor.ts";
 import type { Statement } from "../render_sql.ts";

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { LastPublish } from "../../definitions/tick.ts";
 import { lastPublishes } from "../last_publishes.ts";
-import { readLedgerEntry } from "../ledger_entry.ts";
-import type { LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
+import { readLedgerEntries, readLedgerEntry, type RecentOptions } from "../ledger_entry.ts";
+import { replacedRows } from "../quarantine.ts";
+import type { Attempt, FailedRow, LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
 import { UndefinedRelationError } from "./errors.ts";
@@ -15,6 +16,7 @@ const LEDGER = ownTable("ledger");
 /** What was about to be published: each line names the table that is to take the asset's place. */
 const PREPARED = ownTable("ledger_prepared");
 const QUARANTINE = ownTable("quarantine");
+const FAILED_ROWS = ownTable("failed_rows");
 
 const ENTRY = [
   "asset_key String",
@@ -143,6 +145,18 @@ export async function findLedgerEntry(
   return readLedgerEntry({ assetKey: target.assetKey, rootRunId, codeVersion }, rows[0]);
 }
 
+/** The latest lines of an asset, the last one first. */
+export async function recentEntries(client: Client, target: Target, options: RecentOptions): Promise<LedgerEntry[]> {
+  const rows = await query(client, {
+    text: `SELECT run_id, partition_keys, row_count, columns, content_hash, toUnixTimestamp64Milli(started_at), cursor, report,
+        root_run_id, code_version
+      FROM ${PUBLISHED} WHERE partition_keys IS ${options.ofPartitions ? "NOT NULL" : "NULL"}
+      ORDER BY unsettled DESC, published_at DESC LIMIT ${BigInt(options.limit)}`,
+    parameters: [target.assetKey, target.schema, target.table],
+  });
+  return readLedgerEntries(target.assetKey, rows);
+}
+
 /** The cursor of an asset's latest publish. */
 export async function lastCursor(client: Client, target: Target): Promise<string | null> {
   const rows = await query(client, {
@@ -198,18 +212,48 @@ export async function publishCounts(
   return new Map(rows.map(([key, count]) => [key ?? "", count ?? ""]));
 }
 
-/** Replaces an asset's quarantined rows by those of this run. */
+/** Replaces an asset's quarantined rows, or those of the run, by those of this run. */
 export async function replaceQuarantine(
   client: Client,
-  assetKey: string,
+  target: Pick<Target, "assetKey" | "strategy">,
   runId: string,
   rows: readonly QuarantinedRow[],
 ): Promise<void> {
-  await client.run({ text: `DELETE FROM ${QUARANTINE} WHERE asset_key = {p1:String}`, parameters: [assetKey] });
+  const { assetKey } = target;
+  const ofRun = replacedRows(target) === "of the run";
+  await client.run({
+    text: `DELETE FROM ${QUARANTINE} WHERE asset_key = {p1:String}${ofRun ? " AND run_id = {p2:String}" : ""}`,
+    parameters: ofRun ? [assetKey, runId] : [assetKey],
+  });
   if (rows.length === 0) return;
   const quarantined_at = instantText(new Date());
   const lines = rows.map(({ rowNumber, reason, value }) =>
     JSON.stringify({ asset_key: assetKey, run_id: runId, quarantined_at, row_number: rowNumber, reason, value }),
   );
   await client.insert(`INSERT INTO ${QUARANTINE} FORMAT JSONEachRow`, lines.join("\n"));
+}
+
+/** The failed rows of a run take the place of those before; those of its other partitions stay. */
+export async function replaceFailedRows(
+  client: Client,
+  assetKey: string,
+  { runId, partitionKeys = null }: Pick<Attempt, "runId" | "partitionKeys">,
+  rows: readonly FailedRow[],
+): Promise<void> {
+  const columns = ["asset_key", "run_id", "partition_keys", "check_name"].map((name) => `${name} String`);
+  await client.run(
+    `CREATE TABLE IF NOT EXISTS ${FAILED_ROWS}${onCluster(client)} (${columns.join(", ")}, found_at DateTime64(6, 'UTC'), ` +
+      `value String) ENGINE = ${client.config.engine} ORDER BY (asset_key, check_name)`,
+  );
+  const partition_keys = JSON.stringify(partitionKeys);
+  await client.run({
+    text: `DELETE FROM ${FAILED_ROWS} WHERE asset_key = {p1:String} AND (run_id <> {p2:String} OR partition_keys = {p3:String})`,
+    parameters: [assetKey, runId, partition_keys],
+  });
+  if (rows.length === 0) return;
+  const found_at = instantText(new Date());
+  const lines = rows.map(({ checkName, value }) =>
+    JSON.stringify({ asset_key: assetKey, run_id: runId, partition_keys, check_name: checkName, found_at, value }),
+  );
+  await client.insert(`INSERT INTO ${FAILED_ROWS} FORMAT JSONEachRow`, lines.join("\n"));
 }

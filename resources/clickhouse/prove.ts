@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { Sql } from "../../definitions/sql.ts";
 import { thisProcess, tryGetAlive } from "../process_identity.ts";
+import { type CheckSyntax, checkQuery, isQuery } from "../check_rules.ts";
+import { runChecks } from "../checks.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
 import type { Claim, Disproof, Target } from "../store.ts";
-import { badRelation, runChecks } from "./checks.ts";
+import { CLICKHOUSE_CHECKS } from "./checks.ts";
 import { Client } from "./client.ts";
 import type { ClickHouseConfig } from "./config.ts";
 import { columnDefinitions, contractDifferences } from "./contract.ts";
@@ -113,11 +115,17 @@ class Proof {
         readable,
         incremental: view === "incremental" ? sql : undefined,
       }));
-    const own = { columns: target.columns, relation: this.table(target.assetKey), table: this.table };
+    const own = { columns: target.columns, relation: this.table(target.assetKey) };
+    const syntax: CheckSyntax = {
+      ...CLICKHOUSE_CHECKS,
+      tableName: this.table,
+      dialect: (context) => ({ ...clickhouseDialect(context), table: this.table }),
+    };
+    const window = { start: new Date(0), end: new Date(0) };
     for (const check of checks) {
-      if (check.rule.kind === "sql" || check.rule.kind === "references")
+      if (isQuery(check))
         await this.#ask(target, check.name, disproofs, () => ({
-          ...badRelation(check, own),
+          ...checkQuery(syntax, check, own, { window }),
           columns: null,
           readable: new Set([...readable, target.assetKey]),
         }));
@@ -125,9 +133,14 @@ class Proof {
       else if (check.rule.kind === "matches") {
         await this.#client
           .text({ text: "SELECT match('', {p1:String})", parameters: [check.rule.pattern] })
-          .then(() => runChecks(this.#client, own, [check]))
-          .catch((error: unknown) => {
-            disproofs.push({ target, code: "bad_option", check: check.name, message: reason(error), line: undefined });
+          .then(() => runChecks(this.#client, syntax, own, [check]))
+          .then(
+            ([outcome]) => outcome?.error ?? null,
+            (error: unknown) => reason(error),
+          )
+          .then((message) => {
+            if (message !== null)
+              disproofs.push({ target, code: "bad_option", check: check.name, message, line: undefined });
           });
       }
     }

@@ -1,6 +1,7 @@
 import type { Check } from "../../definitions/check.ts";
-import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
-import { runChecks } from "./checks.ts";
+import { runChecks } from "../checks.ts";
+import type { Attempt, CheckContext, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
+import { CLICKHOUSE_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { requireValues, valueRules } from "./contract.ts";
 import { stagedFacts } from "./inspect.ts";
@@ -67,15 +68,13 @@ export class ClickHouseStaged implements Staged {
     this.#isProven = options.statement === null;
   }
 
-  async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
+  async check(checks: readonly Check[], context?: CheckContext): Promise<readonly CheckOutcome[]> {
     if (checks.length === 0) return [];
     // A check may not find its way in values that are none.
     await this.#requireValues();
-    return await runChecks(
-      this.#client,
-      { columns: this.#target.columns, relation: ownTable(this.#stage.name), buckets: this.#target.buckets },
-      checks,
-    );
+    const { columns, buckets } = this.#target;
+    const rows = { columns, relation: ownTable(this.#stage.name), buckets };
+    return await runChecks(this.#client, CLICKHOUSE_CHECKS, rows, checks, context);
   }
 
   async facts(): Promise<StagedFacts> {

@@ -1,5 +1,7 @@
 import { basename, extname, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
+import type { Target } from "../store.ts";
+import { AmbiguousSchemaError } from "./errors.ts";
 
 /** Where the warehouse is and how long to wait for it. */
 export interface DuckDBConfig {
@@ -31,7 +33,17 @@ export function duckdbConfig(projectDir: string, env: Readonly<Record<string, st
   return { path, stagingDir: `${path}.staging`, lockTimeoutMs: seconds * 1000 };
 }
 
-/** The name of the catalog that DuckDB gives to a file: its base name without extension. */
-export function catalogName(path: string): string {
-  return basename(path, extname(path));
+/**
+ * DuckDB cannot tell a schema from the file's catalog where both have the same name.
+ *
+ * @throws AmbiguousSchemaError
+ */
+export function requireOtherName(path: string, { assetKey, schema }: Pick<Target, "assetKey" | "schema">): void {
+  // DuckDB calls a file's catalog by its base name without extension.
+  const catalog = basename(path, extname(path));
+  if (schema.toLowerCase() !== catalog.toLowerCase()) return;
+  throw new AmbiguousSchemaError(
+    `${assetKey}: DuckDB takes the schema ${schema} for the file ${path}, which it calls ${catalog}: ` +
+      "give the file another name, in DUCKDB_PATH",
+  );
 }

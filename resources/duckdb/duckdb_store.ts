@@ -1,32 +1,50 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import type { Check } from "../../definitions/check.ts";
 import type { MaterializedView, ParquetSource } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
 import type { Archive, ArchiveJob } from "../archive.ts";
 import { archiveFolder, type ArchivePlace } from "../archive_folder.ts";
 import { countArrivals } from "../arrivals.ts";
+import { runChecks } from "../checks.ts";
+import { NothingPublishedError } from "../errors.ts";
+import type { RecentOptions } from "../ledger_entry.ts";
+import { publishedRows } from "../published_rows.ts";
 import { renderSql, type Statement, tablesOf } from "../render_sql.ts";
-import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import type {
+  Attempt,
+  BulkSource,
+  CheckContext,
+  CheckOutcome,
+  FailedRow,
+  LedgerEntry,
+  PartitionSet,
+  QueryWindow,
+  RowWriter,
+  Staged,
+  Store,
+  Target,
+} from "../store.ts";
 import { DuckDBArchive } from "./archive.ts";
 import { archivePlaces, requireNotArchived, requireReadable } from "./archive_files.ts";
 import { archiveBucket, isBucket, openBuckets } from "./bucket.ts";
 import { type Client, openWaiting } from "./client.ts";
-import { catalogName, type DuckDBConfig } from "./config.ts";
+import { type DuckDBConfig, requireOtherName } from "./config.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
 import { duckdbDialect, parameter } from "./dialect.ts";
-import { AmbiguousSchemaError, WarehouseLockedError } from "./errors.ts";
+import { WarehouseLockedError } from "./errors.ts";
 import { exportTable } from "./export.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
-import { findLedgerEntry, lastCursor, publishesOf } from "./ledger.ts";
+import { findLedgerEntry, keepFailedRows, lastCursor, publishesOf, recentEntries } from "./ledger.ts";
 import { interruptible } from "./interruptible.ts";
 import { hasTable, maxOf } from "./max_of.ts";
 import { requireContract } from "./contract.ts";
 import { WarehouseStaged } from "./publish.ts";
 import { parquetQuery } from "../parquet_rows.ts";
-import { quote, tableName } from "../quote.ts";
+import { literal, quote, tableName } from "../quote.ts";
 import { SideFileWriter } from "./row_writer.ts";
-import { ROWS, SideFile } from "./side_file.ts";
+import { ROWS, SideFile, withoutCompression } from "./side_file.ts";
 import { SideFileStaged } from "./side_file_staged.ts";
 import { removeOrphanFolders } from "../owned_folders.ts";
 import { keepsTable } from "./write.ts";
@@ -52,13 +70,38 @@ export class DuckDBStore implements Store {
   }
 
   async findPublished(target: Target, attempt: Attempt): Promise<LedgerEntry | undefined> {
-    this.#requireOtherName(target);
+    requireOtherName(this.#config.path, target);
     const warehouse = await this.#open(attempt);
     return await findLedgerEntry(warehouse, { ...attempt, assetKey: target.assetKey });
   }
 
   async lastCursor({ assetKey }: Target, attempt: Attempt): Promise<string | null> {
     return await lastCursor(await this.#open(attempt), assetKey);
+  }
+
+  async recentPublishes(target: Target, attempt: Attempt, options: RecentOptions): Promise<readonly LedgerEntry[]> {
+    return await recentEntries(await this.#open(attempt), target.assetKey, options);
+  }
+
+  async keepFailedRows(target: Target, attempt: Attempt, rows: readonly FailedRow[]): Promise<void> {
+    await keepFailedRows(await this.#open(attempt), target.assetKey, attempt, rows);
+  }
+
+  async checkPublished(
+    target: Target,
+    scope: PartitionSet | null,
+    checks: readonly Check[],
+    context: CheckContext,
+    attempt: Attempt,
+  ): Promise<readonly CheckOutcome[]> {
+    // To look must not make a warehouse.
+    if (!existsSync(this.#config.path)) throw new NothingPublishedError(target.assetKey);
+    const rows = publishedRows(DUCKDB_CHECKS, literal, target, scope);
+    return await interruptible(await this.#open(attempt), attempt, async (warehouse) => {
+      // Of rows that are not there any more, none is bad.
+      if (scope !== null) await requireReadable(warehouse, "the check", [target.assetKey], context.window);
+      return await runChecks(warehouse, DUCKDB_CHECKS, rows, checks, context);
+    });
   }
 
   async maxOf(
@@ -91,7 +134,7 @@ export class DuckDBStore implements Store {
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
-    this.#requireOtherName(target);
+    requireOtherName(this.#config.path, target);
     const statement = renderSql(sql, duckdbDialect({ self: null, window }));
     return await interruptible(await this.#open(attempt), attempt, async (warehouse) => {
       await requireContract(warehouse, statement.text, target);
@@ -121,7 +164,7 @@ export class DuckDBStore implements Store {
     if (source.format === "parquet") return await this.#stageParquet(target, source, columns, attempt);
     await this.#refuseEarly(target, attempt);
     this.#closeWarehouse();
-    this.#requireOtherName(target);
+    requireOtherName(this.#config.path, target);
     const file = await SideFile.create(this.#config.stagingDir, target, attempt, (waiting) => this.#open(waiting));
     const reading = { target, attempt, projectDir: this.#projectDir };
     try {
@@ -139,7 +182,7 @@ export class DuckDBStore implements Store {
   async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {
     await this.#refuseEarly(target, attempt);
     this.#closeWarehouse();
-    this.#requireOtherName(target);
+    requireOtherName(this.#config.path, target);
     return await SideFileWriter.create(
       await SideFile.create(this.#config.stagingDir, target, attempt, (waiting) => this.#open(waiting)),
     );
@@ -158,7 +201,7 @@ export class DuckDBStore implements Store {
   }
 
   async withArchive<T>(job: ArchiveJob, attempt: Attempt, act: (archive: Archive) => Promise<T>): Promise<T> {
-    this.#requireOtherName(job.target);
+    requireOtherName(this.#config.path, job.target);
     return await interruptible(await this.#open(attempt), attempt, async (warehouse) => {
       if (isBucket(job.to)) await openBuckets(warehouse, this.#projectDir, process.env);
       const placeOf = (to: string): ArchivePlace =>
@@ -183,7 +226,7 @@ export class DuckDBStore implements Store {
     columns: ReadonlyMap<string, string>,
     attempt: Attempt,
   ): Promise<Staged> {
-    this.#requireOtherName(target);
+    requireOtherName(this.#config.path, target);
     const path = resolve(this.#projectDir, source.path);
     const text = parquetQuery(path, target, columns);
     return await interruptible(await this.#open(attempt), attempt, (warehouse) =>
@@ -224,16 +267,6 @@ export class DuckDBStore implements Store {
     }
   }
 
-  /** DuckDB cannot tell a schema from the file's catalog where both have the same name. */
-  #requireOtherName({ assetKey, schema }: Target): void {
-    const catalog = catalogName(this.#config.path);
-    if (schema.toLowerCase() !== catalog.toLowerCase()) return;
-    throw new AmbiguousSchemaError(
-      `${assetKey}: DuckDB takes the schema ${schema} for the file ${this.#config.path}, which it calls ${catalog}: ` +
-        "give the file another name, in DUCKDB_PATH",
-    );
-  }
-
   /** Reads something and lets go of the file again; `undefined`: there is none, and to look must not make one. */
   async #look<T>(attempt: Attempt, act: (warehouse: Client) => Promise<T>): Promise<T | undefined> {
     if (!existsSync(this.#config.path)) return undefined;
@@ -261,16 +294,6 @@ export class DuckDBStore implements Store {
   #closeWarehouse(): void {
     this.#warehouse?.close();
     this.#warehouse = undefined;
-  }
-}
-
-/** Writes what is read once and removed: compressing it would take longer than reading and writing it does. */
-async function withoutCompression(client: Client, act: () => Promise<void>): Promise<void> {
-  await client.run("SET force_compression = 'uncompressed'");
-  try {
-    await act();
-  } finally {
-    await client.run("SET force_compression = 'auto'");
   }
 }
 

@@ -1,4 +1,5 @@
-import { bucketOf, sampleOf } from "../checks.ts";
+import { bucketOf } from "../check_rules.ts";
+import { sampleOf } from "../checks.ts";
 import { hashedFacts } from "../content_hash.ts";
 import { latestStaged } from "../cursor.ts";
 import type { StagedFacts, Target } from "../store.ts";

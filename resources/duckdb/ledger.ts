@@ -1,7 +1,9 @@
 import type { LastPublish } from "../../definitions/tick.ts";
+import { CREATE_FAILED_ROWS, replaceFailedRows } from "../failed_rows.ts";
 import { lastPublishes } from "../last_publishes.ts";
-import { readLedgerEntry } from "../ledger_entry.ts";
-import type { LedgerEntry, PublishedBy } from "../store.ts";
+import { readLedgerEntries, readLedgerEntry, type RecentOptions } from "../ledger_entry.ts";
+import { replacedRows } from "../quarantine.ts";
+import type { Attempt, FailedRow, LedgerEntry, PublishedBy, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
 import { OWN_SCHEMA, ownTable, quote } from "../quote.ts";
@@ -76,6 +78,18 @@ export async function findLedgerEntry(
   return readLedgerEntry({ assetKey, rootRunId, codeVersion }, rows[0]);
 }
 
+/** The latest lines of an asset, the last one first. */
+export async function recentEntries(client: Client, assetKey: string, options: RecentOptions): Promise<LedgerEntry[]> {
+  if (!(await hasLedger(client))) return [];
+  const { rows } = await client.text({
+    text: `SELECT run_id, partition_keys, row_count, columns, content_hash, epoch_ms(started_at), cursor, report, root_run_id, code_version
+      FROM ${LEDGER} WHERE asset_key = $1 AND partition_keys IS ${options.ofPartitions ? "NOT NULL" : "NULL"}
+      ORDER BY published_at DESC LIMIT ${BigInt(options.limit)}`,
+    parameters: [assetKey],
+  });
+  return readLedgerEntries(assetKey, rows);
+}
+
 /** The cursor of an asset's latest publish. */
 export async function lastCursor(client: Client, assetKey: string): Promise<string | null> {
   if (!(await hasLedger(client))) return null;
@@ -112,16 +126,35 @@ async function hasLedger(client: Client): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Replaces an asset's quarantined rows by those of this run, read from an attached staging file. */
+/** Replaces an asset's quarantined rows, or those of the run, by those of this run, read from an attached staging file. */
 export async function replaceQuarantine(
   client: Client,
-  assetKey: string,
+  target: Pick<Target, "assetKey" | "strategy">,
   runId: string,
   source: string,
 ): Promise<void> {
-  await client.run({ text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1`, parameters: [assetKey] });
+  const { assetKey } = target;
+  const ofRun = replacedRows(target) === "of the run";
+  await client.run({
+    text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1${ofRun ? " AND run_id = $2" : ""}`,
+    parameters: ofRun ? [assetKey, runId] : [assetKey],
+  });
   await client.run({
     text: `INSERT INTO ${QUARANTINE} SELECT $1, $2, now(), row_number, reason, value FROM ${source}`,
     parameters: [assetKey, runId],
+  });
+}
+
+/** Replaces the rows that failed an asset's checks, in a transaction of its own. */
+export async function keepFailedRows(
+  client: Client,
+  assetKey: string,
+  attempt: Attempt,
+  rows: readonly FailedRow[],
+): Promise<void> {
+  await client.transaction(async () => {
+    await createOwnTables(client);
+    await client.run(CREATE_FAILED_ROWS);
+    for (const statement of replaceFailedRows(assetKey, attempt, rows)) await client.run(statement);
   });
 }

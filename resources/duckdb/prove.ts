@@ -1,4 +1,5 @@
-import { badRelation, runChecks } from "../checks.ts";
+import { checkQuery, isQuery } from "../check_rules.ts";
+import { runChecks } from "../checks.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
 import type { Claim, Disproof, Target } from "../store.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
@@ -56,13 +57,19 @@ async function proveOne(client: Client, { target, deps, sql, checks }: Claim): P
   for (const check of checks) {
     const prove = prover(client, target, check.name, disproofs);
     const mayRead = new Set([...readable, normalize(own)]);
-    if (check.rule.kind === "sql" || check.rule.kind === "references")
-      await prove(() => ({ ...badRelation(DUCKDB_CHECKS, check, relation), columns: null, readable: mayRead }));
+    if (isQuery(check)) {
+      const window = { start: new Date(0), end: new Date(0) };
+      await prove(() => ({
+        ...checkQuery(DUCKDB_CHECKS, check, relation, { window }),
+        columns: null,
+        readable: mayRead,
+      }));
+    }
     // Only the engine knows the syntax of its patterns.
     else if (check.rule.kind === "matches") {
-      await runChecks(client, DUCKDB_CHECKS, relation, [check]).catch((error: unknown) => {
-        disproofs.push({ target, code: "bad_option", check: check.name, message: text(error), line: undefined });
-      });
+      const [outcome] = await runChecks(client, DUCKDB_CHECKS, relation, [check]);
+      const message = outcome?.error ?? null;
+      if (message !== null) disproofs.push({ target, code: "bad_option", check: check.name, message, line: undefined });
     }
   }
   return disproofs;

@@ -1,13 +1,14 @@
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
 import { earlierPublish } from "../publish_once.ts";
-import type { CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
+import type { CheckContext, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { stagedFacts } from "./inspect.ts";
 import { createOwnTables, findLedgerEntry, insertLedgerEntry, lastCursor } from "./ledger.ts";
 import { quote, stagingName } from "../quote.ts";
+import type { Statement } from "../render_sql.ts";
 import { writeStaged } from "./write.ts";
 
 /**
@@ -19,6 +20,7 @@ export class WarehouseStaged implements Staged {
   readonly #client: Client;
   readonly #target: Target;
   readonly #stage: string;
+  #isSpoilt = false;
 
   private constructor(client: Client, target: Target, stage: string, statement: string | null) {
     this.#client = client;
@@ -70,13 +72,17 @@ export class WarehouseStaged implements Staged {
     }
   }
 
-  async check(checks: readonly Check[]): Promise<CheckOutcome[]> {
-    return await runChecks(
-      this.#client,
-      DUCKDB_CHECKS,
-      { columns: this.#target.columns, relation: this.#stage, buckets: this.#target.buckets },
-      checks,
-    );
+  get isSpoilt(): boolean {
+    return this.#isSpoilt;
+  }
+
+  async check(checks: readonly Check[], context?: CheckContext): Promise<CheckOutcome[]> {
+    const { columns, buckets } = this.#target;
+    const reader = {
+      text: (statement: Statement) => this.#client.text(statement),
+      guard: <T>(act: () => Promise<T>) => this.#guard(act),
+    };
+    return await runChecks(reader, DUCKDB_CHECKS, { columns, relation: this.#stage, buckets }, checks, context);
   }
 
   async facts(): Promise<StagedFacts> {
@@ -98,6 +104,20 @@ export class WarehouseStaged implements Staged {
     await insertLedgerEntry(client, entry);
     await client.run("COMMIT");
     return entry;
+  }
+
+  /** A statement that fails on a value ends the transaction, and DuckDB has no savepoints. */
+  async #guard<T>(act: () => Promise<T>): Promise<T> {
+    if (this.#isSpoilt)
+      throw new TypeError("not run: a check before it failed with an error, which ended the transaction");
+    try {
+      return await act();
+    } catch (error) {
+      await this.#client.run("SELECT 1").catch(() => {
+        this.#isSpoilt = true;
+      });
+      throw error;
+    }
   }
 
   async discard(): Promise<void> {

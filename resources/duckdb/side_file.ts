@@ -123,7 +123,7 @@ export class SideFile {
   async copyQuarantine(warehouse: Client): Promise<void> {
     if (!this.#hasQuarantine) return;
     await createOwnTables(warehouse);
-    await replaceQuarantine(warehouse, this.target.assetKey, this.runId, `${ATTACHED}.${QUARANTINE}`);
+    await replaceQuarantine(warehouse, this.target, this.runId, `${ATTACHED}.${QUARANTINE}`);
   }
 
   /** Keeps the quarantined rows of an attempt that publishes nothing, for people to look at; outside of a transaction. */
@@ -162,4 +162,14 @@ function fileIn(stagingDir: string, target: Target, attempt: Attempt): string {
 async function count(client: Client, table: string): Promise<bigint> {
   const { rows } = await client.text(`SELECT count(*) FROM ${table}`);
   return BigInt(rows[0]?.[0] ?? 0);
+}
+
+/** Writes what is read once and removed: compressing it would take longer than reading and writing it does. */
+export async function withoutCompression(client: Client, act: () => Promise<void>): Promise<void> {
+  await client.run("SET force_compression = 'uncompressed'");
+  try {
+    await act();
+  } finally {
+    await client.run("SET force_compression = 'auto'");
+  }
 }

@@ -1,6 +1,6 @@
 import type { Check } from "../../definitions/check.ts";
 import { readsOtherTables, runChecks } from "../checks.ts";
-import type { CheckOutcome, LedgerEntry, Staged, StagedFacts } from "../store.ts";
+import type { CheckContext, CheckOutcome, LedgerEntry, Staged, StagedFacts } from "../store.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
 import { stagedFacts } from "./inspect.ts";
 import { withLimitedMemory } from "./memory.ts";
@@ -22,13 +22,17 @@ export class SideFileStaged implements Staged {
     this.statement = statement;
   }
 
-  async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
+  get isSpoilt(): boolean {
+    return this.#moved?.isSpoilt ?? false;
+  }
+
+  async check(checks: readonly Check[], context?: CheckContext): Promise<readonly CheckOutcome[]> {
     const alone = checks.filter((check) => !readsOtherTables(check));
     const { client, relation } = this.#file.rows;
     const { columns, buckets } = this.#file.target;
-    const outcomes = await runChecks(client, DUCKDB_CHECKS, { columns, relation, buckets }, alone);
+    const outcomes = await runChecks(client, DUCKDB_CHECKS, { columns, relation, buckets }, alone, context);
     const others = checks.filter(readsOtherTables);
-    if (others.length > 0) outcomes.push(...(await (await this.#move()).check(others)));
+    if (others.length > 0) outcomes.push(...(await (await this.#move()).check(others, context)));
     return checks.map((check) => outcomes.find((outcome) => outcome.check === check) as CheckOutcome);
   }
 

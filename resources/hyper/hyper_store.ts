@@ -1,20 +1,48 @@
 import { resolve } from "node:path";
+import type { Check } from "../../definitions/check.ts";
 import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
 import { countArrivals } from "../arrivals.ts";
+import { runChecks } from "../checks.ts";
+import { CREATE_FAILED_ROWS, replaceFailedRows } from "../failed_rows.ts";
+import type { RecentOptions } from "../ledger_entry.ts";
+import { publishedRows } from "../published_rows.ts";
 import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
-import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import type {
+  Attempt,
+  BulkSource,
+  CheckContext,
+  CheckOutcome,
+  FailedRow,
+  LedgerEntry,
+  PartitionSet,
+  QueryWindow,
+  RowWriter,
+  Staged,
+  Store,
+  Target,
+} from "../store.ts";
+import { HYPER_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { databaseOf, type HyperConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { columnNames, requireContract } from "./contract.ts";
-import { HYPER_CHECKS } from "./checks.ts";
 import { hyperDialect, parameter } from "./dialect.ts";
 import { exportTable } from "./export.ts";
 import { stageStream, stageFromPostgres } from "./stage_stream.ts";
-import { findLedgerEntry, hasTable, lastCursor, publishesOf } from "./ledger.ts";
+import {
+  createOwnTables,
+  createTurn,
+  findLedgerEntry,
+  hasTable,
+  lastCursor,
+  publishesOf,
+  recentEntries,
+  takeTurn,
+} from "./ledger.ts";
+import { inTurn } from "./in_turn.ts";
 import { maxOf } from "./max_of.ts";
 import { HyperStaged } from "./publish.ts";
 import { literal, quote, tableName } from "../quote.ts";
@@ -50,6 +78,35 @@ export class HyperStore implements Store {
 
   async lastCursor(target: Target, attempt: Attempt): Promise<string | null> {
     return await this.#with(target, attempt, (client) => lastCursor(client, target.assetKey));
+  }
+
+  async recentPublishes(target: Target, attempt: Attempt, options: RecentOptions): Promise<readonly LedgerEntry[]> {
+    return await this.#with(target, attempt, (client) => recentEntries(client, target.assetKey, options));
+  }
+
+  async keepFailedRows(target: Target, attempt: Attempt, rows: readonly FailedRow[]): Promise<void> {
+    await this.#with(target, attempt, async (client) => {
+      await createOwnTables(client);
+      await client.run(CREATE_FAILED_ROWS);
+      await createTurn(client, target.assetKey);
+      await inTurn(target.assetKey, attempt, this.#connections.lockTimeoutMs, () =>
+        client.transaction(async () => {
+          await takeTurn(client, target.assetKey, attempt.runId);
+          for (const statement of replaceFailedRows(target.assetKey, attempt, rows)) await client.run(statement);
+        }),
+      );
+    });
+  }
+
+  async checkPublished(
+    target: Target,
+    scope: PartitionSet | null,
+    checks: readonly Check[],
+    context: CheckContext,
+    attempt: Attempt,
+  ): Promise<readonly CheckOutcome[]> {
+    const rows = publishedRows(HYPER_CHECKS, literal, target, scope);
+    return await this.#with(target, attempt, (client) => runChecks(client, HYPER_CHECKS, rows, checks, context));
   }
 
   async maxOf(

@@ -1,7 +1,8 @@
 import type { LastPublish } from "../../definitions/tick.ts";
 import { lastPublishes } from "../last_publishes.ts";
-import { readLedgerEntry } from "../ledger_entry.ts";
-import type { LedgerEntry, PublishedBy, QuarantinedRow } from "../store.ts";
+import { readLedgerEntries, readLedgerEntry, type RecentOptions } from "../ledger_entry.ts";
+import { replacedRows } from "../quarantine.ts";
+import type { LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
 import { TURNS } from "./names.ts";
@@ -108,6 +109,18 @@ export async function findLedgerEntry(
   return readLedgerEntry({ assetKey, rootRunId, codeVersion }, rows[0]);
 }
 
+/** The latest lines of an asset, the last one first. */
+export async function recentEntries(client: Client, assetKey: string, options: RecentOptions): Promise<LedgerEntry[]> {
+  if (!(await hasTable(client, OWN_SCHEMA, "ledger"))) return [];
+  const { rows } = await client.text({
+    text: `SELECT run_id, partition_keys, row_count, columns, content_hash, started_at, cursor, report, root_run_id, code_version
+      FROM ${LEDGER} WHERE asset_key = $1 AND partition_keys IS ${options.ofPartitions ? "NOT NULL" : "NULL"}
+      ORDER BY published_at DESC LIMIT ${BigInt(options.limit)}`,
+    parameters: [assetKey],
+  });
+  return readLedgerEntries(assetKey, rows);
+}
+
 /** The cursor of an asset's latest publish. */
 export async function lastCursor(client: Client, assetKey: string): Promise<string | null> {
   if (!(await hasTable(client, OWN_SCHEMA, "ledger"))) return null;
@@ -135,14 +148,19 @@ export async function publishesOf(
   return await lastPublishes(client, lines, keys);
 }
 
-/** Replaces an asset's quarantined rows by those of this run; inside a transaction. */
+/** Replaces an asset's quarantined rows, or those of the run, by those of this run; inside a transaction. */
 export async function replaceQuarantine(
   client: Client,
-  assetKey: string,
+  target: Pick<Target, "assetKey" | "strategy">,
   runId: string,
   quarantined: readonly QuarantinedRow[],
 ): Promise<void> {
-  await client.run({ text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1`, parameters: [assetKey] });
+  const { assetKey } = target;
+  const ofRun = replacedRows(target) === "of the run";
+  await client.run({
+    text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1${ofRun ? " AND run_id = $2" : ""}`,
+    parameters: ofRun ? [assetKey, runId] : [assetKey],
+  });
   for (let start = 0; start < quarantined.length; start += ROWS_PER_INSERT) {
     const page = quarantined.slice(start, start + ROWS_PER_INSERT);
     const values = page.map((_, index) => {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ProjectError } from "../../definitions/project_error.ts";
-import { badRelation } from "../checks.ts";
+import { checkQuery, isQuery } from "../check_rules.ts";
 import { createOwnedFolder, findOrphanFolders } from "../owned_folders.ts";
 import { literal, quote, tableName } from "../quote.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
@@ -123,9 +123,14 @@ async function proveOne(client: Client, { target, deps, sql, checks }: Claim, ta
   const relation = { columns: target.columns, relation: tableName(target.assetKey) };
   for (const check of checks) {
     const prove = prover(client, target, check.name, targets, disproofs);
-    if (check.rule.kind === "sql" || check.rule.kind === "references") {
+    if (isQuery(check)) {
       const readable = new Set([...deps, target.assetKey]);
-      await prove(() => ({ statement: badRelation(HYPER_CHECKS, check, relation), columns: null, readable }));
+      const window = { start: new Date(0), end: new Date(0) };
+      await prove(() => ({
+        statement: checkQuery(HYPER_CHECKS, check, relation, { window }),
+        columns: null,
+        readable,
+      }));
     } else if (check.rule.kind === "matches") {
       // Only the engine knows the syntax of its patterns; it compiles them when it runs them.
       await client.run(`SELECT '' ~ ${literal(check.rule.pattern)}`).catch((error: unknown) => {

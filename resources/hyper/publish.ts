@@ -1,13 +1,21 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
 import { earlierPublish } from "../publish_once.ts";
-import type { Attempt, CheckOutcome, LedgerEntry, QuarantinedRow, Staged, StagedFacts, Target } from "../store.ts";
+import type {
+  Attempt,
+  CheckContext,
+  CheckOutcome,
+  LedgerEntry,
+  QuarantinedRow,
+  Staged,
+  StagedFacts,
+  Target,
+} from "../store.ts";
 import { HYPER_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import type { Connections } from "./connections.ts";
 import { columnDefinitions } from "./contract.ts";
-import { ConflictError, TableLockedError } from "./errors.ts";
+import { inTurn } from "./in_turn.ts";
 import { stagedFacts } from "./inspect.ts";
 import {
   createOwnTables,
@@ -23,10 +31,6 @@ import { temporaryStage } from "./names.ts";
 import { createSwaps, fillNext, hasSwap, markPublished, repair, repairInTurn, swapIn } from "./swap.ts";
 import { addColumns, createTable, describeColumns, findChange } from "./table.ts";
 import { requireWritable, writeStaged } from "./write.ts";
-
-const FIRST_WAIT_MS = 20;
-const LONGEST_WAIT_MS = 1_000;
-const MESSAGE_AFTER_MS = 1_000;
 
 /**
  * Rows in a temporary table, which dies with its session: whatever kills the process, the server forgets them, and
@@ -66,9 +70,9 @@ export class HyperStaged implements Staged {
     }
   }
 
-  async check(checks: readonly Check[]): Promise<readonly CheckOutcome[]> {
+  async check(checks: readonly Check[], context?: CheckContext): Promise<readonly CheckOutcome[]> {
     const rows = { columns: this.target.columns, relation: this.stage, buckets: this.target.buckets };
-    return await runChecks(this.client, HYPER_CHECKS, rows, checks);
+    return await runChecks(this.client, HYPER_CHECKS, rows, checks, context);
   }
 
   async facts(): Promise<StagedFacts> {
@@ -110,7 +114,7 @@ export class HyperStaged implements Staged {
       });
       if (earlier !== undefined) return earlier;
       await writeStaged(client, target, stage);
-      await replaceQuarantine(client, target.assetKey, entry.runId, this.quarantined);
+      await replaceQuarantine(client, target, entry.runId, this.quarantined);
       await insertLedgerEntry(client, entry);
       return entry;
     });
@@ -140,7 +144,7 @@ export class HyperStaged implements Staged {
         swap.hasBegun = true;
         const describe = (name: string): Promise<void> => describeColumns(client, target, name);
         await fillNext(client, target, { stage: this.stage, runId: entry.runId, describe });
-        await replaceQuarantine(turn, assetKey, entry.runId, this.quarantined);
+        await replaceQuarantine(turn, target, entry.runId, this.quarantined);
         await insertLedgerEntry(turn, entry);
         await markPublished(turn, assetKey, entry.runId);
         await swapIn(client, target);
@@ -180,7 +184,7 @@ export class HyperStaged implements Staged {
     this.client.serveNobody();
     await this.#inTurn(async () => {
       await createOwnTables(client);
-      await client.transaction(() => replaceQuarantine(client, target.assetKey, this.#attempt.runId, quarantined));
+      await client.transaction(() => replaceQuarantine(client, target, this.#attempt.runId, quarantined));
     });
     this.quarantined = [];
   }
@@ -201,30 +205,6 @@ export class HyperStaged implements Staged {
 
   /** Does it again as long as others write the same rows. */
   async #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const { signal, log } = this.#attempt;
-    const { assetKey } = this.target;
-    const start = performance.now();
-    let told = false;
-    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
-      try {
-        return await act();
-      } catch (error) {
-        if (!(error instanceof ConflictError)) throw error;
-        const waited = performance.now() - start;
-        if (waited >= this.#connections.lockTimeoutMs) {
-          throw new TableLockedError(
-            `${assetKey} was still being written by another transaction after ${Math.round(waited / 1000)} s; nothing was published. ` +
-              "Wait for the other run, end it, or raise HYPER_LOCK_TIMEOUT_SECONDS",
-            { cause: error },
-          );
-        }
-        if (waited > MESSAGE_AFTER_MS && !told) log(`Waiting for another transaction that writes ${assetKey}`);
-        told ||= waited > MESSAGE_AFTER_MS;
-        // A random part, so that processes that wait together do not keep meeting.
-        await wait(waitMs * (0.5 + Math.random()), undefined, { signal }).catch(() => {
-          signal.throwIfAborted();
-        });
-      }
-    }
+    return await inTurn(this.target.assetKey, this.#attempt, this.#connections.lockTimeoutMs, act);
   }
 }

@@ -1,5 +1,7 @@
-import type { CheckSyntax } from "../checks.ts";
+import { type CheckSyntax, countOf, greatestOf, notExists } from "../check_rules.ts";
 import { literal, quote, tableName } from "../quote.ts";
+import type { TextReader } from "../store.ts";
+import type { Client } from "./client.ts";
 import { postgresDialect } from "./dialect.ts";
 import { wholeTextPattern } from "./pattern.ts";
 import { columnTypeName } from "./type_names.ts";
@@ -32,6 +34,11 @@ export const POSTGRES_CHECKS: CheckSyntax = {
     return type.kind === "json" ? `CAST(${name} AS text)` : name;
   },
   epoch: (name) => `extract(epoch FROM ${name})`,
+  countIf: countOf,
+  greatest: greatestOf,
+  isMissing: notExists,
+  length: (name) => `pg_catalog.char_length(${name})`,
+  summand: (name) => name,
   isNaN: (name) => `${name} = 'NaN'`,
   fullMatch: (name, pattern) => `(CAST(${name} AS text) ~ ${literal(wholeTextPattern(pattern))})`,
   sample: ({ text, parameters }, limit) => ({
@@ -39,3 +46,18 @@ export const POSTGRES_CHECKS: CheckSyntax = {
     parameters,
   }),
 };
+
+/** Reads in a transaction that goes on when a query fails, and in which no query of a check can write. */
+export function checkReader(client: Client): TextReader {
+  return {
+    text: (statement) => client.text(statement),
+    guard: async (act) => {
+      await client.script(["SAVEPOINT checking", "SET LOCAL transaction_read_only = on"]);
+      try {
+        return await act();
+      } finally {
+        if (!client.isBroken) await client.script(["ROLLBACK TO SAVEPOINT checking", "RELEASE SAVEPOINT checking"]);
+      }
+    },
+  };
+}

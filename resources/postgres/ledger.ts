@@ -1,8 +1,10 @@
+import { CREATE_FAILED_ROWS } from "../failed_rows.ts";
 import { literal, OWN_SCHEMA, ownTable, quote } from "../quote.ts";
 import type { LastPublish } from "../../definitions/tick.ts";
 import { lastPublishes } from "../last_publishes.ts";
-import { readLedgerEntry } from "../ledger_entry.ts";
-import type { LedgerEntry, PublishedBy } from "../store.ts";
+import { readLedgerEntries, readLedgerEntry, type RecentOptions } from "../ledger_entry.ts";
+import { replacedRows } from "../quarantine.ts";
+import type { LedgerEntry, PublishedBy, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
 
@@ -41,6 +43,13 @@ export async function createOwnTables(client: Client): Promise<void> {
       value text NOT NULL
     )`,
   ]);
+}
+
+/** Makes the table of the rows that failed checks, where it is missing. */
+export async function createFailedRows(client: Client): Promise<void> {
+  // Where two make it at once, the server refuses the second in spite of IF NOT EXISTS.
+  await lock(client, OWN_SCHEMA);
+  await client.run(CREATE_FAILED_ROWS);
 }
 
 /** Makes a schema where it is missing. `IF NOT EXISTS` alone asks for the right to make schemas even where it exists. */
@@ -113,6 +122,19 @@ export async function lastCursor(client: Client, assetKey: string): Promise<stri
   return rows[0]?.[0] ?? null;
 }
 
+/** The latest lines of an asset, the last one first. */
+export async function recentEntries(client: Client, assetKey: string, options: RecentOptions): Promise<LedgerEntry[]> {
+  if (!(await hasLedger(client))) return [];
+  const { rows } = await client.text({
+    text: `SELECT run_id, partition_keys, row_count, columns, content_hash,
+        (EXTRACT(epoch FROM started_at) * 1000)::bigint, cursor, report, root_run_id, code_version
+      FROM ${LEDGER} WHERE asset_key = $1 AND partition_keys IS ${options.ofPartitions ? "NOT NULL" : "NULL"}
+      ORDER BY published_at DESC LIMIT ${BigInt(options.limit)}`,
+    parameters: [assetKey],
+  });
+  return readLedgerEntries(assetKey, rows);
+}
+
 /** The latest publish of each partition of an asset; of `""`, where `keys` is `null`. */
 export async function publishesOf(
   client: Client,
@@ -134,14 +156,19 @@ async function hasLedger(client: Client): Promise<boolean> {
   return rows[0]?.[0] === "true";
 }
 
-/** Replaces an asset's quarantined rows by those of this run. */
+/** Replaces an asset's quarantined rows, or those of the run, by those of this run. */
 export async function replaceQuarantine(
   client: Client,
-  assetKey: string,
+  target: Pick<Target, "assetKey" | "strategy">,
   runId: string,
   source: string | null,
 ): Promise<void> {
-  await client.run({ text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1`, parameters: [assetKey] });
+  const { assetKey } = target;
+  const ofRun = replacedRows(target) === "of the run";
+  await client.run({
+    text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1${ofRun ? " AND run_id = $2" : ""}`,
+    parameters: ofRun ? [assetKey, runId] : [assetKey],
+  });
   if (source === null) return;
   await client.run({
     text: `INSERT INTO ${QUARANTINE} (asset_key, run_id, quarantined_at, row_number, reason, value)

@@ -1,11 +1,30 @@
 import { resolve } from "node:path";
+import type { Check } from "../../definitions/check.ts";
 import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
+import { runChecks } from "../checks.ts";
+import { replaceFailedRows } from "../failed_rows.ts";
+import type { RecentOptions } from "../ledger_entry.ts";
 import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
-import { quote } from "../quote.ts";
+import { publishedRows } from "../published_rows.ts";
+import { literal, quote } from "../quote.ts";
 import { renderSql } from "../render_sql.ts";
-import type { Attempt, BulkSource, LedgerEntry, QueryWindow, RowWriter, Staged, Store, Target } from "../store.ts";
+import type {
+  Attempt,
+  BulkSource,
+  CheckContext,
+  CheckOutcome,
+  FailedRow,
+  LedgerEntry,
+  PartitionSet,
+  QueryWindow,
+  RowWriter,
+  Staged,
+  Store,
+  Target,
+} from "../store.ts";
+import { checkReader, POSTGRES_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Connections, type Work } from "./connections.ts";
@@ -13,7 +32,15 @@ import { columnDefinitions, columnList, contractQuery, requireContract } from ".
 import { definitionDialect, postgresDialect } from "./dialect.ts";
 import { UndefinedRelationError } from "./errors.ts";
 import { exportTable, readRequest } from "./export.ts";
-import { createOwnTables, findLedgerEntry, lastCursor, lockAsset, publishesOf } from "./ledger.ts";
+import {
+  createFailedRows,
+  createOwnTables,
+  findLedgerEntry,
+  lastCursor,
+  lockAsset,
+  publishesOf,
+  recentEntries,
+} from "./ledger.ts";
 import { stageMaterializedView } from "./materialized_view.ts";
 import { arrivalsOf, maxOf } from "./max_of.ts";
 import { PostgresRowWriter } from "./row_writer.ts";
@@ -54,6 +81,35 @@ export class PostgresStore implements Store {
       await lockAsset(client, target.assetKey);
       return await lastCursor(client, target.assetKey);
     });
+  }
+
+  async recentPublishes(target: Target, attempt: Attempt, options: RecentOptions): Promise<readonly LedgerEntry[]> {
+    return await this.#connections.transaction(workOf(target, attempt), (client) =>
+      recentEntries(client, target.assetKey, options),
+    );
+  }
+
+  async keepFailedRows(target: Target, attempt: Attempt, rows: readonly FailedRow[]): Promise<void> {
+    await this.#createOwnTables(target, attempt);
+    await this.#connections.transaction(workOf(target, attempt), async (client) => {
+      await lockAsset(client, target.assetKey);
+      await createFailedRows(client);
+      for (const statement of replaceFailedRows(target.assetKey, attempt, rows)) await client.run(statement);
+    });
+  }
+
+  async checkPublished(
+    target: Target,
+    scope: PartitionSet | null,
+    checks: readonly Check[],
+    context: CheckContext,
+    attempt: Attempt,
+  ): Promise<readonly CheckOutcome[]> {
+    const rows = publishedRows(POSTGRES_CHECKS, literal, target, scope);
+    // One snapshot for all of them would keep a publish of another run from being seen; each statement has its own.
+    return await this.#connections.transaction({ ...workOf(target, attempt), isReadOnly: true }, (client) =>
+      runChecks(checkReader(client), POSTGRES_CHECKS, rows, checks, context),
+    );
   }
 
   async maxOf(

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Check } from "../../definitions/check.ts";
-import { badRelation } from "../checks.ts";
+import { checkQuery, isQuery } from "../check_rules.ts";
 import { ProjectError } from "../../definitions/project_error.ts";
 import { StatementError } from "../errors.ts";
 import { literal, quote } from "../quote.ts";
@@ -68,8 +68,9 @@ async function proveOne(client: Client, { target, deps, sql, checks }: Claim): P
 
 async function proveCheck(client: Client, target: Target, deps: readonly string[], check: Check): Promise<Found[]> {
   const rows = { columns: target.columns, relation: proofTable(target.assetKey) };
-  if (check.rule.kind === "sql" || check.rule.kind === "references") {
-    const { text } = badRelation({ ...POSTGRES_CHECKS, tableName: proofTable, dialect: proofDialect }, check, rows);
+  if (isQuery(check)) {
+    const syntax = { ...POSTGRES_CHECKS, tableName: proofTable, dialect: proofDialect };
+    const { text } = checkQuery(syntax, check, rows, { window: WINDOW });
     return await proveQuery(client, text, null, [...deps, target.assetKey]);
   }
   // Only the engine knows the syntax of its patterns.

@@ -1,8 +1,8 @@
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
 import { earlierPublish } from "../publish_once.ts";
-import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
-import { POSTGRES_CHECKS } from "./checks.ts";
+import type { Attempt, CheckContext, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
+import { checkReader, POSTGRES_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import type { Connections, Transaction } from "./connections.ts";
 import { stagedFacts } from "./inspect.ts";
@@ -42,9 +42,9 @@ abstract class StagingTable implements Staged {
     this.statement = statement;
   }
 
-  async check(checks: readonly Check[]): Promise<CheckOutcome[]> {
+  async check(checks: readonly Check[], context?: CheckContext): Promise<CheckOutcome[]> {
     const rows = { columns: this.target.columns, relation: this.stage, buckets: this.target.buckets };
-    return await this.run((client) => runChecks(client, POSTGRES_CHECKS, rows, checks));
+    return await this.run((client) => runChecks(checkReader(client), POSTGRES_CHECKS, rows, checks, context));
   }
 
   async facts(): Promise<StagedFacts> {
@@ -174,7 +174,7 @@ export class StagedInTable extends StagingTable {
   }
 
   async #keepQuarantine(client: Client): Promise<void> {
-    await replaceQuarantine(client, this.target.assetKey, this.attempt.runId, this.#quarantine);
+    await replaceQuarantine(client, this.target, this.attempt.runId, this.#quarantine);
     if (this.#quarantine !== null) await client.run(`DROP TABLE IF EXISTS ${this.#quarantine}`);
   }
 }

@@ -57,6 +57,14 @@ CAPTURED = "query ($key: [String!]!) { capturedLogs(logKey: $key) { stdout stder
 LOADED = "query { repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }"
 ASSETS = """
 query { assetNodes { assetKey { path } kinds jobNames description } }"""
+CHECKS = """
+query ($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) {
+    ... on AssetNode { assetChecksOrError { ... on AssetChecks { checks {
+      name canExecuteIndividually jobNames executionForLatestMaterialization { status runId }
+    } } } }
+  }
+}"""
 AUTOMATION = """
 query {
   sensorsOrError(repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "%s"}) {
@@ -111,6 +119,20 @@ class Ui:
             "repositoryName": "__repository__",
             "jobName": "__ASSET_JOB",
             "assetSelection": [{"path": ["bodies", asset]} for asset in assets],
+        }
+        result = self.ask(LAUNCH, params={"selector": selector, "runConfigData": {}, "mode": "default"})["launchRun"]
+        assert result["__typename"] == "LaunchRunSuccess", result
+        return str(result["run"]["runId"])
+
+    def execute_check(self, asset: str, check: str) -> str:
+        """Press *Execute* beside a check."""
+        asset_key = {"path": ["bodies", asset]}
+        selector = {
+            "repositoryLocationName": self.location,
+            "repositoryName": "__repository__",
+            "jobName": "__ASSET_JOB",
+            "assetSelection": [],
+            "assetCheckSelection": [{"assetKey": asset_key, "name": check}],
         }
         result = self.ask(LAUNCH, params={"selector": selector, "runConfigData": {}, "mode": "default"})["launchRun"]
         assert result["__typename"] == "LaunchRunSuccess", result
@@ -206,6 +228,19 @@ def test_a_run_that_failed_is_reexecuted_from_its_failure(ui: Ui) -> None:
         "bodies__after_first_run",
         "bodies__fails_in_first_run",
     ]
+
+
+def test_a_check_can_be_executed_alone_and_computes_nothing(ui: Ui) -> None:
+    materialized = ui.finished(ui.launch("plain"))
+    assert [event["assetKey"]["path"] for event in materialized["assetMaterializations"]] == [["bodies", "plain"]]
+    key = {"path": ["bodies", "plain"]}
+    (check,) = ui.ask(CHECKS, key=key)["assetNodeOrError"]["assetChecksOrError"]["checks"]
+    assert (check["canExecuteIndividually"], check["jobNames"]) == ("CAN_EXECUTE", ["__ASSET_JOB"])
+    run = ui.execute_check("plain", "unique_id")
+    found = ui.finished(run)
+    assert (found["status"], found["assetMaterializations"]) == ("SUCCESS", [])
+    (check,) = ui.ask(CHECKS, key=key)["assetNodeOrError"]["assetChecksOrError"]["checks"]
+    assert check["executionForLatestMaterialization"] == {"status": "SUCCEEDED", "runId": run}
 
 
 def test_the_raw_log_of_each_step_is_there(ui: Ui) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from dagster_project import TypeScriptAssetsComponent
+
 ROOT = Path(__file__).parents[2]
 NODE = ROOT / "node_modules" / ".bin" / "node"
 # Only a hang reaches it: the machine may be busy with other things.
@@ -298,6 +300,27 @@ def test_a_secret_in_the_rows_is_in_no_event_no_log_and_no_ledger(project: Proje
     for where, content in [*kept.items(), ("the ledger", ledger.encode()), ("dg launch", project.output.encode())]:
         # However often something has escaped it on its way.
         assert SECRET[:10].encode() not in content.replace(b"\\", b""), where
+
+
+def test_checks_alone_look_at_the_published_rows_and_change_nothing(
+    project: Project, refused: list[dg.DagsterEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The source still has the rows that were refused.
+    monkeypatch.setenv("DUCKDB_PATH", str(project.warehouse))
+    monkeypatch.delenv("WAREHOUSE", raising=False)
+    defs = TypeScriptAssetsComponent().build_project_defs(project.folder)
+    job = defs.resolve_implicit_global_asset_job_def()
+    keys = {dg.AssetCheckKey(dg.AssetKey(["shop", "orders"]), name) for name in ("unique_id", "between_id")}
+    ledger = project.query("SELECT count(*) FROM _dagster_typescript.ledger")
+    with dg.DagsterInstance.from_config(str(project.home)) as instance:
+        result = job.get_subset(asset_check_selection=keys).execute_in_process(instance=instance)
+    assert result.success
+    assert result.asset_materializations_for_node("shop__orders") == []
+    found = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert {name: check.passed for name, check in found.items()} == {"unique_id": True, "between_id": True}
+    assert [check.metadata["checked_rows"].value for check in found.values()] == [2, 2]
+    assert project.order_ids == [1, 2]
+    assert project.query("SELECT count(*) FROM _dagster_typescript.ledger") == ledger
 
 
 @pytest.fixture(scope="module")

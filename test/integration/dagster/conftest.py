@@ -104,6 +104,20 @@ class Dagster:
         """Return the project `bodies` as Dagster loads it."""
         return ReconstructableRepository.for_file(str(BODIES / "definitions.py"), location)
 
+    def checks(self, *names: str, **options: Any) -> Run:
+        """Execute checks of the project `bodies` alone, as `asset.check`."""
+        keys = {dg.AssetCheckKey(dg.AssetKey(["bodies", asset]), name) for asset, name in (n.split(".") for n in names)}
+        repository = ReconstructableRepository.for_file(str(BODIES / "definitions.py"), "defs")
+        job = repository.get_reconstructable_job("__ASSET_JOB")
+        return self.execute(job.get_subset(asset_check_selection=keys), **options)
+
+    def without_checks(self, name: str) -> Run:
+        """Materialize an asset of the project `bodies` in a job that leaves its checks out."""
+        repository = ReconstructableRepository.for_file(str(BODIES / "definitions.py"), "defs")
+        job = repository.get_reconstructable_job("__ASSET_JOB")
+        keys = {dg.AssetKey(["bodies", name])}
+        return self.execute(job.get_subset(asset_selection=keys, asset_check_selection=set()))
+
     def all_again(self, parent: Run) -> dict[str, Any]:
         """Options that re-execute a run whole."""
         return {"reexecution_options": dg.ReexecutionOptions(parent.run_id)}

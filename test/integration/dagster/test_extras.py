@@ -66,6 +66,7 @@ def test_a_reexecution_of_what_the_root_run_reported_computes_it_again(dagster: 
         "partition_windows": None,
         "partition_values": None,
         "full_refresh": False,
+        "checks_only": None,
         "restore": [],
         "watchdog": True,
     }

@@ -311,6 +311,21 @@ def test_a_schedule_of_all_partitions_takes_those_that_there_are(triggers: Trigg
         triggers.instance.delete_dynamic_partition("stores", store)
 
 
+def test_a_schedule_of_checks_asks_for_those_alone(triggers: Triggers) -> None:
+    [request] = list(triggers.schedule("checked", "2017-03-02T03:00:00+00:00").run_requests or ())
+    by_day = dg.AssetCheckKey(dg.AssetKey(["shop", "by_day"]), "row_count")
+    assert (request.asset_selection, request.asset_check_keys) == ([], [by_day])
+    assert request.partition_key == "2017-03-01"
+    # What the daemon launches of it.
+    job = triggers.repository.get_job(triggers.repository.get_schedule_def("shop__checked").job_name).get_subset(
+        asset_selection=frozenset(request.asset_selection), asset_check_selection=frozenset(request.asset_check_keys)
+    )
+    assert (set(job.asset_layer.executable_asset_keys), set(job.asset_layer.asset_graph.asset_check_keys)) == (
+        set(),
+        {by_day},
+    )
+
+
 def test_a_schedule_that_fails_says_how(triggers: Triggers) -> None:
     with pytest.raises(Exception) as raised:  # noqa: PT011
         triggers.schedule("fails", "2017-01-01T03:00:00+00:00")

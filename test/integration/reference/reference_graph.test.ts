@@ -183,6 +183,8 @@ describe("the whole graph, over an API that fails now and then", () => {
       FROM (SELECT asset_key, unnest(from_json(report -> 'checks', '["JSON"]')) AS c FROM w._dagster_typescript.ledger)
       ORDER BY ALL`);
     expect(checks.length).toBeGreaterThan(40);
+    for (const table of ["sales_hourly", "sales_daily"])
+      expect(checks).toContainEqual({ passed: "true", name: `retail/${table}.revenue_adds_up`, severity: "ERROR" });
     expect(checks.filter(({ passed }) => passed !== "true")).toEqual(
       [
         "retail/cleaned_events.references_product_id",

@@ -58,6 +58,13 @@ test("cold partitions move to files, the view has all rows, a late backfill is r
   expect(late.stderr).toContain('restore: ["2017-01-02"]');
   expect(await project.query(COUNTS)).toEqual(both);
 
+  project.write({ "assets/a/events.ts": EVENTS.replace("body:", `checks: [d.unique("n")], body:`) });
+  const checked = await project.launch("a/events", { ...day("2017-01-02"), checksOnly: ["unique_n"] }).ended;
+  expect(checked.code, "no row is not the same as no bad row").toBe(1);
+  expect(checked.stderr).toContain("the check reads a/events, of which partition 2017-01-02 is archived");
+  await ok(project.launch("a/events", { ...day(today), checksOnly: ["unique_n"] }));
+  await ok(project.launch("a/events", { checksOnly: ["unique_n"] }));
+
   const again = await ok(project.launch("a/all_events"));
   expect(again).toContain('"rows_archived":{"raw_value":0,');
   expect(versionOf(again)).toBe(versionOf(said));

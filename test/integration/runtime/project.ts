@@ -43,6 +43,7 @@ export interface Launch {
   readonly partitionKeys?: readonly string[] | null;
   readonly window?: { readonly start: string; readonly end: string } | null;
   readonly fullRefresh?: boolean;
+  readonly checksOnly?: readonly string[];
   readonly restore?: readonly string[];
   /** Of each partition. @default the window */
   readonly windows?: readonly { readonly start: string; readonly end: string }[];
@@ -200,6 +201,7 @@ function contextOf(key: string, runId: string, launch: Launch): object {
         partition_windows: launch.windows ?? (launch.window == null ? null : [launch.window]),
         partition_values: launch.values ?? null,
         full_refresh: launch.fullRefresh ?? false,
+        checks_only: launch.checksOnly ?? null,
         restore: launch.restore ?? [],
         watchdog: true,
       },

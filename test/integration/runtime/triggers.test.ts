@@ -58,7 +58,7 @@ test("sensors and schedules are in the manifest, with their defaults and their p
     },
   ]);
   expect(manifest.schedules).toMatchObject([
-    { ...shared, key: ["a", "nightly"], cron: "@daily", timezone: "UTC", partitions: "latest" },
+    { ...shared, key: ["a", "nightly"], cron: "@daily", timezone: "UTC", partitions: "latest", checks_only: false },
     { ...shared, key: ["a", "two"], timezone: "Europe/Berlin", partitions: null, default_status: "stopped" },
   ]);
 });

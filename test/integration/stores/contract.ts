@@ -39,6 +39,8 @@ import type {
   WriteStrategy,
 } from "../../../resources/store.ts";
 
+import { describeChecks } from "./check_contract.ts";
+
 /** A store for tests, and a way to read it that is not the store's own. */
 export interface StoreHarness {
   readonly kind: StoreKind;
@@ -546,6 +548,37 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       });
     });
 
+    it("keeps the quarantined rows of runs that add to the table, and elsewhere those of the last run only", async () => {
+      for (const [strategy, expected] of [
+        [{ kind: "append" }, ["first 1", "second 1"]],
+        [{ kind: "merge", key: ["id"] }, ["first 1", "second 1"]],
+        [{ kind: "replace" }, ["second 1"]],
+      ] as const) {
+        const to = target(LINES, strategy);
+        for (const [runId, id, isPublished] of [
+          ["first", 1, true],
+          ["second", 2, false],
+          ["second", 2, true],
+        ] as const) {
+          // prettier-ignore
+          const given = attempt({ runId, rootRunId: `${runId}${to.assetKey}` });
+          const writer = await harness.store.stageRows(to, given);
+          await writer.append([line(id)]);
+          writer.quarantine({ rowNumber: 1, reason: "bad", value: `{"run":"${runId}"}` });
+          const staged = await writer.finish();
+          if (isPublished) await publish(staged, to, given);
+          else await staged.discard();
+        }
+        await harness.store.close();
+        const rows = await harness.query(
+          `SELECT run_id, row_number FROM ${harness.table("_dagster_typescript/quarantine")} WHERE asset_key = '${to.assetKey}' ORDER BY run_id`,
+        );
+        expect(rows.map((row) => row.join(" "))).toEqual(expected);
+      }
+    });
+
+    describeChecks(() => ({ harness, target, stageRows, write }));
+
     it("checks the staged rows, and shows some of the bad ones", async () => {
       const to = target();
       const staged = await stageRows(to, [line(1), line(1, { note: "x" }), line(300)]);
@@ -666,11 +699,11 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         second.contentHash,
       );
       const [nulls, twice, count, any] = outcomes.map(({ buckets: counts }) => counts);
-      expect(nulls?.get("-1")).toEqual({ failedRows: 1n, checkedRows: 1n });
-      expect(nulls?.get("0")).toEqual({ failedRows: 1n, checkedRows: 2n });
-      expect(twice?.get("0")).toEqual({ failedRows: 1n, checkedRows: 2n });
-      expect(twice?.get("-1")).toEqual({ failedRows: 0n, checkedRows: 1n });
-      expect(count?.get("0")).toEqual({ failedRows: 0n, checkedRows: 2n });
+      expect(nulls?.get("-1")).toMatchObject({ failedRows: 1n, checkedRows: 1n });
+      expect(nulls?.get("0")).toMatchObject({ failedRows: 1n, checkedRows: 2n });
+      expect(twice?.get("0")).toMatchObject({ failedRows: 1n, checkedRows: 2n });
+      expect(twice?.get("-1")).toMatchObject({ failedRows: 0n, checkedRows: 1n });
+      expect(count?.get("0")).toMatchObject({ failedRows: 0n, checkedRows: 2n });
       expect(any).toBeNull();
     });
 

@@ -73,7 +73,7 @@ def sensor(**changes: Any) -> dict[str, Any]:
 
 
 def schedule(**changes: Any) -> dict[str, Any]:
-    return trigger(**{"cron": "@daily", "timezone": "UTC", "partitions": "latest", **changes})
+    return trigger(**{"cron": "@daily", "timezone": "UTC", "partitions": "latest", "checks_only": False, **changes})
 
 
 def two_dimensions(keys: dict[str, Any]) -> dict[str, Any]:

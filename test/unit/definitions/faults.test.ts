@@ -3,6 +3,7 @@ import type { AssetOptions, Shape } from "../../../definitions/asset.ts";
 import type { FaultCode } from "../../../definitions/fault.ts";
 import {
   acceptedValues,
+  allow,
   append,
   between,
   by,
@@ -13,20 +14,27 @@ import {
   defineAsset,
   dynamicKeys,
   hourly,
+  keepFailedRows,
   matches,
   merge,
   named,
   notNull,
+  nullRateDrift,
   offsetOf,
   onCron,
   parquet,
   postgresTable,
+  recent,
   rowCount,
+  rowCountDrift,
+  sameSum,
   self,
   sql,
   sqlCheck,
   staticKeys,
+  textLength,
   timestamp,
+  tsCheck,
   twoDimensional,
   unique,
   within,
@@ -50,6 +58,7 @@ const byDay = { partitions: daily("at", { start: "2017-01-01" }) };
 const days = byDay.partitions;
 const ids = staticKeys("id", ["a"]);
 const other = { kind: "table", assetKey: "a/other" } as const;
+const sums = defineAsset("a/sums", { ...good, columns: z.strictObject({ n: z.int(), t: z.string() }) });
 const i = (name: string): object => ({ columns: ["id"], name });
 
 /** The faults of a definition, as `code: message`. Its options may be anything, as plain JavaScript allows. */
@@ -172,6 +181,23 @@ test.each<[string, object, FaultCode, RegExp]>([
   ["less than no row", { checks: [rowCount({ max: -1 })] }, "bad_option", /whole/],
   ["no count", { checks: [rowCount({})] }, "bad_option", /min, max or both/],
   ["NUL in a pattern", { checks: [matches("id", "\0")] }, "bad_option", /NUL/],
+  ["a share of more than all", { checks: [allow(1.5, notNull("id"))] }, "bad_option", /from 0 to 1/],
+  ["a share of a table", { checks: [allow(0.5, rowCount({ min: 1 }))] }, "bad_option", /all rows together/],
+  ["too many kept rows", { checks: [keepFailedRows(notNull("id"), { maxRows: 10_001 })] }, "bad_option", /10000/],
+  ["kept rows of none", { checks: [keepFailedRows(rowCount({ min: 1 }))] }, "bad_option", /no row fails it/],
+  ["length of a number", { checks: [textLength("n", { min: 1 })] }, "bad_option", /column n is int32, expected text/],
+  ["no length", { checks: [textLength("id", {})] }, "bad_option", /min, max or both/],
+  ["a drift of less than nothing", { checks: [rowCountDrift({ max: -1 })] }, "bad_option", /share of 0 or more/],
+  ["a drift from no publish", { checks: [nullRateDrift("f", { max: 1, last: 0 })] }, "bad_option", /1 to 100/],
+  ["an age of a text", { checks: [recent("id", "1h")] }, "bad_option", /expected a timestamp or date/],
+  ["an age without unit", { checks: [recent("at", "1" as "1h")] }, "bad_option", /"15m"/],
+  ["a sum of texts", { checks: [sameSum("id", sums, "n")] }, "bad_option", /expected a number/],
+  ["a sum of their texts", { checks: [sameSum("n", sums, "t")] }, "bad_option", /a\/sums\.t is string/],
+  ["a tolerance of less", { checks: [sameSum("n", sums, "n", { tolerance: -1 })] }, "bad_option", /tolerance of 0/],
+  ["a sum of all for some", { ...byDay, checks: [sameSum("n", sums, "n")] }, "bad_option", /as where/],
+  ["a sum of what is added", { write: append(), checks: [sameSum("n", sums, "n")] }, "bad_option", /adds to the table/],
+  ["a sum of all for some keys", { partitions: ids, checks: [sameSum("n", sums, "n")] }, "bad_option", /as where/],
+  ["no function", { checks: [tsCheck("x", undefined as never)] }, "bad_option", /expected a function/],
   ["check name", { checks: [named("a b", notNull("id"))] }, "bad_option", /letters/],
   ["check name of SQL", { checks: [sqlCheck(`x"; --`, sql`SELECT * FROM ${self}`)] }, "bad_option", /letters/],
   ["merge without key", { write: merge() }, "bad_option", /merge needs key/],

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { daily, hourly, monthly, weekly } from "../../../definitions/index.ts";
-import { commonSeconds, dayStart, periodAt, periodsIn, shifted } from "../../../definitions/time_periods.ts";
+import { commonSeconds, dayStart, periodAt, periodsIn, shifted, spanOf } from "../../../definitions/time_periods.ts";
 
 const start = "2017-01-01";
 const until = Date.UTC(2018, 0, 1);
@@ -36,4 +36,16 @@ test("a day begins on the clock of the partitions, also where the clock skips mi
   const inZone = (timezone: string) => daily("at", { start, timezone });
   expect(dayStart(inZone("America/New_York"), Date.UTC(2017, 6, 1))).toBe(Date.UTC(2017, 6, 1, 4));
   expect(dayStart(inZone("America/Sao_Paulo"), Date.UTC(2017, 9, 15))).toBe(Date.UTC(2017, 9, 15, 3));
+});
+
+test.each([
+  ["up to now", daily("at", { start }), "2017-03-04T05:00:00Z", "2017-01-01T00:00:00Z", "2017-03-04T00:00:00Z"],
+  ["up to their end", daily("at", { start, end: "2017-02-01" }), "2017-03-04", "2017-01-01", "2017-02-01"],
+  ["on their clock", daily("at", { start, timezone: "America/New_York" }), "2017-07-02T03:00:00Z", "2017-01-01T05:00:00Z", "2017-07-01T04:00:00Z"], // prettier-ignore
+  ["from the first whole one", monthly("at", { start: "2017-01-02" }), "2017-04-01", "2017-02-01", "2017-04-01"],
+  ["to the last whole one", weekly("at", { start, end: "2017-01-20" }), "2018-01-01", "2017-01-01", "2017-01-15"],
+  ["before there is one", daily("at", { start }), "2017-01-01T23:59:59Z", "2017-01-01", "2017-01-01"],
+  ["long before", daily("at", { start }), "2016-01-01", "2017-01-01", "2017-01-01"],
+])("all partitions that are over span one time: %s", (_name, partitions, now, from, to) => {
+  expect(spanOf(partitions, new Date(now))).toEqual({ start: new Date(from), end: new Date(to) });
 });

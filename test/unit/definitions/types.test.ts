@@ -2,6 +2,7 @@
 import { expect, expectTypeOf, test } from "vitest";
 import {
   acceptedValues,
+  allow,
   between,
   copy,
   daily,
@@ -12,20 +13,25 @@ import {
   dynamicKeys,
   int64,
   json,
+  keepFailedRows,
   matches,
   materializedView,
   notNull,
+  nullRateDrift,
   parquet,
   type PlainDate,
   postgresTable,
   query,
+  recent,
   references,
   type Row,
   rowCount,
+  sameSum,
   self,
   sql,
   sqlCheck,
   staticKeys,
+  textLength,
   timestamp,
   twoDimensional,
   unique,
@@ -87,6 +93,18 @@ test("a wrong column in the key, a check, the partitions or a copy is a compile 
     defineAsset("a/x", { ...base, checks: [references("other_id", other, "other_id")], body: rows }),
     // @ts-expect-error -- no such column there
     defineAsset("a/x", { ...base, checks: [references("id", other, "id")], body: rows }),
+    // @ts-expect-error -- no such column
+    defineAsset("a/x", { ...base, checks: [textLength("idd", { min: 1 })], body: rows }),
+    // @ts-expect-error -- no such column
+    defineAsset("a/x", { ...base, checks: [allow(0.1, recent("att", "1h"))], body: rows }),
+    // @ts-expect-error -- no such column
+    defineAsset("a/x", { ...base, checks: [keepFailedRows(nullRateDrift("idd", { max: 1 }))], body: rows }),
+    // @ts-expect-error -- no such column here
+    defineAsset("a/x", { ...base, checks: [sameSum("other_id", other, "other_id")], body: rows }),
+    // @ts-expect-error -- no such column there
+    defineAsset("a/x", { ...base, checks: [sameSum("count", other, "count")], body: rows }),
+    // @ts-expect-error -- no such unit
+    defineAsset("a/x", { ...base, checks: [recent("at", "1w")], body: rows }),
     // @ts-expect-error -- a copy fills only the asset's own columns
     defineAsset("a/x", { ...base, body: copy(parquet("x.parquet"), { columns: { idd: "x" } }) }),
     // @ts-expect-error -- no such column
@@ -104,7 +122,7 @@ test("a wrong column in the key, a check, the partitions or a copy is a compile 
     // @ts-expect-error -- no such column
     defineAsset("a/x", { ...base, partitions: daily("att", { start: "2017-01-01" }), body: rows }),
   ];
-  expect(all).toHaveLength(15);
+  expect(all).toHaveLength(21);
 });
 
 test("time partitions take a timestamp or a date that is never null, key partitions a string", () => {

@@ -1,7 +1,17 @@
 import { describe, expect, test } from "vitest";
 import type { Column } from "../../../definitions/column_type.ts";
-import { daily, hourly, rowCount, staticKeys, twoDimensional, unique } from "../../../definitions/index.ts";
-import type { CheckOutcome, StagedFacts } from "../../../resources/store.ts";
+import {
+  allow,
+  daily,
+  hourly,
+  notNull,
+  recent,
+  rowCount,
+  staticKeys,
+  twoDimensional,
+  unique,
+} from "../../../definitions/index.ts";
+import type { BucketCounts, CheckOutcome, StagedFacts } from "../../../resources/store.ts";
 import {
   judgePartitions,
   planPartitions,
@@ -88,6 +98,33 @@ describe("a run of two dimensions", () => {
     expect(new Set(buckets.flat()).size).toBe(94);
   });
 
+  test("holds each cell by itself to what is about all rows, and is as fresh as at the end of its time", () => {
+    const cells = [cell(0, "a"), cell(0, "c"), cell(1, "a"), cell(1, "c")];
+    const plan = planPartitions(two, column("timestamp"), cells);
+    expect(cells.map((one) => plan.endOf(one))).toEqual([0, 0, 1, 1].map((day) => MARCH[day]?.window?.end));
+    const newest = Date.parse("2017-03-12T04:30:00Z") / 1000;
+    const part = (failedRows: bigint): BucketCounts => ({ failedRows, checkedRows: 2n, newest });
+    const buckets = new Map(["0|a", "23|c", "24|a", "46|c"].map((name) => [name, part(name === "24|a" ? 1n : 0n)]));
+    const counts = { failedRows: 1n, checkedRows: 8n, newest };
+    const outcomes = [recent("at", "1h"), rowCount({ min: 1 }), rowCount({ min: 3 }), allow(0.2, notNull("at"))].map(
+      (check): CheckOutcome => ({
+        ...{ check, passed: true, failedRows: 1n, checkedRows: 8n, sample: null, kept: null, measured: null, error: null },
+        ...{ counts, buckets },
+      }),
+    ); // prettier-ignore
+    const judged = judgePartitions(plan, outcomes, { now: new Date("2030-01-01"), history: [] });
+    expect(judged.map(({ passed, failedRows }) => [passed, failedRows])).toEqual([
+      ...[[false, 2n], [true, 0n], [false, 4n], [false, 1n]],
+    ]); // prettier-ignore
+    const reports = reportPartitions(plan, null, judged, { now: new Date("2030-01-01"), history: [] });
+    expect(reports.map(({ key, checks }) => [key, ...checks.map(({ passed }) => passed)])).toEqual([
+      ["2017-03-11|a", true, true, false, true],
+      ["2017-03-11|c", true, true, false, true],
+      ["2017-03-12|a", false, true, false, false],
+      ["2017-03-12|c", false, true, false, true],
+    ]);
+  });
+
   test("takes a row or a column of cells", () => {
     const row = ["a", "b"].map((shop) => cell(0, shop));
     const days = [0, 1, 2].map((day) => cell(day, "b"));
@@ -123,17 +160,24 @@ describe("what a partition is reported with", () => {
     ]),
     hashOf: (parts) => parts.map(({ sums }) => sums.join("+")).join("+"),
   };
+  const against = { now: new Date("2030-01-01T00:00:00Z"), history: [] };
   const outcome = (check: CheckOutcome["check"], change: Partial<CheckOutcome> = {}): CheckOutcome => ({
-    ...{ check, passed: true, failedRows: 0n, checkedRows: 3n, sample: null },
+    ...{ check, passed: true, failedRows: 0n, checkedRows: 3n, sample: null, kept: null, measured: null, error: null },
+    counts: { failedRows: 1n, checkedRows: 3n, newest: null },
     buckets: new Map([
-      ["a", { failedRows: 0n, checkedRows: 1n }],
-      ["b", { failedRows: 1n, checkedRows: 2n }],
+      ["a", { failedRows: 0n, checkedRows: 1n, newest: null }],
+      ["b", { failedRows: 1n, checkedRows: 2n, newest: null }],
     ]),
     ...change,
   });
 
   test("are its own rows, its own version and its own verdicts", () => {
-    const [a, b, c] = reportPartitions(plan, facts, [outcome(unique("at"), { passed: false, failedRows: 1n })]);
+    const [a, b, c] = reportPartitions(
+      plan,
+      facts,
+      [outcome(unique("at"), { passed: false, failedRows: 1n })],
+      against,
+    );
     expect(a).toMatchObject({ key: "a", rowCount: 1, dataVersion: "7", checks: [{ passed: true, checkedRows: 1 }] });
     expect(b).toMatchObject({ rowCount: 2, dataVersion: "14", checks: [{ passed: false, failedRows: 1 }] });
     expect(c).toMatchObject({
@@ -144,22 +188,22 @@ describe("what a partition is reported with", () => {
   });
 
   test("are no rows and no version where nothing was published", () => {
-    const [a] = reportPartitions(plan, null, [outcome(unique("at"))]);
+    const [a] = reportPartitions(plan, null, [outcome(unique("at"))], against);
     expect(a).toMatchObject({ rowCount: null, dataVersion: null, checks: [{ passed: true }] });
   });
 
   test("is the verdict of all where a check cannot tell whose a bad row is", () => {
-    const reports = reportPartitions(plan, facts, [outcome(unique("at"), { passed: false, buckets: null })]);
+    const reports = reportPartitions(plan, facts, [outcome(unique("at"), { passed: false, buckets: null })], against);
     expect(reports.flatMap(({ checks }) => checks.map(({ passed, failedRows }) => [passed, failedRows]))).toEqual(
       keys.map(() => [false, null]),
     );
   });
 
   test("is a number of rows that holds for each partition, however many a run computes", () => {
-    const [judged] = judgePartitions(plan, [outcome(rowCount({ min: 1, max: 1 }))]);
+    const [judged] = judgePartitions(plan, [outcome(rowCount({ min: 1, max: 1 }))], against);
     // b has two rows, c none.
     expect(judged).toMatchObject({ passed: false, failedRows: 2n });
-    const reports = reportPartitions(plan, facts, judged === undefined ? [] : [judged]);
+    const reports = reportPartitions(plan, facts, judged === undefined ? [] : [judged], against);
     expect(reports.map(({ checks }) => checks[0]?.passed)).toEqual([true, false, false]);
   });
 });

@@ -18,6 +18,7 @@ import {
   timestamp,
   twoDimensional,
   warn,
+  window,
   z,
 } from "../../../definitions/index.ts";
 import { definedAssets } from "../../../definitions/registry.ts";
@@ -82,8 +83,24 @@ test("keys are for the body of an asset whose partitions have some", () => {
     expect(faults({ partitions })).toEqual([]);
   for (const partitions of [undefined, days])
     expect(faults({ partitions })).toEqual([expect.stringMatching(/keys is for the body/)]);
-  const checks = [sqlCheck("x", sql`SELECT * FROM ${self} WHERE id IN ${keys}`)];
-  expect(faults({ partitions: ids, checks })).toEqual([expect.stringMatching(/check x: keys is for the body/)]);
+});
+
+test("checks say the window and the keys that the asset's partitions have", () => {
+  const body = sql`SELECT id, at FROM ${from}`;
+  const days = daily("at", { start: "2017-01-01" });
+  const ids = staticKeys("id", ["a"]);
+  const checks = [
+    sqlCheck("x", sql`SELECT * FROM ${self} WHERE at >= ${window.start} AND at < ${window.end} AND id IN ${keys}`),
+  ];
+  const faults = (partitions: object | undefined): string[] =>
+    faultsOf({ store: "postgres", body, checks, ...(partitions === undefined ? {} : { partitions }) });
+  const [noWindow, noKeys] = [/check x: window is for/, /check x: keys is for/].map(
+    (pattern) => expect.stringMatching(pattern) as unknown,
+  );
+  expect(faults(twoDimensional(days, ids))).toEqual([]);
+  expect(faults(days)).toEqual([noKeys]);
+  expect(faults(ids)).toEqual([noWindow, noWindow]);
+  expect(faults(undefined)).toEqual([noWindow, noWindow, noKeys]);
 });
 
 describe("a copy", () => {
