@@ -16,30 +16,34 @@ export interface Counts {
 export interface Runner {
   readonly language: string;
   readonly pattern: string;
-  readonly run: (files: readonly string[]) => Promise<Counts>;
+  /** @param show Whether its output is shown as it comes; else it is returned. */
+  readonly run: (
+    files: readonly string[],
+    show: boolean,
+  ) => Promise<{ readonly counts: Counts; readonly output: string }>;
 }
 
-/** Runs the files with vitest, showing its progress. */
-export async function runVitest(files: readonly string[]): Promise<Counts> {
+/** Runs the files with vitest. */
+export const runVitest: Runner["run"] = async (files, show) => {
   const report = freshReport("vitest.json");
-  const { code } = await run(
+  const { code, output } = await run(
     npmBin("vitest"),
     ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...files],
-    { show: true },
+    { show },
   );
-  return checked("vitest", code, countVitest(tryRead(report)));
-}
+  return { counts: checked("vitest", code, countVitest(tryRead(report))), output };
+};
 
-/** Runs the files with pytest, showing its progress. */
-export async function runPytest(files: readonly string[]): Promise<Counts> {
+/** Runs the files with pytest. */
+export const runPytest: Runner["run"] = async (files, show) => {
   const report = freshReport("pytest.xml");
-  const { code } = await run(
+  const { code, output } = await run(
     pythonBin("python"),
     ["-m", "pytest", "--continue-on-collection-errors", `--junitxml=${report}`, ...files],
-    { show: true },
+    { show },
   );
-  return checked("pytest", code, countPytest(tryRead(report)));
-}
+  return { counts: checked("pytest", code, countPytest(tryRead(report))), output };
+};
 
 const NOTHING: Counts = { passed: 0, failed: 0, skipped: 0, faults: [] };
 
