@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { sql, z } from "../../../definitions/index.ts";
+import { notNull, sql, z } from "../../../definitions/index.ts";
 import { postgresConfig } from "../../../resources/postgres/config.ts";
 import { PostgresStore } from "../../../resources/postgres/postgres_store.ts";
 import { attempt, entryOf, publish } from "../duckdb/warehouse.ts";
@@ -115,7 +115,7 @@ test("a connection that is killed between check and publish of a query publishes
   await warehouse.sql(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%${given.runId}'`,
   );
-  await expect(staged.check([])).rejects.toMatchObject({ code: "connection_lost" });
+  await expect(staged.check([notNull("id")])).rejects.toMatchObject({ code: "connection_lost" });
   await staged.discard();
   expect(facts.rowCount).toBe(1n);
   expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
