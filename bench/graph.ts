@@ -128,8 +128,10 @@ function makeProject(): string {
   const project = freshProject("graph");
   cpSync(path.join(checkout, "sql"), path.join(project, "sql"), { recursive: true });
   cpSync(path.join(checkout, "assets"), path.join(project, "assets"), { recursive: true });
+  const wanted = new Set<string>([...MODELS, ...SOURCES]);
   for (const file of globSync(`${project}/assets/**/*.ts`)) {
-    writeFileSync(file, stripOptions(readFileSync(file, "utf8"), ["checks", "partitions"]));
+    if (!wanted.has(path.basename(file, ".ts"))) rmSync(file);
+    else writeFileSync(file, stripOptions(readFileSync(file, "utf8"), ["checks", "partitions"]));
   }
   for (const file of globSync(`${project}/sql/**/*.sql`)) {
     writeFileSync(file, readFileSync(file, "utf8").replace(WINDOW, ""));
