@@ -1,5 +1,8 @@
 """Load definitions and print how long that took, without the import of Dagster and of this project's Python."""
 
+# Dagster's own annotations leave type parameters open.
+# pyright: reportUnknownMemberType=false
+
 import json
 import sys
 import time
@@ -40,7 +43,11 @@ def _plain() -> dg.Definitions:
 
 def _require_same(ours: dg.Definitions, plain: dg.Definitions) -> None:
     """Exit with a message when the two do not declare the same."""
-    sides = [{spec.key: spec for spec in defs.resolve_all_asset_specs()} for defs in (ours, plain)]
+    # Ours are also skippable, as their checks can be executed without them.
+    sides = [
+        {spec.key: spec.replace_attributes(skippable=False) for spec in defs.resolve_all_asset_specs()}
+        for defs in (ours, plain)
+    ]
     for key in sides[0].keys() | sides[1].keys():
         if sides[0].get(key) != sides[1].get(key):
             sys.exit(f"not the same: {sides[0].get(key)}\n{sides[1].get(key)}")
