@@ -26,15 +26,16 @@ def build_extras(context: dg.AssetExecutionContext, selection: StepSelection, ea
     """
     run = context.run
     root_run_id = run.root_run_id or run.run_id
+    keys = _existing_partitions(context, selection)
     return {
         "dagster_typescript": {
             "root_run_id": root_run_id,
             "resume": not selection.checks_only
             and _is_again(context, root_run_id)
-            and (each or not _was_reported(context, selection.asset_key, root_run_id)),
+            and (each or not _was_reported(context, selection.asset_key, root_run_id, keys)),
             "checks_only": sorted(selection.check_names) if selection.checks_only else None,
             "open_run_ids": _open_run_ids(context.instance),
-            **_partitions(context),
+            **_partitions(context, keys),
             "full_refresh": _config(context).get(FULL_REFRESH) is True,
             "restore": list(_config(context).get(RESTORE, ())),
             "watchdog": True,
@@ -62,7 +63,9 @@ def _is_again(context: dg.AssetExecutionContext, root_run_id: str) -> bool:
     return context.retry_number > 0 or root_run_id != context.run.run_id
 
 
-def _was_reported(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, root_run_id: str) -> bool:
+def _was_reported(
+    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, root_run_id: str, keys: Sequence[str] | None
+) -> bool:
     """Whether an earlier run of the family reported this asset (for these partitions).
 
     If none did, one may have published without reporting it. If one did, the person who selected the asset again wants
@@ -73,7 +76,7 @@ def _was_reported(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, roo
     if root is None:
         return True
     family = _family_run_ids(instance, root_run_id)
-    wanted = set(partition_keys(context) or ())
+    wanted = set(keys or ())
     cursor: str | None = None
     while True:
         page = instance.fetch_materializations(
@@ -95,21 +98,15 @@ def _family_run_ids(instance: dg.DagsterInstance, root_run_id: str) -> set[str]:
 
 
 def partition_keys(context: dg.AssetExecutionContext) -> Sequence[str] | None:
-    """Return the partitions that a step computes; ``None`` without partitions.
-
-    Raises:
-        dagster.Failure: if there are no such partitions.
-    """
+    """Return the partitions that a step computes; ``None`` without partitions."""
     if context.assets_def.partitions_def is None:
         return None
     if not (context.has_partition_key or context.has_partition_key_range):
         return None
-    _require_partitions(context, context.assets_def.partitions_def)
     return list(context.partition_keys)
 
 
-def _partitions(context: dg.AssetExecutionContext) -> dict[str, Any]:
-    keys = partition_keys(context)
+def _partitions(context: dg.AssetExecutionContext, keys: Sequence[str] | None) -> dict[str, Any]:
     key_range = None
     window = None
     windows = None
@@ -127,14 +124,16 @@ def _partitions(context: dg.AssetExecutionContext) -> dict[str, Any]:
     }
 
 
-def _require_partitions(context: dg.AssetExecutionContext, definition: dg.PartitionsDefinition[str]) -> None:
-    """Refuse partitions that do not exist: Dagster takes any that a run is tagged with.
+def _existing_partitions(context: dg.AssetExecutionContext, selection: StepSelection) -> Sequence[str] | None:
+    """Return the partitions of a step, which exist: Dagster takes any that a run is tagged with.
 
     Raises:
-        dagster.Failure: that names one of them.
+        dagster.Failure: that names one that does not.
     """
-    # A step of checks alone is of no asset.
-    name = StepSelection.of(context).asset_key.to_user_string()
+    definition = context.assets_def.partitions_def
+    if definition is None or not (context.has_partition_key or context.has_partition_key_range):
+        return None
+    name = selection.asset_key.to_user_string()
     ends = context.partition_key_range
     with dg.partition_loading_context(dynamic_partitions_store=context.instance):
         # Those between two that exist do too.
@@ -146,8 +145,10 @@ def _require_partitions(context: dg.AssetExecutionContext, definition: dg.Partit
                 exists = False
             if not exists:
                 raise dg.Failure(f"{key[:100]!r} is no partition of {name}", allow_retries=False)
-        if not definition.get_partition_keys_in_range(ends):
-            raise dg.Failure(f"the partitions of the run of {name} end before they begin", allow_retries=False)
+    keys = partition_keys(context)
+    if not keys:
+        raise dg.Failure(f"the partitions of the run of {name} end before they begin", allow_retries=False)
+    return keys
 
 
 def _dimensions(

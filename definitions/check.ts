@@ -67,6 +67,11 @@ export interface Check<out N extends string = string> {
   readonly keptRows: number;
 }
 
+/** Whether a rule is about all rows together, so that it is held against each partition by itself. */
+export function isAboutTable({ rule: { kind } }: Check): boolean {
+  return ["row_count", "row_count_drift", "null_rate_drift", "recent", "same_sum"].includes(kind);
+}
+
 /** No two rows have the same values in these columns. Rows with a NULL among them are not compared. */
 export function unique<N extends string>(...columns: readonly [N, ...N[]]): Check<N> {
   return check("unique", columns, { kind: "unique" }, `No two rows share ${list(columns)}.`);

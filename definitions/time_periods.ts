@@ -73,6 +73,11 @@ export function spanOf(partitions: TimePartitions, now: Date): { readonly start:
 /** @see placeOfPeriod */
 export type PeriodPlace = "exists" | "to come" | "outside";
 
+/** The midnight in UTC of the day that it is on the clock of the partitions, in milliseconds since 1970. */
+export function dayAt({ timezone }: Pick<TimePartitions, "timezone">, instant: number): number {
+  return Math.floor((instant + zoneOf(timezone).offset(instant)) / DAY_MS) * DAY_MS;
+}
+
 /** The instant at which a day begins on the clock of the partitions. */
 export function dayStart({ timezone }: TimePartitions, day: number): number {
   return zoneOf(timezone).instantOf(day);

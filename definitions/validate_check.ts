@@ -1,5 +1,5 @@
 import type { AssetOptions, Shape } from "./asset.ts";
-import type { Check } from "./check.ts";
+import { type Check, isAboutTable } from "./check.ts";
 import type { Column, ColumnType } from "./column_type.ts";
 import { tryGetSeconds } from "./duration.ts";
 import { isDay } from "./schedule_text.ts";
@@ -13,11 +13,12 @@ const MOST = { publishes: 100, keptRows: 10_000 };
 
 /** What is wrong with a check, as far as it shows without an engine: the SQL of a check is proven with the manifest. */
 export function checkRule(
-  { name, rule, columns: names, maxShare, keptRows }: Check,
+  check: Check,
   columns: readonly Column[],
   options: Pick<AssetOptions<Shape>, "partitions" | "write">,
   add: Add,
 ): void {
+  const { name, rule, columns: names, maxShare, keptRows } = check;
   const bad = (message: string): void => {
     add("bad_option", `check ${name}: ${message}`);
   };
@@ -30,7 +31,7 @@ export function checkRule(
   const oneOf = (kinds: ReadonlySet<ColumnType["kind"]>, what: string, one: Column | undefined = column): void => {
     if (one !== undefined && !kinds.has(one.type.kind)) bad(`column ${one.name} is ${describe(one)}, expected ${what}`);
   };
-  const isTable = ["row_count", "row_count_drift", "null_rate_drift", "recent", "same_sum"].includes(rule.kind);
+  const isTable = isAboutTable(check);
   if (!(maxShare >= 0 && maxShare <= 1)) bad(`allow: expected a share from 0 to 1, got ${maxShare}`);
   else if (isTable && maxShare !== 0) bad("allow: the check is about all rows together, not about a share of them");
   if (!(Number.isSafeInteger(keptRows) && keptRows >= 0 && keptRows <= MOST.keptRows))

@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { styleText } from "node:util";
 import { parseOptions } from "../runtime/parse_options.ts";
+import { parseInstant } from "../resources/pos_api/page_request.ts";
 import { EngineFault } from "./engines/engine_fault.ts";
 import { checkout, onStop } from "./process.ts";
 import { startGuarded } from "./start/guarded.ts";
@@ -77,15 +78,13 @@ function readOptions(): Options | undefined {
       throw new Error(`--port takes a number from 1 to 65535, not "${values.port}"`);
     }
     const warehouse = chooseWarehouse(asWarehouse(values.warehouse), process.env["WAREHOUSE"]);
-    return { once: values.once, port, warehouse, now: parseNow(values.now) };
+    return {
+      once: values.once,
+      port,
+      warehouse,
+      now: values.now === undefined ? undefined : parseInstant("--now", values.now),
+    };
   });
-}
-
-function parseNow(text: string | undefined): Date | undefined {
-  if (text === undefined) return undefined;
-  const now = new Date(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/.test(text) ? text : Number.NaN);
-  if (Number.isNaN(now.getTime())) throw new Error(`--now takes a time such as 2017-06-01T00:00:00Z, not "${text}"`);
-  return now;
 }
 
 async function start({ once, port, warehouse, now }: Options): Promise<number> {

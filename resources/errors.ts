@@ -54,3 +54,13 @@ export class StatementError extends ProjectError {
     Object.defineProperty(this, "statement", { value: statement, enumerable: false });
   }
 }
+
+/** What was found in a table; `null` where there is none yet, since nothing was published. */
+export async function nullWithoutTable<T>(found: Promise<T>): Promise<T | null> {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof ProjectError && error.code === "undefined_relation") return null;
+    throw error;
+  }
+}

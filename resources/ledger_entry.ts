@@ -1,3 +1,4 @@
+import type { Statement } from "./render_sql.ts";
 import type { LedgerEntry, PublishedBy } from "./store.ts";
 
 /** Texts, in the order that `readLedgerEntry` takes. */
@@ -32,6 +33,25 @@ export function readLedgerEntry(
 export interface RecentOptions {
   readonly limit: number;
   readonly ofPartitions: boolean;
+}
+
+/**
+ * The latest lines of an asset, the last one first, as {@link readLedgerEntries} takes them.
+ *
+ * @param startedAt The column, as a date or as milliseconds since 1970.
+ */
+export function recentLines(
+  ledger: string,
+  startedAt: string,
+  assetKey: string,
+  { limit, ofPartitions }: RecentOptions,
+): Statement {
+  return {
+    text: `SELECT run_id, partition_keys, row_count, columns, content_hash, ${startedAt}, cursor, report, root_run_id, code_version
+      FROM ${ledger} WHERE asset_key = $1 AND partition_keys IS ${ofPartitions ? "NOT NULL" : "NULL"}
+      ORDER BY published_at DESC LIMIT ${BigInt(limit)}`,
+    parameters: [assetKey],
+  };
 }
 
 /** Lines as {@link readLedgerEntry} takes them, each followed by its root run and its code version. */

@@ -18,11 +18,6 @@ export interface Verdict {
   readonly measured: string | null;
 }
 
-/** Whether a rule is about all rows together, so that it is held against each partition by itself. */
-export function isAboutTable({ rule: { kind } }: Check): boolean {
-  return ["row_count", "row_count_drift", "null_rate_drift", "recent", "same_sum"].includes(kind);
-}
-
 /** The verdict of a check on the rows that were counted: all of them, or those of a partition. */
 export function judge({ rule, columns, maxShare }: Check, counts: BucketCounts, { asOf, history }: Against): Verdict {
   const { failedRows, checkedRows, newest } = counts;

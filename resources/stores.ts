@@ -5,7 +5,7 @@ import { clickhouse } from "./clickhouse/kind.ts";
 import { duckdb } from "./duckdb/kind.ts";
 import { hyper } from "./hyper/kind.ts";
 import type { BulkSource } from "./bulk_source.ts";
-import { TransferDiskFullError } from "./errors.ts";
+import { nullWithoutTable, TransferDiskFullError } from "./errors.ts";
 import { createOwnedFolder, removeOrphanFolders } from "./owned_folders.ts";
 import { postgres } from "./postgres/kind.ts";
 import { postgresSource, type SourceTable } from "./postgres/source.ts";
@@ -73,14 +73,11 @@ export async function arrivalsOfPostgres(
 ): Promise<Arrivals | null> {
   const { postgresConfig } = await import("./postgres/config.ts");
   const { Connections } = await import("./postgres/connections.ts");
-  const { UndefinedRelationError } = await import("./postgres/errors.ts");
   const { arrivalsOfTable } = await import("./postgres/max_of.ts");
   const connections = new Connections(postgresConfig(env, source.variable));
   try {
-    return await arrivalsOfTable(connections, { assetKey: "sensor", runId: "", signal }, source, query);
-  } catch (error) {
-    if (error instanceof UndefinedRelationError) return null;
-    throw error;
+    const found = arrivalsOfTable(connections, { assetKey: "sensor", runId: "", signal }, source, query);
+    return await nullWithoutTable(found);
   } finally {
     await connections.close();
   }

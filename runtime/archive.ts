@@ -3,11 +3,12 @@ import { ProjectError } from "../definitions/project_error.ts";
 import type { TimePartitions } from "../definitions/partitions.ts";
 import { dayStart, firstStart, periodAt } from "../definitions/time_periods.ts";
 import { metadata, type MetadataMap } from "../pipes/index.ts";
-import type { Archive, ArchivedFile, ArchivePartition, Attempt, LedgerEntry, Store } from "../resources/store.ts";
+import type { Archive, ArchivedFile, ArchivePartition, Attempt, Store, Target } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
 import { profileOf } from "./history.ts";
-import { planPartitions, type RunPartition } from "./partitions.ts";
-import { type AssetReport, tableReport } from "./report.ts";
+import { ledgerEntry, reuse } from "./ledger_entry.ts";
+import { columnTime, planPartitions, runPartition } from "./partitions.ts";
+import { tableReport } from "./report.ts";
 import type { ResolvedAsset, ResolvedBody } from "./resolve.ts";
 import type { AssetResult, RunRequest } from "./run_asset.ts";
 
@@ -48,7 +49,7 @@ export async function runArchive(
   if (request.resume) {
     const published = await store.findPublished(target, attempt);
     // What it moved, this attempt would not find any more.
-    if (published !== undefined) return { outcome: "reused", report: JSON.parse(published.report) as AssetReport };
+    if (published !== undefined) return reuse(published, context);
   }
   const { partitions, source, to } = body;
   const job = { target, source, column: partitions.column, to, now: request.now, isOpen: request.isOpen };
@@ -69,20 +70,7 @@ export async function runArchive(
       redact: request.redact,
     });
     const whole = { ...report, metadata: { ...report.metadata, ...(await tell(archive, body, moved)) } };
-    const entry: LedgerEntry = {
-      ...{ assetKey: asset.key, runId: attempt.runId, rootRunId: attempt.rootRunId, codeVersion: attempt.codeVersion },
-      partitionKeys: null,
-      rowCount: facts.rowCount,
-      columns: target.columns.map(({ name, type, nullable }) => ({ name, type: asset.store.typeName(type), nullable })),
-      contentHash: facts.contentHash,
-      startedAt: attempt.startedAt,
-      cursor: null,
-      // Everyone who can read the warehouse can read it.
-      report: JSON.stringify(whole, (_key, value: unknown) =>
-        typeof value === "string" ? request.redact(value) : value,
-      ),
-    };
-    await archive.publish(entry);
+    await archive.publish(ledgerEntry(asset, attempt, facts, whole, request.redact));
     return { outcome: "published", report: whole };
   });
 }
@@ -103,10 +91,9 @@ async function moveCold(
     if (batch.length > 0) moved.push(...(await archive.move(batch)));
     batch = [];
   };
-  const dayOf = wallDay(partitions, source.columns);
-  let from = dayOf(new Date(firstStart(partitions)));
+  let from = firstValue(partitions, source);
   for (;;) {
-    const partition = await nextHot(archive, partitions, source.columns, from);
+    const partition = await nextHot(archive, partitions, source, from);
     if (partition === null || partition.window.end.getTime() > limit) break;
     from = partition.rows.end;
     if (restored.has(partition.key)) log.info(`${partition.key} was restored less than a day ago: it stays`);
@@ -122,17 +109,18 @@ async function moveCold(
 /** The first partition with rows in the table, from a value of its column on. */
 async function nextHot(
   archive: Archive,
-  partitions: Extract<ResolvedBody, { kind: "archive" }>["partitions"],
-  columns: Extract<ResolvedBody, { kind: "archive" }>["source"]["columns"],
+  partitions: TimePartitions,
+  source: Pick<Target, "columns">,
   from: Date,
 ): Promise<ArchivePartition | null> {
   const first = await archive.firstHot(from);
   if (first === null) return null;
-  const instant = isDay(partitions, columns) ? dayStart(partitions, first.getTime()) : first.getTime();
-  const { key, window } = partitionAt(partitions, instant);
-  const { set } = planPartitions(partitions, { columns }, [{ key, window, value: null }]);
+  const isDay = source.columns.some(({ name, type }) => name === partitions.column && type.kind === "date");
+  const instant = isDay ? dayStart(partitions, first.getTime()) : first.getTime();
+  const partition = runPartition(periodAt(partitions, instant));
+  const { set } = planPartitions(partitions, source, [partition]);
   if (set.kind !== "window") throw new TypeError("the partitions are no windows");
-  return { key, window, rows: set };
+  return { ...partition, rows: set };
 }
 
 /** Brings back partitions, each by its key or `first...last`. */
@@ -165,8 +153,7 @@ async function tell(
   { archived, restored }: Moved,
 ): Promise<MetadataMap> {
   const cold = await archive.cold();
-  const from = wallDay(partitions, source.columns)(new Date(firstStart(partitions)));
-  const oldest = await nextHot(archive, partitions, source.columns, from);
+  const oldest = await nextHot(archive, partitions, source, firstValue(partitions, source));
   return {
     rows_written: metadata.int(Number(rowsOf(archived))),
     rows_archived: metadata.int(Number(rowsOf(archived))),
@@ -180,32 +167,9 @@ async function tell(
   };
 }
 
-function isDay({ column }: { readonly column: string }, columns: ResolvedSource["columns"]): boolean {
-  return columns.some(({ name, type }) => name === column && type.kind === "date");
-}
-
-type ResolvedSource = Extract<ResolvedBody, { kind: "archive" }>["source"];
-
-/** An instant as a value of the partitions' column: where it holds days, the midnight in UTC of the day on their clock. */
-function wallDay(
-  partitions: Extract<ResolvedBody, { kind: "archive" }>["partitions"],
-  columns: ResolvedSource["columns"],
-): (instant: Date) => Date {
-  return (instant) => {
-    if (!isDay(partitions, columns)) return instant;
-    const { set } = planPartitions(partitions, { columns }, [
-      partitionAt({ ...partitions, kind: "daily" }, instant.getTime()),
-    ]);
-    return set.kind === "window" ? set.start : instant;
-  };
-}
-
-function partitionAt(
-  partitions: TimePartitions,
-  instant: number,
-): RunPartition & { readonly window: { readonly start: Date; readonly end: Date } } {
-  const { key, start, end } = periodAt(partitions, instant);
-  return { key, window: { start: new Date(start), end: new Date(end) }, value: null };
+/** The least value of the partitions' column that is of a partition. */
+function firstValue(partitions: TimePartitions, source: Pick<Target, "columns">): Date {
+  return new Date(columnTime(partitions, source, new Date(firstStart(partitions))));
 }
 
 function rowsOf(files: readonly ArchivedFile[]): bigint {

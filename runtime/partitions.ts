@@ -1,7 +1,9 @@
 import type { TimeWindow } from "../definitions/body.ts";
 import { keysOf, type Partitions, timeOf, type TimePartitions } from "../definitions/partitions.ts";
 import { ProjectError } from "../definitions/project_error.ts";
-import { isAboutTable, judge, type Verdict } from "../resources/store_checks.ts";
+import { dayAt, type Period } from "../definitions/time_periods.ts";
+import { isAboutTable } from "../definitions/check.ts";
+import { judge, type Verdict } from "../resources/store_checks.ts";
 import type {
   BucketFacts,
   Bucketing,
@@ -21,6 +23,17 @@ export interface RunPartition {
   readonly window: TimeWindow | null;
   /** Of the column whose values are the partitions; `null` where they are times. */
   readonly value: string | null;
+}
+
+/** A partition of time, as a run computes it. */
+export function runPartition({ key, start, end }: Period): RunPartition & { readonly window: TimeWindow } {
+  return { key, window: { start: new Date(start), end: new Date(end) }, value: null };
+}
+
+/** An instant by the column of the partitions: where that holds days, the midnight in UTC of the day on their clock. */
+export function columnTime(definition: TimePartitions, { columns }: Pick<Target, "columns">, instant: Date): number {
+  const isDay = columns.some(({ name, type }) => name === definition.column && type.kind === "date");
+  return isDay ? dayAt(definition, instant.getTime()) : instant.getTime();
 }
 
 /** What a run found in one partition. */
@@ -122,13 +135,12 @@ function planKeys(column: string, partitions: readonly RunPartition[]): Dimensio
 }
 
 function planTime(
-  { column, timezone }: TimePartitions,
+  definition: TimePartitions,
   target: Pick<Target, "columns">,
   partitions: readonly RunPartition[],
 ): Dimension {
-  const isDay = target.columns.some(({ name, type }) => name === column && type.kind === "date");
-  const seconds = (instant: Date): number =>
-    Math.floor((isDay ? midnight(instant, timezone) : instant.getTime()) / 1000);
+  const { column } = definition;
+  const seconds = (instant: Date): number => Math.floor(columnTime(definition, target, instant) / 1000);
   // By the instant at which it begins: with two dimensions, each stretch is there once for each key.
   const stretches = new Map<number, { readonly start: number; readonly end: number }>();
   for (const { key, window } of partitions) {
@@ -257,19 +269,6 @@ function reported({ check, passed }: CheckOutcome, found: PartitionFound | null)
     failedRows: Number(found.failedRows),
     checkedRows: Number(found.checkedRows),
   };
-}
-
-/** The midnight in UTC of the day that it is on a clock, in milliseconds since 1970. */
-function midnight(instant: Date, timezone: string): number {
-  const parts = new Intl.DateTimeFormat("en-US", {
-    timeZone: timezone,
-    year: "numeric",
-    month: "numeric",
-    day: "numeric",
-  }).formatToParts(instant);
-  const part = (type: Intl.DateTimeFormatPartTypes): number =>
-    Number(parts.find((one) => one.type === type)?.value ?? Number.NaN);
-  return Date.UTC(part("year"), part("month") - 1, part("day"));
 }
 
 function commonDivisor(a: number, b: number): number {

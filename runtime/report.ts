@@ -1,6 +1,7 @@
 import { metadata, type MetadataMap } from "../pipes/index.ts";
 import type { CheckOutcome, Sample, StagedFacts, Target } from "../resources/store.ts";
-import { isAboutTable, thresholdOf } from "../resources/store_checks.ts";
+import { isAboutTable } from "../definitions/check.ts";
+import { thresholdOf } from "../resources/store_checks.ts";
 import type { Profile } from "./history.ts";
 import { projectPath } from "./import_scan.ts";
 import type { PartitionReport } from "./partitions.ts";

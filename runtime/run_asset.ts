@@ -1,6 +1,6 @@
 import type { BodyContext } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
-import { isAboutTable } from "../resources/store_checks.ts";
+import { isAboutTable } from "../definitions/check.ts";
 import type {
   Attempt,
   CheckContext,
@@ -32,6 +32,7 @@ import type { ResolvedAsset } from "./resolve.ts";
 import { runEach } from "./run_each.ts";
 import { runTask } from "./run_task.ts";
 import { keepFailedRows } from "./keep_failed_rows.ts";
+import { ledgerEntry, reuse } from "./ledger_entry.ts";
 import type { Turn } from "./turn.ts";
 import { stage } from "./stage.ts";
 
@@ -203,14 +204,6 @@ async function runTable(
   });
 }
 
-/** What an earlier attempt published, told in its place. */
-function reuse({ runId, report }: LedgerEntry, context: BodyContext): AssetResult {
-  context.log.info(
-    `Published by run ${runId} at an earlier attempt, which could not report it; reported now, nothing done twice`,
-  );
-  return { outcome: "reused", report: JSON.parse(report) as AssetReport };
-}
-
 /** A run of partitions replaces those and leaves the others. */
 function strategyOf(
   { defined }: ResolvedAsset,
@@ -267,19 +260,9 @@ async function publish(
     redact: known.redact,
   });
   const entry: LedgerEntry = {
-    assetKey: asset.key,
-    runId: attempt.runId,
-    rootRunId: attempt.rootRunId,
-    codeVersion: attempt.codeVersion,
-    partitionKeys: context.partitionKeys,
-    rowCount: facts.rowCount,
-    columns: target.columns.map(({ name, type, nullable }) => ({ name, type: asset.store.typeName(type), nullable })),
-    contentHash: facts.contentHash,
-    startedAt: attempt.startedAt,
+    ...ledgerEntry(asset, attempt, facts, report, known.redact),
     cursor: known.cursor(facts.cursor),
     after: known.after,
-    // Everyone who can read the warehouse can read it.
-    report: JSON.stringify(report, (_key, value: unknown) => (typeof value === "string" ? known.redact(value) : value)),
   };
   const standing = await staged.publish(entry);
   if (standing !== entry) return reuse(standing, context);

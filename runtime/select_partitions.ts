@@ -2,7 +2,7 @@ import { ProjectError } from "../definitions/project_error.ts";
 import { type KeyPartitions, keysOf, type Partitions, timeOf, type TimePartitions } from "../definitions/partitions.ts";
 import { type Period, periodsIn, placeOfPeriod } from "../definitions/time_periods.ts";
 import { partitionFault } from "./partition_fault.ts";
-import type { RunPartition } from "./partitions.ts";
+import { type RunPartition, runPartition } from "./partitions.ts";
 
 /** Partitions are asked for that cannot be. */
 export class PartitionSelectionError extends ProjectError {
@@ -37,7 +37,7 @@ export function selectPartitions(assetKey: string, partitions: Partitions, selec
   return periods.flatMap((period) =>
     values.map((value) => ({
       key: [period?.key, value].filter((part) => typeof part === "string").join("|"),
-      window: period === null ? null : { start: new Date(period.start), end: new Date(period.end) },
+      window: period === null ? null : runPartition(period).window,
       value,
     })),
   );

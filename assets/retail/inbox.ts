@@ -8,6 +8,8 @@ export const inbox = defineSensor("retail/inbox", {
   ...newFiles({
     folder: process.env["INBOX_DIR"] ?? "data/inbox",
     pattern: "redemptions_*.jsonl",
+    // They are renamed into the inbox once they are whole.
+    settled: "1s",
     partition: ({ name }) => /^redemptions_(\d{4}-\d{2}-\d{2})\.jsonl$/.exec(name)?.[1] ?? null,
   }),
 });

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { parquet } from "../../definitions/index.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import type { Attempt, Staged, Store, Target } from "../../resources/store.ts";
+import { startClock } from "../../runtime/clock.ts";
 import { RowValidator } from "../../runtime/validate_rows.ts";
 import type { Measured } from "../lib/measure.ts";
 import { columns, pages, shape } from "./shape.ts";
@@ -31,7 +32,7 @@ export async function writeOurs(store: Store, target: Target, body: Body): Promi
   };
   // Opens the connections, so that it is not timed: by hand it is not either.
   await store.findPublished(target, attempt);
-  const clock = stopwatch();
+  const clock = startClock();
   const staged = await stage(store, target, body, attempt);
   const stageS = clock();
   const facts = await staged.facts();
@@ -72,14 +73,4 @@ async function stage(store: Store, target: Target, body: Body, attempt: Attempt)
     }
   }
   return await writer.finish();
-}
-
-function stopwatch(): () => number {
-  let last = performance.now();
-  return () => {
-    const now = performance.now();
-    const seconds = (now - last) / 1000;
-    last = now;
-    return seconds;
-  };
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type Manifest, manifestSchema } from "../../definitions/manifest_schema.ts";
-import type { TimePartitions } from "../../definitions/partitions.ts";
-import { periodAt, periodsIn, placeOfPeriod } from "../../definitions/time_periods.ts";
+import { groundOf, type TimePartitions } from "../../definitions/partitions.ts";
+import { periodAt, spanOf } from "../../definitions/time_periods.ts";
 
 /** What the first run computes. One Dagster run has one set of partitions. */
 export interface FirstRun {
@@ -28,7 +28,7 @@ function plan({ assets }: Manifest, now: Date): FirstRun {
     const range = rangeOf(partitions, now);
     if (range === undefined) continue;
     // By whichever column: the same stretches of time are the same partitions.
-    const definition = JSON.stringify({ ...partitions, column: null });
+    const definition = groundOf(partitions);
     const same = ranges.get(definition) ?? { range, names: [] };
     same.names.push(nameOf(asset));
     ranges.set(definition, same);
@@ -47,14 +47,7 @@ function plan({ assets }: Manifest, now: Date): FirstRun {
 }
 
 function rangeOf(partitions: TimePartitions, now: Date): string | undefined {
-  const begin = Date.parse(partitions.start.slice(0, 10));
-  // A day more on each side: where it has begun already, or has not ended yet.
-  const day = 86_400_000;
-  const end = Math.min(now.getTime(), Date.now()) + day;
-  const keys: string[] = [];
-  for (const period of periodsIn(partitions, periodAt(partitions, begin - day).start, end)) {
-    if (placeOfPeriod(partitions, period, now.getTime()) === "exists") keys.push(period.key);
-    else if (keys.length > 0) break;
-  }
-  return keys.length === 0 ? undefined : `${keys[0] ?? ""}...${keys.at(-1) ?? ""}`;
+  const { start, end } = spanOf(partitions, new Date(Math.min(now.getTime(), Date.now())));
+  if (start >= end) return undefined;
+  return `${periodAt(partitions, start.getTime()).key}...${periodAt(partitions, end.getTime() - 1).key}`;
 }

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { LastPublish } from "../../definitions/tick.ts";
+import { nullWithoutTable } from "../errors.ts";
 import { lastPublishes } from "../last_publishes.ts";
 import { readLedgerEntries, readLedgerEntry, type RecentOptions } from "../ledger_entry.ts";
 import { replacedRows } from "../quarantine.ts";
 import type { Attempt, FailedRow, LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
-import { UndefinedRelationError } from "./errors.ts";
 import { literal, OWN_DATABASE, ownTable, quote } from "./quote.ts";
 import { instantText } from "./values.ts";
 import { onCluster } from "./tables.ts";
@@ -180,23 +180,11 @@ export async function publishesOf(
     parameter,
     order: "unsettled DESC, ",
   };
-  try {
-    return await lastPublishes(client, lines, keys);
-  } catch (error) {
-    // Nothing was ever published here.
-    if (error instanceof UndefinedRelationError) return new Map();
-    throw error;
-  }
+  return (await nullWithoutTable(lastPublishes(client, lines, keys))) ?? new Map<string, LastPublish>();
 }
 
 async function query(client: Client, statement: Parameters<Client["text"]>[0]): Promise<(string | null)[][]> {
-  try {
-    return (await client.text(statement)).rows;
-  } catch (error) {
-    // Nothing was ever published here.
-    if (error instanceof UndefinedRelationError) return [];
-    throw error;
-  }
+  return (await nullWithoutTable(client.text(statement)))?.rows ?? [];
 }
 
 /** How often runs have published each asset. */

@@ -1,9 +1,9 @@
 import type { Arrivals, ArrivalsQuery } from "../../definitions/tick.ts";
 import { countArrivals } from "../arrivals.ts";
+import { nullWithoutTable } from "../errors.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
-import { UndefinedRelationError } from "./errors.ts";
 import { BUCKET_SYNTAX } from "./inspect.ts";
 import { quote, tableName } from "./quote.ts";
 import { columnTypeName } from "./type_names.ts";
@@ -16,7 +16,7 @@ export async function maxOf(
 ): Promise<string | null> {
   // Of no rows, max is the default of the type.
   const found = client.text(`SELECT toString(maxOrNull(${quote(column)})) FROM ${quote(schema)}.${quote(table)}`);
-  return (await orNull(found))?.rows[0]?.[0] ?? null;
+  return (await nullWithoutTable(found))?.rows[0]?.[0] ?? null;
 }
 
 /** Counts the rows that arrived since a time; `null` without the table. */
@@ -31,15 +31,5 @@ export async function arrivalsOf(
       `CAST(${placeholder} AS ${columnTypeName(type)})`,
     parameter,
   };
-  return await orNull(countArrivals(client, syntax, tableName(assetKey), columns, query));
-}
-
-async function orNull<T>(found: Promise<T>): Promise<T | null> {
-  try {
-    return await found;
-  } catch (error) {
-    // Nothing was published yet.
-    if (error instanceof UndefinedRelationError) return null;
-    throw error;
-  }
+  return await nullWithoutTable(countArrivals(client, syntax, tableName(assetKey), columns, query));
 }

@@ -1,6 +1,6 @@
 import type { LastPublish } from "../../definitions/tick.ts";
 import { lastPublishes } from "../last_publishes.ts";
-import { readLedgerEntries, readLedgerEntry, type RecentOptions } from "../ledger_entry.ts";
+import { readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
 import { replacedRows } from "../quarantine.ts";
 import type { LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -112,12 +112,7 @@ export async function findLedgerEntry(
 /** The latest lines of an asset, the last one first. */
 export async function recentEntries(client: Client, assetKey: string, options: RecentOptions): Promise<LedgerEntry[]> {
   if (!(await hasTable(client, OWN_SCHEMA, "ledger"))) return [];
-  const { rows } = await client.text({
-    text: `SELECT run_id, partition_keys, row_count, columns, content_hash, started_at, cursor, report, root_run_id, code_version
-      FROM ${LEDGER} WHERE asset_key = $1 AND partition_keys IS ${options.ofPartitions ? "NOT NULL" : "NULL"}
-      ORDER BY published_at DESC LIMIT ${BigInt(options.limit)}`,
-    parameters: [assetKey],
-  });
+  const { rows } = await client.text(recentLines(LEDGER, "started_at", assetKey, options));
   return readLedgerEntries(assetKey, rows);
 }
 

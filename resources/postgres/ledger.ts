@@ -2,7 +2,7 @@ import { CREATE_FAILED_ROWS } from "../failed_rows.ts";
 import { literal, OWN_SCHEMA, ownTable, quote } from "../quote.ts";
 import type { LastPublish } from "../../definitions/tick.ts";
 import { lastPublishes } from "../last_publishes.ts";
-import { readLedgerEntries, readLedgerEntry, type RecentOptions } from "../ledger_entry.ts";
+import { readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
 import { replacedRows } from "../quarantine.ts";
 import type { LedgerEntry, PublishedBy, Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -125,13 +125,9 @@ export async function lastCursor(client: Client, assetKey: string): Promise<stri
 /** The latest lines of an asset, the last one first. */
 export async function recentEntries(client: Client, assetKey: string, options: RecentOptions): Promise<LedgerEntry[]> {
   if (!(await hasLedger(client))) return [];
-  const { rows } = await client.text({
-    text: `SELECT run_id, partition_keys, row_count, columns, content_hash,
-        (EXTRACT(epoch FROM started_at) * 1000)::bigint, cursor, report, root_run_id, code_version
-      FROM ${LEDGER} WHERE asset_key = $1 AND partition_keys IS ${options.ofPartitions ? "NOT NULL" : "NULL"}
-      ORDER BY published_at DESC LIMIT ${BigInt(options.limit)}`,
-    parameters: [assetKey],
-  });
+  const { rows } = await client.text(
+    recentLines(LEDGER, "(EXTRACT(epoch FROM started_at) * 1000)::bigint", assetKey, options),
+  );
   return readLedgerEntries(assetKey, rows);
 }
 

@@ -4,6 +4,7 @@ import type { MaterializedView } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
 import { runChecks } from "../checks.ts";
+import { nullWithoutTable } from "../errors.ts";
 import { replaceFailedRows } from "../failed_rows.ts";
 import type { RecentOptions } from "../ledger_entry.ts";
 import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
@@ -30,7 +31,6 @@ import type { PostgresConfig } from "./config.ts";
 import { Connections, type Work } from "./connections.ts";
 import { columnDefinitions, columnList, contractQuery, requireContract } from "./contract.ts";
 import { definitionDialect, postgresDialect } from "./dialect.ts";
-import { UndefinedRelationError } from "./errors.ts";
 import { exportTable, readRequest } from "./export.ts";
 import {
   createFailedRows,
@@ -117,12 +117,14 @@ export class PostgresStore implements Store {
     column: string,
     { runId, signal }: Attempt,
   ): Promise<string | null> {
-    return await orNull(maxOf(this.#connections, { assetKey: target.assetKey, runId, signal }, target, column));
+    return await nullWithoutTable(
+      maxOf(this.#connections, { assetKey: target.assetKey, runId, signal }, target, column),
+    );
   }
 
   async arrivals(target: Target, query: ArrivalsQuery, { runId, signal }: Attempt): Promise<Arrivals | null> {
     const work = { assetKey: target.assetKey, runId, signal };
-    return await orNull(arrivalsOf(this.#connections, work, target, target.columns, query));
+    return await nullWithoutTable(arrivalsOf(this.#connections, work, target, target.columns, query));
   }
 
   async lastPublishes(
@@ -255,14 +257,4 @@ export class PostgresStore implements Store {
 
 function workOf({ assetKey }: Target, { runId, signal }: Attempt): Work {
   return { assetKey, runId, signal };
-}
-
-/** What was found in a table; `null`: nothing was published yet. */
-async function orNull<T>(found: Promise<T>): Promise<T | null> {
-  try {
-    return await found;
-  } catch (error) {
-    if (error instanceof UndefinedRelationError) return null;
-    throw error;
-  }
 }

@@ -3,7 +3,7 @@ import type { Asset, NameOf, Shape } from "../../definitions/asset.ts";
 import type { PostgresSource } from "../../definitions/body.ts";
 import type { SensorContext, SensorLogic, SensorResult } from "../../definitions/sensor.ts";
 import type { TableRef } from "../../definitions/sql.ts";
-import { isLocked } from "./errors.ts";
+import { skipWhileLocked } from "./skip_while_locked.ts";
 import { partitionsOf, type PartitionsOf } from "./partitions_of.ts";
 
 /** The rows after `from`, up to `to`. */
@@ -58,7 +58,10 @@ export function changedRows(
   table: TableRef | PostgresSource,
   options: ChangedRowsOptions<string>,
 ): SensorLogic<ChangedRowsCursor> {
-  return { cursor: cursorSchema, evaluate: (context) => look(table, options, context) };
+  return {
+    cursor: cursorSchema,
+    evaluate: skipWhileLocked((context: SensorContext<Remembered>) => look(table, options, context)),
+  };
 }
 
 async function look(
@@ -67,13 +70,7 @@ async function look(
   { cursor, now, log, maxOf }: SensorContext<Remembered>,
 ): Promise<SensorResult<Remembered>> {
   const { epoch, max: from } = cursor ?? { epoch: now.getTime(), max: null };
-  let to: string | null;
-  try {
-    to = await maxOf(table, column);
-  } catch (error) {
-    if (isLocked(error)) return { skip: error.message };
-    throw error;
-  }
+  const to = await maxOf(table, column);
   if (to === null) return { skip: "there are no rows" };
   if (from !== null && compare(to, from) < 0) {
     log.warning(

@@ -17,8 +17,3 @@ export class NoValidatorError extends ProjectError {
   readonly code = "no_validator";
   readonly retryable = false;
 }
-
-/** Whether a run is writing the file of the warehouse: it will be free again. */
-export function isLocked(error: unknown): error is ProjectError {
-  return error instanceof ProjectError && error.code === "warehouse_locked";
-}

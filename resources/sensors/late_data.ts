@@ -7,7 +7,8 @@ import type { SensorContext, SensorLogic, SensorResult } from "../../definitions
 import type { TableRef } from "../../definitions/sql.ts";
 import { commonSeconds, dayStart, type Period, periodAt } from "../../definitions/time_periods.ts";
 import type { TimePartitions } from "../../definitions/partitions.ts";
-import { isLocked, SensorOptionError } from "./errors.ts";
+import { SensorOptionError } from "./errors.ts";
+import { skipWhileLocked } from "./skip_while_locked.ts";
 import { changedStretches, countedSchema, remembered, type Stretch, stretchesOf } from "./late_data/counted.ts";
 import { followedAssets } from "./late_data/followed.ts";
 import { instantOf } from "./late_data/instant.ts";
@@ -76,14 +77,7 @@ export function lateData(
       lagMsOf(options);
       followedAssets(assets, options.source);
     },
-    evaluate: async (context) => {
-      try {
-        return await look(options, context);
-      } catch (error) {
-        if (isLocked(error)) return { skip: error.message };
-        throw error;
-      }
-    },
+    evaluate: skipWhileLocked((context: SensorContext<Remembered>) => look(options, context)),
   };
 }
 

@@ -3,7 +3,8 @@ import { z } from "zod";
 import { type Duration, tryGetSeconds } from "../../definitions/duration.ts";
 import type { SensorContext, SensorLogic } from "../../definitions/sensor.ts";
 import type { LastPublish, RunRequest } from "../../definitions/tick.ts";
-import { isLocked, SensorOptionError } from "./errors.ts";
+import { SensorOptionError } from "./errors.ts";
+import { skipWhileLocked } from "./skip_while_locked.ts";
 import { listFolder } from "./folder.ts";
 import type { FoundFile, ListedFile } from "./listing.ts";
 import { listObjects, type Objects } from "./objects.ts";
@@ -12,7 +13,10 @@ import { listObjects, type Objects } from "./objects.ts";
 export type NewFilesOptions = NewFilesPlace & {
   /** Names to look for: `*`, `**`, `?` and `{a,b}`, such as `"2017/**\/*.csv"`. Hidden files never match. @default "*" */
   readonly pattern?: string | undefined;
-  /** A file of a folder is taken for whole when nobody has written to it for so long. @default "10s" */
+  /**
+   * A file of a folder is taken for whole when nobody has written to it for so long, and for loaded, at the first tick, by a
+   * run that began so long after it came. @default "10s"
+   */
   readonly settled?: Duration | undefined;
   /**
    * The partitions that a file belongs to; `null`: it is not to be loaded. Without it, each tick with new files asks for
@@ -81,14 +85,7 @@ const NAMES_SHOWN = 20;
 export function newFiles(options: NewFilesOptions): SensorLogic<NewFilesCursor> {
   return {
     cursor: cursorSchema,
-    evaluate: async (context) => {
-      try {
-        return await look(options, context);
-      } catch (error) {
-        if (isLocked(error)) return { skip: error.message };
-        throw error;
-      }
-    },
+    evaluate: skipWhileLocked((context: SensorContext<Remembered>) => look(options, context)),
   };
 }
 
@@ -142,7 +139,7 @@ async function look(
     else found.push({ file, id, partitions });
     known.add(id);
   }
-  const fresh = cursor === null ? await notLoaded(found, context) : found;
+  const fresh = cursor === null ? await notLoaded(found, settledMs, context) : found;
   const next: Remembered = { ...before, files, gone: gone.slice(-MAX_GONE) };
   if (fresh.length === 0) {
     const rest = waiting === 0 ? "" : `; ${waiting} may not be whole yet`;
@@ -167,9 +164,14 @@ interface Fresh {
   readonly partitions: readonly string[] | null;
 }
 
-/** The files whose partitions no run has published that began after they came: at the first look, a backfill may have. */
+/**
+ * The files whose partitions no run has published that began after they came: at the first look, a backfill may have.
+ *
+ * @param settledMs So long after: the clocks of files and runs may be apart, and a file is rather loaded twice than never.
+ */
 async function notLoaded(
   found: readonly Fresh[],
+  settledMs: number,
   { assets, lastPublishes, log }: SensorContext<Remembered>,
 ): Promise<readonly Fresh[]> {
   const keys = [...new Set(found.flatMap(({ partitions }) => partitions ?? []))];
@@ -179,11 +181,13 @@ async function notLoaded(
   const isLoaded = ({ file: { arrivedAt }, partitions }: Fresh): boolean =>
     arrivedAt !== undefined &&
     partitions !== null &&
-    partitions.every((key) => publishes.every((of) => Date.parse(of.get(key)?.startedAt ?? "") > arrivedAt.getTime()));
-  const loaded = found.filter(isLoaded);
+    partitions.every((key) =>
+      publishes.every((of) => Date.parse(of.get(key)?.startedAt ?? "") > arrivedAt.getTime() + settledMs),
+    );
+  const { loaded = [], fresh = [] } = Object.groupBy(found, (one) => (isLoaded(one) ? "loaded" : "fresh"));
   if (loaded.length > 0)
     log.info(`Loaded already, by runs that began after they came: ${shown(loaded.map(({ file }) => file.name))}`);
-  return found.filter((one) => !loaded.includes(one));
+  return fresh;
 }
 
 /** What is known of a file now. */

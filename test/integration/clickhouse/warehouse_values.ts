@@ -3,18 +3,7 @@ import { type Column, readColumn } from "../../../definitions/column_type.ts";
 import type { z } from "../../../definitions/index.ts";
 import type { Attempt, LedgerEntry, Staged, StagedFacts, Target, WriteStrategy } from "../../../resources/store.ts";
 
-export function attempt(change: Partial<Attempt> = {}): Attempt {
-  const runId = change.runId ?? randomUUID();
-  return {
-    runId,
-    rootRunId: runId,
-    codeVersion: "v1",
-    startedAt: new Date(),
-    signal: new AbortController().signal,
-    log: () => undefined,
-    ...change,
-  };
-}
+export { attempt } from "../stores/attempt.ts";
 
 /** A table that no other test writes. */
 export function targetOf(

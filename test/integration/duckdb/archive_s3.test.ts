@@ -1,6 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { sql, z } from "../../../definitions/index.ts";
 import type { Archive } from "../../../resources/archive.ts";
@@ -8,36 +5,25 @@ import type { DuckDBStore } from "../../../resources/duckdb/duckdb_store.ts";
 import { installExtension } from "../transfer/extension.ts";
 import { day, DAYS, SOURCE } from "./archive_until_killed.ts";
 import { attempt, targetOf, Warehouse } from "./warehouse.ts";
+import { type Moto, startMoto } from "../sensors/moto.ts";
 
-/** Ends with its standard input, so never later than this test. */
-const SERVER = `
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print("http://{}:{}".format(*server.get_host_and_port()), flush=True)
-sys.stdin.read()
-server.stop()
-`;
 const KEYS = { AWS_ACCESS_KEY_ID: "an'id", AWS_SECRET_ACCESS_KEY: "very'secret", AWS_REGION: "us-east-1" };
 const before = { ...process.env };
 const target = { ...SOURCE, assetKey: "a/all", table: "all" };
-let server: ReturnType<typeof spawn>;
+let moto: Moto;
 let endpoint = "";
 
 beforeAll(async () => {
   const extension = await installExtension("httpfs");
-  server = spawn(".venv/bin/python", ["-c", SERVER], { stdio: ["pipe", "pipe", "ignore"] });
-  if (server.stdout === null) throw new Error("no standard output");
-  [endpoint] = (await once(createInterface({ input: server.stdout }), "line")) as [string];
+  moto = await startMoto();
+  endpoint = moto.endpoint;
   Object.assign(process.env, KEYS, { AWS_ENDPOINT_URL: endpoint, DUCKDB_HTTPFS_EXTENSION: extension });
   await request("cold", { method: "PUT" });
 }, 120_000);
 
 afterAll(async () => {
   process.env = before;
-  server.stdin?.end();
-  await once(server, "exit");
+  await moto.stop();
 });
 
 async function request(path: string, init: RequestInit = {}): Promise<string> {

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +10,9 @@ import type { z } from "../../../definitions/index.ts";
 import type { Sql } from "../../../definitions/sql.ts";
 import { DuckDBStore } from "../../../resources/duckdb/duckdb_store.ts";
 import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../../../resources/store.ts";
+import { attempt } from "../stores/attempt.ts";
+
+export { attempt } from "../stores/attempt.ts";
 
 /** The rows of a table, as the engine writes them. */
 export type TextRows = (string | null)[][];
@@ -95,19 +97,6 @@ export class Warehouse {
       instance.closeSync();
     }
   }
-}
-
-export function attempt(change: Partial<Attempt> = {}): Attempt {
-  const runId = change.runId ?? randomUUID();
-  return {
-    runId,
-    rootRunId: runId,
-    codeVersion: "v1",
-    startedAt: new Date(),
-    signal: new AbortController().signal,
-    log: () => undefined,
-    ...change,
-  };
 }
 
 /** The columns of a contract, in the order in which they are given. */

@@ -1,10 +1,8 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { date, defineAsset, defineSensor, z } from "../../../definitions/index.ts";
 import { newFiles, s3, type S3Listing } from "../../../resources/sensors/index.ts";
 import { testSensor } from "../../../runtime/testing.ts";
+import { type Moto, startMoto } from "./moto.ts";
 
 const orders = defineAsset("shop/orders", {
   description: "x",
@@ -12,30 +10,17 @@ const orders = defineAsset("shop/orders", {
   body: { async *rows() {} },
 });
 
-/** Ends with its standard input, so never later than this test. */
-const SERVER = `
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print("http://{}:{}".format(*server.get_host_and_port()), flush=True)
-sys.stdin.read()
-server.stop()
-`;
-
 let endpoint = "";
-let server: ReturnType<typeof spawn>;
+let moto: Moto;
 
 beforeAll(async () => {
-  server = spawn(".venv/bin/python", ["-c", SERVER], { stdio: ["pipe", "pipe", "ignore"] });
-  if (server.stdout === null) throw new Error("no standard output");
-  [endpoint] = (await once(createInterface({ input: server.stdout }), "line")) as [string];
+  moto = await startMoto();
+  endpoint = moto.endpoint;
   await request("shop", { method: "PUT" });
 });
 
 afterAll(async () => {
-  server.stdin?.end();
-  await once(server, "exit");
+  await moto.stop();
 });
 
 async function request(path: string, init: RequestInit): Promise<Response> {

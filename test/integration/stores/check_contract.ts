@@ -47,6 +47,7 @@ import { bindCheck, listOf } from "../../../runtime/bind_sql.ts";
 import { bindChecks } from "../../../runtime/check_bounds.ts";
 import type { ResolvedAsset } from "../../../runtime/resolve.ts";
 import type { StoreHarness } from "./contract.ts";
+import { attempt } from "./attempt.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -274,7 +275,7 @@ export function describeChecks(tools: () => CheckTools): void {
       const from = target({ id: z.int(), t: z.string() });
       await write(from, [{ id: 1, t: "x" }]);
       const to = target({ id: z.int() });
-      const given = { ...attemptOf() };
+      const given = { ...attempt() };
       const table = { kind: "table", assetKey: from.assetKey } as const;
       const staged = await harness.store.stageQuery(to, sql`SELECT id FROM ${table}`, null, given);
       const type = { kind: "sql", strings: [harness.kind.typeName({ kind: "int32" })], values: [] } as const;
@@ -332,13 +333,13 @@ export function describeChecks(tools: () => CheckTools): void {
       };
       const failed = (count: number): { checkName: string; value: string }[] =>
         Array.from({ length: count }, (_, n) => ({ checkName: "c", value: `{"t":"it's ${n}\\n😀"}` }));
-      await harness.store.keepFailedRows(to, attemptOf("first"), failed(450));
+      await harness.store.keepFailedRows(to, attempt({ runId: "first" }), failed(450));
       expect(await list()).toHaveLength(450);
-      await harness.store.keepFailedRows(to, { ...attemptOf("second"), partitionKeys: ["a"] }, failed(2));
-      await harness.store.keepFailedRows(to, { ...attemptOf("second"), partitionKeys: ["b"] }, failed(1));
-      await harness.store.keepFailedRows(to, { ...attemptOf("second"), partitionKeys: ["a"] }, failed(1));
+      await harness.store.keepFailedRows(to, { ...attempt({ runId: "second" }), partitionKeys: ["a"] }, failed(2));
+      await harness.store.keepFailedRows(to, { ...attempt({ runId: "second" }), partitionKeys: ["b"] }, failed(1));
+      await harness.store.keepFailedRows(to, { ...attempt({ runId: "second" }), partitionKeys: ["a"] }, failed(1));
       expect(await list()).toEqual(Array(2).fill(["second", "c", `{"t":"it's 0\\n😀"}`]));
-      await harness.store.keepFailedRows(to, attemptOf("third"), []);
+      await harness.store.keepFailedRows(to, attempt({ runId: "third" }), []);
       expect(await list()).toEqual([]);
     });
 
@@ -346,17 +347,17 @@ export function describeChecks(tools: () => CheckTools): void {
       const { harness, target, write } = tools();
       const to = target({ id: z.int() });
       const options = { limit: 2, ofPartitions: false };
-      expect(await harness.store.recentPublishes(to, attemptOf(), options)).toEqual([]);
+      expect(await harness.store.recentPublishes(to, attempt(), options)).toEqual([]);
       for (const count of [1, 2, 3])
         await write(
           to,
           Array.from({ length: count }, (_, id) => ({ id })),
         );
-      const entries = await harness.store.recentPublishes(to, attemptOf(), options);
+      const entries = await harness.store.recentPublishes(to, attempt(), options);
       expect(entries.map(({ rowCount: rows, report }) => [rows, report.includes("rows")])).toEqual([
         ...[[3n, true], [2n, true]],
       ]); // prettier-ignore
-      expect(await harness.store.recentPublishes(to, attemptOf(), { ...options, ofPartitions: true })).toEqual([]);
+      expect(await harness.store.recentPublishes(to, attempt(), { ...options, ofPartitions: true })).toEqual([]);
       await harness.store.close();
     });
 
@@ -375,7 +376,7 @@ export function describeChecks(tools: () => CheckTools): void {
       ]; // prettier-ignore
       const look = async (scope: PartitionSet | null): Promise<readonly (bigint | string)[]> => {
         const context = contextOf({ now: NOW });
-        const outcomes = await harness.store.checkPublished(to, scope, checks, context, attemptOf());
+        const outcomes = await harness.store.checkPublished(to, scope, checks, context, attempt());
         return outcomes.map(({ failedRows, error }) => error ?? failedRows);
       };
       expect(await look(null)).toEqual([1n, 0n, 1n, 1n, 0n, 1n]);
@@ -427,7 +428,7 @@ export function describeChecks(tools: () => CheckTools): void {
           { kind: "keys", column: "shop", keys: ["it's", "b"] },
         ],
       };
-      const found = await harness.store.checkPublished(to, cells, checks, contextOf({ now: NOW }), attemptOf());
+      const found = await harness.store.checkPublished(to, cells, checks, contextOf({ now: NOW }), attempt());
       await harness.store.close();
       expect(found.map(({ failedRows, checkedRows }) => [failedRows, checkedRows])).toEqual([
         ...[[0n, 1n], [1n, 1n], [1n, 1n], [0n, 1n]],
@@ -480,7 +481,7 @@ export function describeChecks(tools: () => CheckTools): void {
 
       await write(to, [...rows, { day: "2024-01-03", shop: "b", amount: "1.25" }]);
       const look = async (scope: PartitionSet | null, window: CheckContext["window"], ...values: string[]) =>
-        failedOf(await harness.store.checkPublished(to, scope, bind(values), against(window), attemptOf()));
+        failedOf(await harness.store.checkPublished(to, scope, bind(values), against(window), attempt()));
       const scope: PartitionSet = {
         kind: "both",
         conditions: [
@@ -501,20 +502,9 @@ export function describeChecks(tools: () => CheckTools): void {
       );
       const asset = { defined: { options: { partitions } }, store: harness.kind } as unknown as ResolvedAsset;
       const whole = bindChecks(asset, [sums, typed], { window: null, keys: null }, NOW);
-      const all = await harness.store.checkPublished(to, null, whole.checks, against(whole.window), attemptOf());
+      const all = await harness.store.checkPublished(to, null, whole.checks, against(whole.window), attempt());
       expect(failedOf(all)).toEqual([0n, 0n]);
       await harness.store.close();
     });
   });
-}
-
-function attemptOf(runId = crypto.randomUUID() as string): Attempt {
-  return {
-    runId,
-    rootRunId: runId,
-    codeVersion: "v1",
-    startedAt: new Date(),
-    signal: new AbortController().signal,
-    log: () => undefined,
-  };
 }

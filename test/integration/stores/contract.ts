@@ -28,7 +28,6 @@ import { ContractError } from "../../../resources/errors.ts";
 import { bindKeys } from "../../../runtime/bind_sql.ts";
 import { bindCursor } from "../../../runtime/cursor.ts";
 import type {
-  Attempt,
   LedgerEntry,
   PartitionCondition,
   PartitionSet,
@@ -40,6 +39,7 @@ import type {
 } from "../../../resources/store.ts";
 
 import { describeChecks } from "./check_contract.ts";
+import { attempt } from "./attempt.ts";
 
 /** A store for tests, and a way to read it that is not the store's own. */
 export interface StoreHarness {
@@ -838,19 +838,6 @@ function line(id: number, change: { readonly day?: string; readonly note?: strin
     day: new Date(`2017-01-${change.day ?? "02"}T12:00:00Z`),
     amount: `${id}.00`,
     note: change.note ?? null,
-  };
-}
-
-function attempt(change: Partial<Attempt> = {}): Attempt {
-  const runId = change.runId ?? randomUUID();
-  return {
-    runId,
-    rootRunId: runId,
-    codeVersion: "v1",
-    startedAt: new Date(),
-    signal: new AbortController().signal,
-    log: () => undefined,
-    ...change,
   };
 }
 
