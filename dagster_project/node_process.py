@@ -48,7 +48,7 @@ class NodeProgram:
     def variables(self) -> dict[str, str]:
         """Return the environment of the process."""
         cache = self.project_dir / ".state" / "compile_cache"
-        return {**os.environ, "NODE_COMPILE_CACHE": str(cache), **self.environment}
+        return {"NODE_COMPILE_CACHE": str(cache), **os.environ, **self.environment}
 
 
 def start_node(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":

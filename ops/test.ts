@@ -29,6 +29,8 @@ interface Batch {
 const parts = parseOptions(USAGE, { allowPositionals: true }, ({ positionals }) => positionals);
 if (parts !== undefined) {
   onStop();
+  // The tests start hundreds of Node processes, many in projects of their own: this halves what their start costs.
+  process.env["NODE_COMPILE_CACHE"] ??= path.resolve(".state/compile_cache");
   process.exitCode = await testAll(parts);
 }
 

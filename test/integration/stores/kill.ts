@@ -34,6 +34,7 @@ export const BASE_AT = "2017-01-01T00:00:00.000Z";
 export const AT = "2017-01-02T00:00:00.000Z";
 export const DAY = { start: new Date("2017-01-02T00:00:00Z"), end: new Date("2017-01-03T00:00:00Z") };
 const TIDY_MS = 60_000;
+const READ_EVERY_MS = 20;
 
 /** A case as people call it. */
 export function killCaseName({ body, kind, hasView, layout }: KillCase): string {
@@ -125,7 +126,7 @@ export async function killAndRerun(open: OpenStore, one: KillCase, times: number
       // Partition by partition is what that asset chose.
       const isWhole = one.layout?.clickhouse?.replacePartitions !== "oneByOne";
       if (isWhole && !allowed.includes(seen)) wrong.add(`a reader saw ${seen}, not ${allowed.join(" or ")}`);
-      await wait(5);
+      await wait(READ_EVERY_MS);
     }
   })();
   // Whoever waits for it hears of its fault.
