@@ -7,6 +7,8 @@ export default defineConfig({
     // Real engines on two shared cores: a limit that only a hang can reach.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // Starts nothing by itself: the first test that asks for Superset does.
+    globalSetup: ["test/integration/superset/shared_superset.ts"],
     pool: "forks",
     maxWorkers: 2,
   },

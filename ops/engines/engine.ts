@@ -1,5 +1,5 @@
 /** The engines that can be started here. */
-export type EngineName = "postgres" | "clickhouse" | "hyper" | "pgbouncer";
+export type EngineName = "postgres" | "clickhouse" | "hyper" | "pgbouncer" | "redis" | "superset";
 
 /** What every engine is told. */
 export interface EngineOptions {
@@ -23,6 +23,8 @@ export interface PostgresOptions extends EngineOptions {
    * the machine, not of the engine, can lose data. @default true
    */
   readonly durable?: boolean;
+  /** The database of the URL, made when missing. @default "warehouse" */
+  readonly database?: string;
 }
 
 /** Options of ClickHouse. */
@@ -45,12 +47,20 @@ export interface PgBouncerOptions extends EngineOptions {
   readonly poolSize?: number;
 }
 
+/** Options of Superset. */
+export interface SupersetOptions extends EngineOptions {
+  /** `redis://…` of its cache; the password in it stays in the environment of the process. @default files in the data folder */
+  readonly redisUrl?: string;
+}
+
 /** The options of each engine. */
 export interface EngineOptionsOf {
   readonly postgres: PostgresOptions;
   readonly clickhouse: ClickHouseOptions;
   readonly hyper: HyperOptions;
   readonly pgbouncer: PgBouncerOptions;
+  readonly redis: EngineOptions;
+  readonly superset: SupersetOptions;
 }
 
 /** An engine that answers. It ends with this process, however this process ends. */
@@ -62,6 +72,8 @@ export interface Engine extends AsyncDisposable {
    * - clickhouse: `CLICKHOUSE_URL`, `http://default:…@127.0.0.1:PORT`
    * - hyper: `HYPER_URL`, `postgres://hyper:…@127.0.0.1:PORT//absolute/path/warehouse.hyper`; the database of Hyper is
    *   the full path of a file, so the path of the URL has two slashes. `pg` and libpq read it as it is.
+   * - redis: `REDIS_URL`, `redis://:…@127.0.0.1:PORT/0`
+   * - superset: `SUPERSET_URL`, `http://127.0.0.1:PORT`, without an account (see {@link LocalSuperset})
    */
   readonly url: string;
   readonly port: number;
@@ -70,4 +82,13 @@ export interface Engine extends AsyncDisposable {
   readonly ended: Promise<void>;
   /** Ends it and waits for that. The data stays. */
   readonly stop: () => Promise<void>;
+}
+
+/** A Superset that answers. */
+export interface LocalSuperset extends Engine {
+  /** Its administrator. The password is random, and stays in the data folder. */
+  readonly username: string;
+  readonly password: string;
+  /** Whether this start made the data folder: the time to tell a person the password. */
+  readonly isNew: boolean;
 }

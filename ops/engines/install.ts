@@ -7,7 +7,7 @@ import type { EngineName } from "./engine.ts";
 import { EngineFault } from "./engine_fault.ts";
 import { installDebian } from "./install_debian.ts";
 import { installNpm } from "./install_npm.ts";
-import { installPython } from "./install_python.ts";
+import { installPython, installPythonEnvironment } from "./install_python.ts";
 
 /** How an engine comes onto this machine. */
 export interface Package {
@@ -30,6 +30,13 @@ const PACKAGES: Readonly<Record<EngineName, Package>> = {
     install: (folder, title) => installPython(folder, title, lockFile("python/hyper.lock")),
   },
   pgbouncer: { title: "PgBouncer", locks: [], install: (folder, title) => installDebian(folder, title, "pgbouncer") },
+  redis: { title: "Redis", locks: [], install: (folder, title) => installDebian(folder, title, "redis-server") },
+  superset: {
+    title: "Superset 6.1 (870 MB)",
+    locks: [lockFile("python/superset.lock")],
+    install: (folder, title) =>
+      installPythonEnvironment(folder, title, lockFile("python/superset.lock"), ">=3.10,<3.12"),
+  },
 };
 
 function npmPackage(name: string, title: string): Package {

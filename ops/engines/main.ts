@@ -7,7 +7,7 @@ import { startEngine } from "./start_engine.ts";
 
 const USAGE = `node ops/engines/main.ts ENGINE --data-dir DIR [--port N] [--target URL]
 
-Starts postgres, clickhouse, hyper or pgbouncer on 127.0.0.1, prints its URL on a line alone, and runs until Ctrl-C.
+Starts postgres, clickhouse, hyper, pgbouncer, redis or superset on 127.0.0.1, prints its URL on a line alone, and runs until Ctrl-C.
 
   --data-dir   folder of the engine's own; what is in it from an earlier start is there again
   --port       default: any free one
@@ -44,5 +44,5 @@ function start(engine: EngineName, folder: string): Promise<Engine> {
 }
 
 function isEngine(text: string | undefined): text is EngineName {
-  return text !== undefined && ["postgres", "clickhouse", "hyper", "pgbouncer"].includes(text);
+  return text !== undefined && ["postgres", "clickhouse", "hyper", "pgbouncer", "redis", "superset"].includes(text);
 }

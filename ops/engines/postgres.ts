@@ -10,7 +10,6 @@ import { installEngine } from "./install.ts";
 import { unprivileged, type Unprivileged } from "./unprivileged.ts";
 
 const USER = "postgres";
-const DATABASE = "warehouse";
 
 /** Sized for loads and aggregates of some million rows on a developer's machine. */
 const SETTINGS = {
@@ -30,6 +29,7 @@ const NOT_DURABLE = { fsync: "off", full_page_writes: "off" };
 /** Starts PostgreSQL with a random password (SCRAM), TCP on loopback only. */
 export async function startPostgres(options: PostgresOptions): Promise<Engine> {
   const binaries = await installBinaries();
+  const database = options.database ?? "warehouse";
   return withDataFolder(options.dataDir, (folder) => {
     const program = path.join(binaries, "postgres");
     const user = initialize(folder, binaries, options.durable ?? true);
@@ -47,7 +47,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Engine> {
       command: (port) => user.wrap([program, "-D", cluster, "-p", String(port), ...flags]),
       // The "fast" shutdown: it does not wait for clients to leave.
       signals: "SIGINT:30000,SIGQUIT:5000,SIGKILL:5000",
-      url: (port) => `postgres://${USER}:${folder.password}@127.0.0.1:${port}/${DATABASE}`,
+      url: (port) => `postgres://${USER}:${folder.password}@127.0.0.1:${port}/${database}`,
       ping,
     });
   });
@@ -139,8 +139,9 @@ async function ping(url: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof pg.DatabaseError && error.code === INVALID_CATALOG_NAME)) throw error;
     const base = new URL(url);
+    const database = base.pathname.slice(1);
     base.pathname = "/postgres";
-    await query(base.href, `CREATE DATABASE ${DATABASE}`);
+    await query(base.href, `CREATE DATABASE ${database}`);
     await query(url, "SELECT 1");
   }
 }

@@ -1,14 +1,21 @@
 import { startClickHouse } from "./clickhouse.ts";
-import type { Engine, EngineName, EngineOptionsOf } from "./engine.ts";
+import type { Engine, EngineName, EngineOptionsOf, LocalSuperset } from "./engine.ts";
 import { startHyper } from "./hyper.ts";
 import { startPgBouncer } from "./pgbouncer.ts";
 import { startPostgres } from "./postgres.ts";
+import { startRedis } from "./redis.ts";
+import { startSuperset } from "./superset.ts";
 
-const STARTERS: { readonly [N in EngineName]: (options: EngineOptionsOf[N]) => Promise<Engine> } = {
+/** What a start gives, by engine. */
+type Started<N extends EngineName> = N extends "superset" ? LocalSuperset : Engine;
+
+const STARTERS: { readonly [N in EngineName]: (options: EngineOptionsOf[N]) => Promise<Started<N>> } = {
   postgres: startPostgres,
   clickhouse: startClickHouse,
   hyper: startHyper,
   pgbouncer: startPgBouncer,
+  redis: startRedis,
+  superset: startSuperset,
 };
 
 /**
@@ -19,6 +26,6 @@ const STARTERS: { readonly [N in EngineName]: (options: EngineOptionsOf[N]) => P
  * const client = new pg.Client({ connectionString: engine.url });
  * @throws {EngineFault}
  */
-export function startEngine<N extends EngineName>(name: N, options: EngineOptionsOf[N]): Promise<Engine> {
+export function startEngine<N extends EngineName>(name: N, options: EngineOptionsOf[N]): Promise<Started<N>> {
   return STARTERS[name](options);
 }

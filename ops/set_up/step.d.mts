@@ -1,2 +1,8 @@
 export function say(text: string): void;
-export function step(root: string, title: string, command: string, args: readonly string[]): Promise<void>;
+export function step(
+  root: string,
+  title: string,
+  command: string,
+  args: readonly string[],
+  env?: NodeJS.ProcessEnv,
+): Promise<void>;

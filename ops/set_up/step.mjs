@@ -18,9 +18,10 @@ export function say(text) {
  * @param {string} title what a person calls this step
  * @param {string} command
  * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} [env] default: ours
  * @throws {SetUpFault} with the end of the output when the command fails
  */
-export async function step(root, title, command, args) {
+export async function step(root, title, command, args, env = process.env) {
   const logFile = path.join(root, ".state/logs/set_up.log");
   mkdirSync(path.dirname(logFile), { recursive: true });
   const log = createWriteStream(logFile, { flags: "a" });
@@ -33,7 +34,7 @@ export async function step(root, title, command, args) {
     output = (output + String(chunk)).slice(-100_000);
     log.write(chunk);
   };
-  const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
   // When set-up is stopped, the installer must not go on alone.
   const stop = () => child.kill("SIGTERM");
   process.once("exit", stop);

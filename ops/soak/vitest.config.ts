@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     root: path.resolve(import.meta.dirname, "../.."),
     include: ["test/**/*.soak.ts"],
+    globalSetup: ["test/integration/superset/shared_superset.ts"],
     exclude: ["**/fixtures/**", "node_modules/**"],
     testTimeout: 4 * 3600_000,
     hookTimeout: 600_000,
