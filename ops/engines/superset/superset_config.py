@@ -7,7 +7,7 @@ from typing import Any
 
 # Makes SQLAlchemy know `postgresql+hyper://`.
 sys.path.append(os.environ["SUPERSET_DIALECTS"])
-import hyper_dialect  # noqa: E402, F401
+import hyper_dialect  # noqa: F401
 
 SQLALCHEMY_DATABASE_URI = os.environ["SUPERSET_METADATA_URL"]
 SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True, "pool_recycle": 300}

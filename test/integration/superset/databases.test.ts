@@ -1,0 +1,128 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
+import type { Engine } from "../../../ops/engines/engine.ts";
+import { query } from "../../../ops/engines/postgres.ts";
+import { startEngine } from "../../../ops/engines/start_engine.ts";
+import { SupersetConfigError, SupersetRefusedError } from "../../../resources/superset/client/errors.ts";
+import type { SupersetStore } from "../../../resources/superset/connection.ts";
+import { storeDatabase, type SupersetDatabase } from "../../../resources/superset/databases.ts";
+import { openSuperset } from "../../../resources/superset/open.ts";
+import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "superset-stores-"));
+const duckdbSnapshot = join(folder, "current", "warehouse.duckdb");
+const engines: Engine[] = [];
+let superset: LocalSuperset;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  const [shared, ...started] = await Promise.all([
+    localSuperset(),
+    startEngine("postgres", { dataDir: join(folder, "postgres"), durable: false }),
+    startEngine("clickhouse", { dataDir: join(folder, "clickhouse") }),
+    startEngine("hyper", { dataDir: join(folder, "hyper with a space") }),
+  ]);
+  engines.push(...started);
+  superset = shared;
+  const [postgres, clickhouse, hyper] = started;
+  await query(
+    postgres.url,
+    "CREATE VIEW settings AS SELECT current_setting('application_name') AS who, current_setting('statement_timeout') AS timeout",
+  );
+  env = { ...shared.env, DATABASE_URL: postgres.url, CLICKHOUSE_URL: clickhouse.url, HYPER_URL: hyper.url };
+}, SUPERSET_TIMEOUT_MS);
+
+afterAll(async () => {
+  for (const engine of engines) await engine.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const register = (store: SupersetStore, more: Record<string, string> = {}): Promise<SupersetDatabase> => {
+  const all = { ...env, ...more };
+  return storeDatabase(openSuperset(all), { store, env: all, duckdbSnapshot });
+};
+
+const answer = z.object({ data: z.array(z.record(z.string(), z.unknown())) });
+
+/** What comes back of a query that Superset sends to a database. */
+async function ask(database: SupersetDatabase, sql: string): Promise<unknown> {
+  return (await superset.client().post("/sqllab/execute/", { database_id: database.id, sql, runAsync: false }, answer))
+    .data;
+}
+
+const SETTINGS = "SELECT * FROM settings";
+
+async function expectNoPassword({ id }: SupersetDatabase): Promise<void> {
+  const client = superset.client();
+  const paths = [`/database/${id}`, `/database/${id}/connection`, "/database/"];
+  const shown = JSON.stringify(await Promise.all(paths.map((path) => client.get(path, z.unknown()))));
+  for (const name of ["DATABASE_URL", "CLICKHOUSE_URL", "HYPER_URL"]) {
+    expect(shown).not.toContain(new URL(env[name] ?? "").password);
+  }
+}
+
+test.each([
+  ["postgres", SETTINGS, [{ who: "superset", timeout: "5min" }]],
+  ["clickhouse", "SELECT getSetting('max_execution_time') AS seconds", [{ seconds: 300 }]],
+] as const)("a connection to %s answers within limits, its password nowhere to be read", async (store, sql, rows) => {
+  const database = await register(store);
+  expect(await ask(database, sql)).toEqual(rows);
+  expect(await register(store)).toEqual(database);
+  await expectNoPassword(database);
+});
+
+test("a connection to Hyper lists its tables, its password nowhere to be read", async () => {
+  const { HYPER_URL: url = "" } = env;
+  await query(url, 'CREATE SCHEMA "retail"');
+  await query(url, 'CREATE TABLE "retail"."it\'s" (a INTEGER)');
+  const database = await register("hyper");
+  const tables = z.object({ result: z.array(z.object({ value: z.string() })) });
+  const options = { query: { schema_name: "retail", force: true } };
+  const { result } = await superset.client().get(`/database/${database.id}/tables/`, tables, options);
+  expect(result.map(({ value }) => value)).toEqual(["it's"]);
+  await expectNoPassword(database);
+});
+
+test("a connection follows the address of its store, and keeps what people set", async () => {
+  const database = await register("postgres");
+  const client = superset.client();
+  const path = `/database/${database.id}/connection`;
+  const withExtra = z.object({ result: z.object({ extra: z.string() }) });
+  const { extra } = (await client.get(path, withExtra)).result;
+  const edited = JSON.stringify({ ...(JSON.parse(extra) as object), cost_estimate_enabled: true });
+  await client.put(`/database/${database.id}`, { extra: edited }, z.unknown());
+  expect(await register("postgres", { DATABASE_STATEMENT_TIMEOUT_SECONDS: "7" })).toEqual(database);
+  expect(await ask(database, SETTINGS)).toEqual([{ who: "superset", timeout: "7s" }]);
+  expect(JSON.parse((await client.get(path, withExtra)).result.extra)).toMatchObject({ cost_estimate_enabled: true });
+});
+
+test("a snapshot of DuckDB is read only, and a missing one is not made", async () => {
+  await expect(register("duckdb")).rejects.toThrow(SupersetRefusedError);
+  mkdirSync(join(folder, "current"));
+  const instance = await DuckDBInstance.create(duckdbSnapshot);
+  instance.closeSync();
+  const database = await register("duckdb");
+  await expect(ask(database, "CREATE TABLE t (a INTEGER)")).rejects.toThrow();
+  expect(await ask(database, "SELECT 1 AS a")).toEqual([{ a: 1 }]);
+});
+
+test("a store that Superset cannot reach is a fault that names no password", async () => {
+  const wrong = "postgres://somebody:hunter2hunter2@127.0.0.1:1/nowhere";
+  const all = { ...env, SUPERSET_POSTGRES_URL: wrong };
+  const error: unknown = await register("postgres", all).catch((caught: unknown) => caught);
+  expect(error).toBeInstanceOf(SupersetRefusedError);
+  expect(String(error)).not.toContain("hunter2");
+});
+
+test("without an administrator, the database that is named has to be there", async () => {
+  const service = { ...env, SUPERSET_ADMIN_USERNAME: "", SUPERSET_ADMIN_PASSWORD: "" };
+  const find = (more: Record<string, string>): Promise<SupersetDatabase> =>
+    storeDatabase(openSuperset(service), { store: "postgres", env: { ...service, ...more }, duckdbSnapshot });
+  const database = await register("postgres");
+  expect(await find({ SUPERSET_DATABASE_POSTGRES: database.name })).toEqual(database);
+  await expect(find({ SUPERSET_DATABASE_POSTGRES: "nobody's" })).rejects.toThrow(SupersetConfigError);
+});
