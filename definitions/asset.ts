@@ -13,6 +13,7 @@ import { register } from "./registry.ts";
 import { callerPositions, UNKNOWN_POSITION } from "./source_position.ts";
 import type { ColumnRef, TableRef } from "./sql.ts";
 import type { Storage } from "./storage.ts";
+import type { Dataset } from "./superset/dataset.ts";
 import { validate } from "./validate.ts";
 import type { Write } from "./write.ts";
 
@@ -37,8 +38,8 @@ export interface RetryPolicy {
   readonly jitter?: "full" | "plus_minus" | undefined;
 }
 
-/** Everything that an asset is. */
-export interface AssetOptions<S extends Shape> {
+/** Everything that an asset is; `M` are the names of its metrics in Superset. */
+export interface AssetOptions<S extends Shape, M extends string = string> {
   readonly description: string;
   /**
    * The contract, made with `z.strictObject`: the type of a row in TypeScript, the table in every store, the column
@@ -85,14 +86,18 @@ export interface AssetOptions<S extends Shape> {
   readonly timeout?: Duration | undefined;
   /** Rows that break the contract are kept apart; the asset fails when there are more than `maxRows`. @default 0 */
   readonly quarantine?: { readonly maxRows: number } | undefined;
+  /** Its dataset in Superset: metrics, time, cache, what people may edit. @default none */
+  readonly superset?: Dataset<S, M> | undefined;
   readonly body: Body<NoInfer<Name<S>>, NoInfer<Row<S>>>;
 }
 
-/** An asset, as other assets, checks and dashboards refer to it. */
-export interface Asset<S extends Shape = Shape> extends TableRef {
+/** An asset, as other assets, checks and dashboards refer to it; `M` are the names of its metrics in Superset. */
+export interface Asset<S extends Shape = Shape, M extends string = string> extends TableRef {
   readonly columns: z.ZodObject<S, z.core.$strict>;
   /** References to the columns, for SQL templates. */
   readonly c: { readonly [K in keyof S]: ColumnRef };
+  /** The names of its metrics in Superset. */
+  readonly metrics: readonly M[];
 }
 
 /** An asset as the runtime sees it: its options, without their types, and what was read off them. */
@@ -127,7 +132,10 @@ export interface DefinedAsset {
  * });
  * ```
  */
-export function defineAsset<S extends Shape>(key: string, options: AssetOptions<S>): Asset<S> {
+export function defineAsset<S extends Shape, M extends string = never>(
+  key: string,
+  options: AssetOptions<S, M>,
+): Asset<S, M> {
   const callers = callerPositions();
   const [position = UNKNOWN_POSITION] = callers;
   const name = asText(key);
@@ -141,5 +149,6 @@ export function defineAsset<S extends Shape>(key: string, options: AssetOptions<
     ]),
   );
   const columns = read.options.columns as Asset<S>["columns"];
-  return { kind: "table", assetKey: name, columns, c: c as Asset<S>["c"] };
+  const metrics = Object.keys(read.options.superset?.metrics ?? {}) as M[];
+  return { kind: "table", assetKey: name, columns, c: c as Asset<S>["c"], metrics };
 }

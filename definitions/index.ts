@@ -83,5 +83,17 @@ export {
 } from "./sensor.ts";
 export type { ClickHouseIndex, ClickHouseTable, PostgresIndex, PostgresTable, Storage } from "./storage.ts";
 export { type ColumnRef, cursor, keys, self, type Sql, sql, type TableRef, window } from "./sql.ts";
+export type { Dataset, DatasetColumn, OnConflict, Sync } from "./superset/dataset.ts";
+export {
+  average,
+  count,
+  countDistinct,
+  formula,
+  maximum,
+  type Metric,
+  type MetricOptions,
+  minimum,
+  sum,
+} from "./superset/metric.ts";
 export { append, merge, type Write } from "./write.ts";
 export type { Materialization, PartitionKeys, PartitionRange, RunRequest, TickContext } from "./tick.ts";

@@ -98,9 +98,12 @@ const check = z.strictObject({
 
 const asset = z.strictObject({
   key: assetKey,
-  body: z.enum(["query", "materialized_view", "rows", "copy", "archive", "task"]),
-  store: z.string().nullable().describe("null for a task"),
-  table: z.strictObject({ schema: z.string(), name: z.string() }).nullable().describe("null for a task"),
+  body: z.enum(["query", "materialized_view", "rows", "copy", "archive", "task", "superset"]),
+  store: z.string().nullable().describe("null for a task and for what is in Superset"),
+  table: z
+    .strictObject({ schema: z.string(), name: z.string() })
+    .nullable()
+    .describe("null for a task and for what is in Superset"),
   description: z.string(),
   deps: z.array(assetKey),
   columns: z.array(column),

@@ -2,6 +2,7 @@ import type { AssetOptions, Shape } from "./asset.ts";
 import { type Column, readColumn } from "./column_type.ts";
 import type { Fault, FaultCode, SourcePosition } from "./fault.ts";
 import { keysOf, timeOf } from "./partitions.ts";
+import { checkDataset } from "./superset/validate_dataset.ts";
 import { checkArchive } from "./validate_archive.ts";
 import { checkRule } from "./validate_check.ts";
 import { checkDagsterOptions, checkLimits, checkPartitions } from "./validate_options.ts";
@@ -43,6 +44,7 @@ export function validate(key: string, options: AssetOptions<Shape>, position: So
     checkCopy(options, add);
     checkArchive(options, add);
     checkWrite(options, columns, add);
+    checkDataset(options, columns, add);
     return { options, columns, faults };
   } catch (error) {
     // Reached from plain JavaScript, through a cast, or by an import that is undefined in an import cycle.

@@ -15,6 +15,7 @@ import { loadAllAssets } from "./load_assets.ts";
 import { sortByNeeds } from "./order.ts";
 import { mappingsOf, type PartitionsByKey } from "./partition_mappings.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
+import { datasetNodes, describeNode } from "./superset/nodes.ts";
 import { describeSchedule, describeSensor, triggerFaults } from "./resolve_triggers.ts";
 
 /** A step that takes longer than this is stuck, unless its asset says otherwise. */
@@ -47,14 +48,16 @@ export async function buildManifest(project: string, listener: BuildListener = {
 
   faults.push(...faultsOfTriggers);
   const faulty = new Set(faults.map(({ asset }) => asset));
+  const soundAssets = resolved.filter(({ key }) => !faulty.has(key));
+  const nodes = datasetNodes(soundAssets);
   const sound = triggers.filter(({ key }) => !faulty.has(key)).sort((a, b) => compare(a.key, b.key));
   return {
     version: 1,
     source_digest: sourceDigest(projectDir),
-    assets: resolved
-      .filter(({ key }) => !faulty.has(key))
-      .map((asset) => describe(asset, partitionsOf, projectDir))
-      .sort((a, b) => compare(a.key.join("/"), b.key.join("/"))),
+    assets: [
+      ...soundAssets.map((asset) => describe(asset, partitionsOf, projectDir)),
+      ...nodes.map((node) => describeNode(node, projectDir)),
+    ].sort((a, b) => compare(a.key.join("/"), b.key.join("/"))),
     schedules: sound.flatMap((one) => (one.kind === "schedule" ? [describeSchedule(one, projectDir)] : [])),
     sensors: sound.flatMap((one) => (one.kind === "sensor" ? [describeSensor(one, projectDir)] : [])),
     faults: faults

@@ -4,13 +4,16 @@ import {
   acceptedValues,
   allow,
   between,
+  average,
   copy,
+  countDistinct,
   daily,
   date,
   type Decimal,
   decimal,
   defineAsset,
   dynamicKeys,
+  formula,
   int64,
   json,
   keepFailedRows,
@@ -31,6 +34,7 @@ import {
   sql,
   sqlCheck,
   staticKeys,
+  sum,
   textLength,
   timestamp,
   twoDimensional,
@@ -231,4 +235,39 @@ test("a duration without unit a task's wrong metadata and a list in a template a
   defineAsset("a/x", { description: "x", body: { task: () => Promise.resolve({ metadata: { x: [1] } }) } });
   // @ts-expect-error -- an array is no value of a template
   expect(sql`SELECT ${[1, 2]}`.values).toHaveLength(1);
+});
+
+test("an asset carries the names of its metrics, and a wrong column of its dataset is a compile error", () => {
+  const asset = defineAsset("a/x", {
+    ...base,
+    superset: {
+      metrics: {
+        turnover: sum("price"),
+        ids: countDistinct("id"),
+        mean: average("count"),
+        each: formula`1 / ${"big"}`,
+      },
+      timeColumn: "maybe_at",
+      columns: { id: { label: "Number" } },
+    },
+    body: rows,
+  });
+  expectTypeOf(asset.metrics).toEqualTypeOf<readonly ("turnover" | "ids" | "mean" | "each")[]>();
+  expect(asset.metrics).toEqual(["turnover", "ids", "mean", "each"]);
+  expectTypeOf(other.metrics).toEqualTypeOf<readonly never[]>();
+  const wrong = [
+    // @ts-expect-error -- no such column
+    defineAsset("a/x", { ...base, superset: { metrics: { x: sum("pricee") } }, body: rows }),
+    // @ts-expect-error -- text has no sum
+    defineAsset("a/x", { ...base, superset: { metrics: { x: sum("id") } }, body: rows }),
+    // @ts-expect-error -- no such column
+    defineAsset("a/x", { ...base, superset: { metrics: { x: formula`SUM(${"pricee"})` } }, body: rows }),
+    // @ts-expect-error -- text is no time
+    defineAsset("a/x", { ...base, superset: { timeColumn: "id" }, body: rows }),
+    // @ts-expect-error -- no such column
+    defineAsset("a/x", { ...base, superset: { columns: { idd: { label: "x" } } }, body: rows }),
+    // @ts-expect-error -- no such way
+    defineAsset("a/x", { ...base, superset: { onConflict: "merge" }, body: rows }),
+  ];
+  expect(wrong).toHaveLength(6);
 });
