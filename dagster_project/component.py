@@ -23,6 +23,9 @@ from dagster_project.faults import OpNames, placeholders, refusals, report
 from dagster_project.launcher import NodeLauncher, StepResult
 from dagster_project.manifest import Key, Manifest, ManifestAsset
 from dagster_project.refresh import load_manifest
+from dagster_project.superset.automation import automation_sensor
+from dagster_project.superset.nodes import superset_nodes
+from dagster_project.superset.reconcile import NodeComparer, reconcile_schedule
 from dagster_project.tick import NodeEvaluator
 from dagster_project.translator import TypeScriptAssetsTranslator, rename_deps
 from dagster_project.triggers import build_triggers
@@ -91,6 +94,11 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
         dg.Resolver.default(description="Options of the op behind each asset.", examples=[{"pool": "warehouse"}]),
     ] = None
 
+    superset_reconcile_cron: Annotated[
+        str,
+        dg.Resolver.default(description="When the datasets in Superset are compared with what they should be."),
+    ] = "*/15 * * * *"
+
     def get_translator(self, project_dir: Path) -> TypeScriptAssetsTranslator:
         """Return the translator; override it to use one of your own."""
         return TypeScriptAssetsTranslator(project_dir)
@@ -107,6 +115,10 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
     def get_evaluator(self, project_dir: Path) -> NodeEvaluator:
         """Return what evaluates the ticks of sensors and schedules."""
         return NodeEvaluator(project_dir)
+
+    def get_comparer(self, project_dir: Path) -> NodeComparer:
+        """Return what compares the datasets in Superset with what they should be."""
+        return NodeComparer(project_dir)
 
     def get_manifest(self, project_dir: Path) -> Manifest:
         """Return the manifest, built anew in development when a source has changed."""
@@ -153,11 +165,27 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
         report(faults)
         built = {asset.key for asset in assets}
         assets.extend(placeholders(faults, translator, built, op_names.of))
-        automated = [spec.key for spec in specs.values() if spec.automation_condition is not None and spec.key in built]
+        automated = {
+            key: spec.key for key, spec in specs.items() if spec.automation_condition is not None and spec.key in built
+        }
+        in_superset = {node.key for node in superset_nodes(manifest)}
+        schedules = list(triggers.schedules)
+        if any(specs[key].key in built for key in in_superset if key in specs):
+
+            def asset_key(key: Key) -> dg.AssetKey:
+                return specs[key].key if key in specs else translator.get_asset_key(key)
+
+            schedules.append(
+                reconcile_schedule(manifest, self.get_comparer(project_dir), asset_key, self.superset_reconcile_cron)
+            )
         return dg.Definitions(
             assets=assets,
-            schedules=triggers.schedules,
-            sensors=[*triggers.sensors, *_sensors(name, automated)],
+            schedules=schedules,
+            sensors=[
+                *triggers.sensors,
+                *_sensors(name, [found for key, found in automated.items() if key not in in_superset]),
+                *_superset_sensors(name, [found for key, found in automated.items() if key in in_superset]),
+            ],
         )
 
     def _asset(
@@ -211,3 +239,7 @@ def _sensors(name: str, keys: Sequence[dg.AssetKey]) -> list[dg.SensorDefinition
         minimum_interval_seconds=AUTOMATION_INTERVAL_SECONDS,
     )
     return [sensor]
+
+
+def _superset_sensors(name: str, keys: Sequence[dg.AssetKey]) -> list[dg.SensorDefinition]:
+    return [automation_sensor(f"{name}_superset", keys)] if keys else []

@@ -1,12 +1,15 @@
 """What Dagster tells the runtime about a step beyond the Pipes context."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, cast
 
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
+from dagster_project.manifest import ManifestAsset
 from dagster_project.selection import StepSelection
+from dagster_project.superset.versions import latest_version
 from dagster_project.two_dimensions import TwoDimensions
 
 FULL_REFRESH = "full_refresh"
@@ -15,15 +18,18 @@ MAX_OPEN_RUNS = 10_000
 _PAGE = 100
 
 
-def build_extras(context: dg.AssetExecutionContext, selection: StepSelection, each: bool = False) -> dict[str, Any]:
+def build_extras(
+    context: dg.AssetExecutionContext, selection: StepSelection, asset: ManifestAsset | None = None
+) -> dict[str, Any]:
     """Return the ``dagster_typescript`` extras of a step that materializes one asset, or checks its table.
 
     Args:
         context: Of the step.
         selection: What it was asked for.
-        each: Whether the asset's partitions are published each by itself: then a re-execution resumes, as it takes only
-            those that are not.
+        asset: The asset. Where its partitions are published each by itself, a re-execution resumes, as it takes only
+            those that are not. What is in Superset is told which data the assets hold that it follows.
     """
+    each = asset is not None and asset.each
     run = context.run
     root_run_id = run.root_run_id or run.run_id
     keys = _existing_partitions(context, selection)
@@ -38,9 +44,21 @@ def build_extras(context: dg.AssetExecutionContext, selection: StepSelection, ea
             **_partitions(context, keys),
             "full_refresh": _config(context).get(FULL_REFRESH) is True,
             "restore": list(_config(context).get(RESTORE, ())),
+            "upstream": _upstream(context, selection, asset),
             "watchdog": True,
         }
     }
+
+
+def _upstream(
+    context: dg.AssetExecutionContext, selection: StepSelection, asset: ManifestAsset | None
+) -> Mapping[str, Any] | None:
+    if asset is None or asset.body != "superset":
+        return None
+    # In the order of the manifest; a translation may have renamed them.
+    keys = [dep.asset_key for dep in context.assets_def.get_asset_spec(selection.asset_key).deps]
+    found = {"/".join(name): latest_version(context.instance, key) for name, key in zip(asset.deps, keys, strict=True)}
+    return {name: None if version is None else asdict(version) for name, version in found.items()}
 
 
 def _config(context: dg.AssetExecutionContext) -> Mapping[str, Any]:

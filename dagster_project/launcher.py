@@ -46,7 +46,7 @@ class NodeLauncher(NodeProgram):
                 context,
                 context_injector=KeyedContextInjector(folder, names, asset.name),
                 message_reader=(reader := StepMessageReader(folder, redactor)),
-                extras=build_extras(context, selection, asset.each),
+                extras=build_extras(context, selection, asset),
             ) as session,
         ):
             if supervision.interrupted:

@@ -30,6 +30,7 @@ from dagster_project.manifest import (
     TimeWindowFreshness,
     TwoDimensionalPartitions,
 )
+from dagster_project.superset.automation import when_upstream_changed
 
 # Conditions are for assets or checks; which, Dagster's annotations do not say in one way.
 Automation: TypeAlias = dg.AutomationCondition[Any]
@@ -123,6 +124,8 @@ class TypeScriptAssetsTranslator:
         """Return when Dagster should materialize an asset by itself."""
         by_time = isinstance(asset.partitions, TimePartitions | TwoDimensionalPartitions)
         match asset.automation:
+            case EagerAutomation() if asset.body == "superset":
+                return when_upstream_changed()
             case EagerAutomation():
                 return _when_data_changed(by_time)
             case CronAutomation(cron=cron, timezone=timezone):

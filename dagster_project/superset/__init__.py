@@ -1,0 +1,1 @@
+"""What is in Superset, as Dagster sees it: when it is synced, repaired, and stale."""

@@ -1,0 +1,218 @@
+"""What is in Superset follows the data: once for each change, in runs of its own, and nothing is lost."""
+
+# Dagster's own annotations leave type parameters open.
+# pyright: reportUnknownMemberType=false
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+from dagster_project import TypeScriptAssetsComponent
+from dagster_project.superset.reconcile import NodeComparer, ReconcileError
+from dagster_project.superset.versions import latest_version
+
+TABLE = dg.AssetKey(["retail", "orders"])
+DATASET = dg.AssetKey(["superset", "dataset", "retail", "orders"])
+DASHBOARD = dg.AssetKey(["superset", "dashboard", "kpi"])
+
+
+def declared(key: dg.AssetKey, body: str, deps: list[dg.AssetKey], **changes: Any) -> dict[str, Any]:
+    return {
+        "key": list(key.path),
+        "body": body,
+        "store": None,
+        "table": None,
+        "description": "A test.",
+        "deps": [list(dep.path) for dep in deps],
+        "columns": [],
+        "checks": [],
+        "partitions": None,
+        "freshness": None,
+        "automation": None,
+        "owners": [],
+        "tags": {},
+        "kinds": [],
+        "group": "test",
+        "pool": None,
+        "retry": None,
+        "timeout_seconds": 60,
+        "exclusive": None,
+        "incremental": False,
+        "each": False,
+        "partition_mappings": [],
+        "max_partitions_per_run": None,
+        "code_version": "1",
+        "sources": [{"file": "assets/retail/orders.ts", "line": 1}],
+        **changes,
+    }
+
+
+EAGER = {"automation": {"kind": "eager"}, "tags": {"superset/sync": "onMaterialize"}}
+DAYS = {"kind": "daily", "column": "at", "start": "2017-01-01", "end": "2017-01-05", "timezone": "UTC"}
+
+
+def project(folder: Path, sync: Mapping[str, Any] = EAGER, **table: Any) -> Path:
+    assets = [
+        declared(TABLE, "query", [], **table),
+        declared(DATASET, "superset", [TABLE], **sync),
+        declared(DASHBOARD, "superset", [DATASET], **EAGER),
+    ]
+    document = {"version": 1, "source_digest": "00", "assets": assets, "schedules": [], "sensors": [], "faults": []}
+    (folder / "manifest.json").write_text(json.dumps(document))
+    return folder
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as one:
+        yield one
+
+
+@pytest.fixture
+def stored() -> Iterator[dg.DagsterInstance]:
+    """An instance that ticks can open by themselves."""
+    with dg.instance_for_test() as one:
+        yield one
+
+
+class Ticks:
+    """Evaluates the conditions of a project again and again."""
+
+    def __init__(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        self._defs, self._instance, self._cursor = defs, instance, None
+
+    def tick(self) -> set[dg.AssetKey]:
+        result = dg.evaluate_automation_conditions(
+            defs=self._defs,
+            instance=self._instance,
+            asset_selection=dg.AssetSelection.assets(DATASET, DASHBOARD),
+            cursor=self._cursor,
+        )
+        self._cursor = result.cursor
+        return {key for key in (DATASET, DASHBOARD) if result.get_num_requested(key) > 0}
+
+
+def publish(instance: dg.DagsterInstance, key: dg.AssetKey, version: str, partition: str | None = None) -> None:
+    event = dg.AssetMaterialization(key, partition=partition, tags={DATA_VERSION_TAG: version})
+    instance.report_runless_asset_event(event)
+
+
+def test_a_change_is_synced_once_and_an_unchanged_table_never(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    ticks = Ticks(TypeScriptAssetsComponent().build_project_defs(project(tmp_path)), instance)
+    assert ticks.tick() == set()
+    publish(instance, TABLE, "1")
+    # The dashboard with its dataset, in one run.
+    assert ticks.tick() == {DATASET, DASHBOARD}
+    publish(instance, DATASET, "1")
+    publish(instance, DASHBOARD, "1")
+    publish(instance, TABLE, "1")
+    ticks.tick()
+    assert ticks.tick() == set()
+    publish(instance, TABLE, "2")
+    assert ticks.tick() == {DATASET, DASHBOARD}
+
+
+def test_a_change_right_after_a_request_or_during_a_sync_is_not_lost(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    ticks = Ticks(TypeScriptAssetsComponent().build_project_defs(project(tmp_path)), instance)
+    ticks.tick()
+    publish(instance, TABLE, "1")
+    assert DATASET in ticks.tick()
+    # In the tick right after the request, and before the end of the sync.
+    publish(instance, TABLE, "2")
+    assert DATASET in ticks.tick()
+    publish(instance, TABLE, "3")
+    publish(instance, DATASET, "1")
+    assert DATASET in ticks.tick()
+    ticks.tick()
+    assert ticks.tick() == set()
+
+
+def test_a_dataset_of_a_partitioned_table_is_synced_although_partitions_are_missing(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    ticks = Ticks(TypeScriptAssetsComponent().build_project_defs(project(tmp_path, partitions=DAYS)), instance)
+    ticks.tick()
+    publish(instance, TABLE, "1", "2017-01-02")
+    assert ticks.tick() == {DATASET, DASHBOARD}
+    first = latest_version(instance, TABLE)
+    publish(instance, TABLE, "2", "2017-01-03")
+    second = latest_version(instance, TABLE)
+    publish(instance, TABLE, "1", "2017-01-02")
+    third = latest_version(instance, TABLE)
+    # Of all partitions together: another one changes it, the same content again does not.
+    versions = [one.data_version for one in (first, second, third) if one is not None]
+    assert versions[0] != versions[1] == versions[2]
+
+
+def test_syncs_have_a_sensor_of_their_own_that_runs_where_there_is_a_superset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SUPERSET_URL", raising=False)
+    folder = project(tmp_path, automation={"kind": "eager"})
+
+    def sensors() -> dict[str, dg.SensorDefinition]:
+        defs = TypeScriptAssetsComponent().build_project_defs(folder)
+        return {sensor.name: sensor for sensor in defs.sensors or [] if isinstance(sensor, dg.SensorDefinition)}
+
+    found = sensors()
+    own = found["typescript_superset"].asset_selection
+    data = found["typescript_automation"].asset_selection
+    assert own == dg.AssetSelection.assets(DATASET, DASHBOARD)
+    assert data == dg.AssetSelection.assets(TABLE)
+    assert found["typescript_superset"].minimum_interval_seconds == 5
+    assert found["typescript_superset"].default_status == dg.DefaultSensorStatus.STOPPED
+    monkeypatch.setenv("SUPERSET_URL", "http://127.0.0.1:1")
+    assert sensors()["typescript_superset"].default_status == dg.DefaultSensorStatus.RUNNING
+
+
+SCHEDULED = {"tags": {"superset/sync": "scheduled"}}
+
+
+def schedule_of(folder: Path, compare: str) -> dg.ScheduleDefinition:
+    """Return the schedule of a project whose Node is a script that answers."""
+    script = folder / "node"
+    script.write_text(f"#!/bin/sh\n{compare}\n")
+    script.chmod(0o700)
+
+    class Component(TypeScriptAssetsComponent):
+        def get_comparer(self, project_dir: Path) -> NodeComparer:
+            return NodeComparer(project_dir, node=script)
+
+    return Component().build_project_defs(folder).resolve_schedule_def("superset_reconcile")
+
+
+def test_the_schedule_asks_for_what_differs_and_for_the_dashboards_that_show_it(
+    stored: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPERSET_URL", "http://127.0.0.1:1")
+    answer = {
+        "datasets": [{"dataset": "superset/dataset/retail/orders", "differences": ["no such metric"]}],
+        "unfed": ["retail.old"],
+    }
+    schedule = schedule_of(project(tmp_path, SCHEDULED), f"cat > seen.json; echo '{json.dumps(answer)}'")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    tick = schedule.evaluate_tick(dg.build_schedule_context(stored))
+    assert tick.skip_message == "no table of a dataset has been materialized yet"
+    publish(stored, TABLE, "7")
+    [request] = schedule.evaluate_tick(dg.build_schedule_context(stored)).run_requests or []
+    assert set(request.asset_selection or []) == {DATASET, DASHBOARD}
+    [seen] = json.loads((tmp_path / "seen.json").read_text()).values()
+    assert seen["data_version"] == "7"
+
+
+def test_a_superset_that_cannot_be_asked_fails_the_tick_with_the_reason(
+    stored: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    schedule = schedule_of(project(tmp_path, SCHEDULED), "echo 'Superset is down: start it' >&2; exit 1")
+    publish(stored, TABLE, "1")
+    with pytest.raises(Exception, match="superset_reconcile") as raised:
+        schedule.evaluate_tick(dg.build_schedule_context(stored))
+    assert isinstance(raised.value.__cause__, ReconcileError)
+    assert "Superset is down: start it" in str(raised.value.__cause__)
