@@ -107,15 +107,15 @@ export async function maxOfPostgres(
 
 /** The stores of one process, each opened on first use: an asset without a table never loads a driver. */
 export class OpenStores {
-  readonly #projectDir: string;
+  readonly projectDir: string;
   readonly #opened = new Map<StoreKind, Promise<Store>>();
 
   constructor(projectDir: string) {
-    this.#projectDir = projectDir;
+    this.projectDir = projectDir;
   }
 
   get(kind: StoreKind): Promise<Store> {
-    const opened = this.#opened.get(kind) ?? kind.open(this.#projectDir, process.env);
+    const opened = this.#opened.get(kind) ?? kind.open(this.projectDir, process.env);
     this.#opened.set(kind, opened);
     return opened;
   }
@@ -151,7 +151,7 @@ export class OpenStores {
 
   get #transfers(): string {
     const named = process.env["TRANSFER_DIR"] ?? "";
-    return resolve(this.#projectDir, named === "" ? join("data", "transfers") : named);
+    return resolve(this.projectDir, named === "" ? join("data", "transfers") : named);
   }
 
   /** Gives up connections and locks; a store that is used again opens them again. */

@@ -266,7 +266,10 @@ function describe(asset: ResolvedAsset, partitionsOf: PartitionsByKey, projectDi
           },
     timeout_seconds: tryGetSeconds(options.timeout ?? "") ?? DEFAULT_TIMEOUT_SECONDS,
     incremental: options.write !== undefined,
-    exclusive: body.kind === "task" ? null : asset.store.exclusive(body.kind === "archive" ? "query" : body.kind),
+    exclusive:
+      body.kind === "task" || body.kind === "superset"
+        ? null
+        : asset.store.exclusive(body.kind === "archive" ? "query" : body.kind),
     code_version: asset.codeVersion,
     sources: asset.sources.map(({ file, line }) => ({ file: projectPath(projectDir, file), line })),
   };

@@ -4,6 +4,7 @@ import { ProjectError } from "../definitions/project_error.ts";
 import { importDefinition } from "./import_definition.ts";
 import { locate } from "./locate.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
+import { tryGetDatasetAsset } from "./superset/nodes.ts";
 
 /** No file defines the asset. */
 export class UnknownAssetError extends ProjectError {
@@ -14,10 +15,16 @@ export class UnknownAssetError extends ProjectError {
 /**
  * Loads one asset, and of the others only what it imports.
  *
- * @param key `schema/table`
+ * @param key `schema/table`, or of what is in Superset, such as `superset/dataset/schema/table`
  * @throws UnknownAssetError
  */
 export async function findAsset(key: string, project: string): Promise<ResolvedAsset> {
+  const dataset = tryGetDatasetAsset(key);
+  // What talks to Superset is loaded only where it is needed.
+  if (dataset !== undefined) {
+    const { datasetNode } = await import("./superset/dataset_node.ts");
+    return datasetNode(await findAsset(dataset, project));
+  }
   // Node imports files by their real path, so that is where assets are found to be defined.
   const projectDir = realpathSync(project);
   await importDefinition(key, projectDir, ({ assets }) => assets);

@@ -12,7 +12,9 @@ import { type ArchivedSource, resolveArchive } from "./archived_source.ts";
 import { type CopiedSource, resolveSource } from "./copied_source.ts";
 import { scanFile } from "./import_scan.ts";
 import { placeOf } from "./place.ts";
+import type { AssetReport } from "./report.ts";
 import { type Bounds, parseSqlFile } from "./sql_file.ts";
+import type { SupersetRunContext } from "./superset/run_context.ts";
 
 /** How an asset is computed, with its SQL read and its placeholders resolved. */
 export type ResolvedBody =
@@ -26,14 +28,15 @@ export type ResolvedBody =
   | { readonly kind: "copy"; readonly source: CopiedSource; readonly columns: Copy["columns"] }
   | ({ readonly kind: "archive" } & ArchivedSource)
   | { readonly kind: "rows"; readonly rows: Rows<unknown>["rows"] }
-  | { readonly kind: "task"; readonly task: Task["task"] };
+  | { readonly kind: "task"; readonly task: Task["task"] }
+  | { readonly kind: "superset"; readonly run: (context: SupersetRunContext) => Promise<AssetReport> };
 
 /** An asset that is ready to be proven, written to the manifest, or run. */
 export interface ResolvedAsset {
   readonly key: string;
   readonly defined: DefinedAsset;
   readonly body: ResolvedBody;
-  /** The table; `null` for a task. */
+  /** The table; `null` for a task and for what is in Superset. */
   readonly target: Target | null;
   /** Where the table is. */
   readonly store: StoreKind;

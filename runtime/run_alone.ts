@@ -38,6 +38,7 @@ export async function runAlone(
     resume: false,
     isOpen: () => true,
     restore: [],
+    upstream: null,
     now: new Date(),
     fullRefresh: false,
     redact,
@@ -51,8 +52,8 @@ export async function runAlone(
       const asset = assets.get(key);
       if (asset === undefined) continue;
       const start = performance.now();
-      // A task may take long, and needs no warehouse.
-      if (asset.body.kind === "task") await stores.close();
+      // These may take long, and need no warehouse.
+      if (asset.body.kind === "task" || asset.body.kind === "superset") await stores.close();
       const partitions = partitionsOf(asset, selection);
       const context: BodyContext = { signal, log, ...windowOf(partitions) };
       const { outcome, report } = await runAsset(asset, stores, context, { ...request, partitions });

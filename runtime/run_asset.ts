@@ -33,6 +33,7 @@ import { runEach } from "./run_each.ts";
 import { runTask } from "./run_task.ts";
 import { keepFailedRows } from "./keep_failed_rows.ts";
 import { ledgerEntry, reuse } from "./ledger_entry.ts";
+import type { SupersetRunContext } from "./superset/run_context.ts";
 import type { Turn } from "./turn.ts";
 import { stage } from "./stage.ts";
 
@@ -57,6 +58,8 @@ export interface RunRequest {
   readonly restore: readonly string[];
   /** The clock by which an archive says what is cold. */
   readonly now: Date;
+  /** For what is in Superset: the data of the assets that it follows, as Dagster has recorded it; `null` without Dagster. */
+  readonly upstream: SupersetRunContext["upstream"];
   readonly redact: Redact;
 }
 
@@ -89,6 +92,11 @@ export async function runAsset(
 ): Promise<AssetResult> {
   requireSound(asset);
   if (asset.body.kind === "task") return { outcome: "published", report: await runTask(asset.body.task, context) };
+  if (asset.body.kind === "superset") {
+    const { signal, log } = context;
+    const report = await asset.body.run({ ...request, signal, log, projectDir: stores.projectDir, env: process.env });
+    return { outcome: "published", report };
+  }
 
   const store = await stores.get(asset.store);
   // First, because an attempt that has nothing left to do cleans up all the same.

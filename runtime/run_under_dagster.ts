@@ -6,6 +6,7 @@ import { checkPublished } from "./check_published.ts";
 import { findAsset } from "./find_asset.ts";
 import type { PartitionReport, RunPartition } from "./partitions.ts";
 import { type AssetResult, runAsset } from "./run_asset.ts";
+import type { SupersetRunContext } from "./superset/run_context.ts";
 import { terminationSignal } from "./termination.ts";
 import { startWatchdog } from "./watchdog.ts";
 
@@ -23,6 +24,9 @@ const extrasSchema = z.object({
   full_refresh: z.boolean(),
   checks_only: z.array(z.string()).nullable(),
   restore: z.array(z.string()),
+  upstream: z
+    .record(z.string(), z.object({ data_version: z.string(), run_id: z.string(), at: z.string() }).nullable())
+    .nullable(),
   partition_time_window: range.nullable(),
   watchdog: z.boolean(),
 });
@@ -47,6 +51,7 @@ export async function runUnderDagster(
         partitions: runPartitions(extras),
         fullRefresh: extras.full_refresh,
         restore: extras.restore,
+        upstream: upstreamOf(extras.upstream),
         now: new Date(),
         redact,
       };
@@ -88,6 +93,16 @@ export async function runUnderDagster(
       }
     },
     { redact },
+  );
+}
+
+function upstreamOf(recorded: z.infer<typeof extrasSchema>["upstream"]): SupersetRunContext["upstream"] {
+  if (recorded === null) return null;
+  return Object.fromEntries(
+    Object.entries(recorded).map(([key, one]) => [
+      key,
+      one === null ? null : { dataVersion: one.data_version, runId: one.run_id, at: one.at },
+    ]),
   );
 }
 

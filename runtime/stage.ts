@@ -60,6 +60,7 @@ export async function stage(staging: Staging): Promise<StagedBody> {
       return await stageRows(staging, body.rows, await inTurn(() => store.stageRows(target, attempt)));
     case "archive":
     case "task":
+    case "superset":
       throw new TypeError(`${asset.key} stages no rows`);
   }
 }

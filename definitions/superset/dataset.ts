@@ -15,7 +15,7 @@ type NameOfNullable<S extends Shape, T> = {
 
 /** What Superset is told of a column beyond its contract. */
 export interface DatasetColumn {
-  /** @default its name, with spaces instead of underscores and a capital first */
+  /** @default its name */
   readonly label?: string | undefined;
   /** Whether people can filter by it. @default true */
   readonly filterable?: boolean | undefined;
@@ -42,7 +42,7 @@ export interface Dataset<S extends Shape, M extends string> {
   readonly cacheTimeout?: Duration | undefined;
   /** Who vouches for the data: Superset shows a badge with the name. @default none */
   readonly certifiedBy?: string | undefined;
-  /** Users of Superset, by e-mail address or user name, who may edit the dataset. @default the service account alone */
+  /** Users of Superset, by e-mail address, who may edit the dataset. @default the addresses among the asset's owners */
   readonly owners?: readonly string[] | undefined;
   readonly columns?: { readonly [K in NoInfer<Name<S>>]?: DatasetColumn } | undefined;
   /** @default "keep" */

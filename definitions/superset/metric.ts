@@ -1,6 +1,6 @@
 /** How a metric is named and shown. */
 export interface MetricOptions {
-  /** @default its name, with spaces instead of underscores and a capital first */
+  /** @default its name */
   readonly label?: string | undefined;
   readonly description?: string | undefined;
   /** How its numbers are written, in D3's language, such as `",.2f"` or `"$,.2f"`. @default Superset's own choice */

@@ -6,6 +6,7 @@ import type { Metric } from "./metric.ts";
 
 /** Superset keeps names of metrics in 255 characters; these are also shown, so they are kept short. */
 const METRIC_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
+const ADDRESS = /^[^@\s]+@[^@\s]+$/;
 const NUMBERS = new Set(["int32", "int64", "float64", "decimal"]);
 const TIMES = new Set(["timestamp", "date"]);
 const ON_CONFLICT = ["keep", "overwrite", "fail"];
@@ -35,7 +36,8 @@ export function checkDataset({ superset, body }: AssetOptions<Shape>, columns: r
   if (cacheTimeout !== undefined && tryGetSeconds(cacheTimeout) === undefined)
     bad(`cacheTimeout: expected a duration such as "10m" or "24h", got ${JSON.stringify(cacheTimeout)}`);
   if (certifiedBy?.trim() === "") bad("certifiedBy: expected a name");
-  if (owners.some((owner) => owner.trim() === "")) bad("owners: expected e-mail addresses or user names of Superset");
+  for (const owner of owners)
+    if (!ADDRESS.test(owner)) bad(`owner ${JSON.stringify(owner)}: expected the e-mail address of a user of Superset`);
   // What the types say as well, for an asset in JavaScript.
   for (const [what, value, allowed] of [
     ["onConflict", onConflict, ON_CONFLICT],

@@ -13,6 +13,8 @@ export interface Merged {
   readonly kept: readonly string[];
   /** Whether the cache is emptied because the data has changed. */
   readonly isNewData: boolean;
+  /** Of the last sync that wrote anything, this one included. */
+  readonly syncId: string;
 }
 
 /** Where a dataset comes from. */
@@ -38,8 +40,12 @@ interface Field {
 const COLUMN_FIELDS = ["verbose_name", "description", "filterable", "groupby", "is_dttm"] as const;
 const METRIC_FIELDS = ["expression", "verbose_name", "description", "d3format"] as const;
 
-/** Compares a dataset with what it should be, and says what to write. Pure. */
-export function merge(wanted: WantedDataset, found: Found, published: PublishedData): Merged {
+/**
+ * Compares a dataset with what it should be, and says what to write. Pure.
+ *
+ * @param syncId Remembered with what is written.
+ */
+export function merge(wanted: WantedDataset, found: Found, published: PublishedData, syncId: string): Merged {
   const { dataset, before, isNew } = found;
   const extra = readExtra(before.extra);
   const judge = new Judge(isNew ? "overwrite" : wanted.onConflict, wanted.onConflict === "overwrite");
@@ -54,27 +60,30 @@ export function merge(wanted: WantedDataset, found: Found, published: PublishedD
     run_id: isNewData ? published.runId : (extra.record?.run_id ?? published.runId),
     data_version: published.dataVersion,
     published_at: isNewData ? published.at : (extra.record?.published_at ?? published.at),
+    sync_id: extra.record?.sync_id ?? syncId,
     shape: shapeOf(wanted),
     written: { dataset: own.digests, columns: columns.digests, metrics: metrics.digests },
     ...(Object.keys(columns.gone).length === 0 ? {} : { gone: columns.gone }),
   };
   const certified = "certification" in own.changed ? (certification ?? undefined) : extra.certification;
-  const text = writeExtra({ record, certification: certified, others: extra.others });
-  const body = {
+  const text = (id: string): string =>
+    writeExtra({ record: { ...record, sync_id: id }, certification: certified, others: extra.others });
+  const changes = {
     ...fields,
     ...(dataset.uuid === wanted.uuid ? {} : { uuid: wanted.uuid }),
     ...(columns.body === null ? {} : { columns: columns.body }),
     ...(metrics.body === null ? {} : { metrics: metrics.body }),
-    ...(sameJson(text, dataset.extra) ? {} : { extra: text }),
   };
+  const isSame = Object.keys(changes).length === 0 && sameJson(text(record.sync_id), dataset.extra);
   if (dataset.uuid !== wanted.uuid) judge.differences.push(`uuid: ${dataset.uuid ?? "none"} → ${wanted.uuid}`);
   if (isNewData)
     judge.differences.push(`data: ${extra.record?.data_version ?? "never synced"} → ${published.dataVersion}`);
   return {
-    body: Object.keys(body).length === 0 ? null : body,
+    body: isSame ? null : { ...changes, extra: text(syncId) },
     differences: judge.differences,
     kept: judge.kept,
     isNewData,
+    syncId: isSame ? record.sync_id : syncId,
   };
 }
 
@@ -153,46 +162,50 @@ function mergeColumns(
   { dataset, before, isNew }: Found,
   record: SyncRecord | undefined,
   judge: Judge,
-): MergedParts & { readonly gone: Record<string, unknown[]> } {
+): MergedParts & { readonly gone: GoneColumns } {
   const names = new Set(wanted.columns.map(({ name }) => name));
   const [now, earlier] = [byName(dataset.columns), byName(before.columns)];
-  const gone: Record<string, unknown[]> = { ...record?.gone };
+  const written = record?.written.columns ?? {};
+  const gone: GoneColumns = { ...record?.gone };
   const digests: Record<string, string> = {};
   const count = judge.differences.length;
   const body: object[] = wanted.columns.map((column) => {
-    const actual = now.get(column.name);
-    const seen = earlier.get(column.name);
-    const edited = gone[column.name];
-    Reflect.deleteProperty(gone, column.name);
-    const current = seen === undefined ? (edited ?? null) : COLUMN_FIELDS.map((field) => seen[field] ?? null);
-    // A column that Superset has just met is nobody's yet.
-    const written = current === null || isNew ? columnValues(column) : undefined;
-    const fields = COLUMN_FIELDS.map((name, index): Field => {
+    const { name } = column;
+    const actual = now.get(name);
+    const seen = isNew ? undefined : earlier.get(name);
+    // A column that Superset has just met is nobody's yet, unless it was there before and somebody had edited it.
+    const edited = gone[name] ?? {};
+    Reflect.deleteProperty(gone, name);
+    const fields = COLUMN_FIELDS.map((field, index): Field => {
       const value = columnValues(column)[index];
-      const seenValue = written === undefined ? (current?.[index] ?? null) : (value ?? null);
-      return { name, wanted: value, current: seenValue, ...(RESET.has(name) ? { reset: true } : {}) };
+      const untouched = field in edited ? edited[field] : (value ?? actual?.[field] ?? null);
+      const current = seen === undefined ? untouched : (seen[field] ?? null);
+      return { name: field, wanted: value, current, ...(RESET.has(field) ? { reset: true } : {}) };
     });
-    const known = seen === undefined && edited !== undefined ? digestsOf([]) : record?.written.columns[column.name];
-    const settled = judge.settle(`column ${column.name}`, known, fields, actual ?? {});
-    digests[column.name] = settled.digests;
-    if (actual !== undefined) return { id: actual.id, column_name: column.name, ...settled.changed };
-    judge.differences.push(`column ${column.name}: added`);
-    const values = Object.fromEntries(fields.map(({ name, current: value }) => [name, value]));
-    return { column_name: column.name, type: column.type, ...values, ...settled.changed };
+    const settled = judge.settle(`column ${name}`, seen === undefined ? "" : written[name], fields, actual ?? {});
+    digests[name] = settled.digests;
+    if (actual !== undefined) return { id: actual.id, column_name: name, ...settled.changed };
+    judge.differences.push(`column ${name}: added`);
+    const values = Object.fromEntries(fields.map((field) => [field.name, field.current]));
+    return { column_name: name, type: column.type, ...values, ...settled.changed };
   });
   for (const column of dataset.columns) {
     if (isComputed(column)) body.push({ id: column.id, column_name: column.column_name });
     else if (!names.has(column.column_name)) judge.differences.push(`column ${column.column_name}: removed`);
   }
   for (const column of before.columns) {
-    const { column_name: name } = column;
-    if (isComputed(column) || names.has(name)) continue;
-    const values = COLUMN_FIELDS.map((field) => column[field] ?? null);
-    const isEdited = values.some((value, index) => !isAsWritten(record?.written.columns[name], index, value));
-    if (isEdited && record?.written.columns[name] !== undefined) gone[name] = values;
+    const digestsOfIt = written[column.column_name];
+    if (isComputed(column) || names.has(column.column_name) || digestsOfIt === undefined) continue;
+    const values = COLUMN_FIELDS.map((field) => [field, column[field] ?? null] as const);
+    const edited = values.filter(([, value], index) => !isEmpty(value) && !isAsWritten(digestsOfIt, index, value));
+    const own = edited.filter(([field, value]) => !(RESET.has(field) && value === true));
+    if (own.length > 0) gone[column.column_name] = Object.fromEntries(own);
   }
   return { body: judge.differences.length === count ? null : body, digests, gone };
 }
+
+/** What people had edited of columns that are gone: column, field and value. */
+type GoneColumns = Record<string, Record<string, unknown>>;
 
 /** What Superset sets when somebody lets it read the table again. */
 const RESET: ReadonlySet<string> = new Set(["filterable", "groupby"]);

@@ -10,6 +10,8 @@ const record = z.object({
   run_id: z.string(),
   data_version: z.string(),
   published_at: z.string(),
+  /** Of the last sync that wrote anything: what it names is what charts have to be computed anew for. */
+  sync_id: z.string(),
   /** Digest of the names and types of the columns. */
   shape: z.string(),
   /** Digests of what we wrote, field by field. */
@@ -19,7 +21,7 @@ const record = z.object({
     metrics: z.record(z.string(), z.string()),
   }),
   /** What people had edited of columns that are gone, should they come back. */
-  gone: z.record(z.string(), z.array(z.unknown())).optional(),
+  gone: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
 });
 
 /** @see record */
@@ -63,7 +65,8 @@ export function digestsOf(values: readonly unknown[]): string {
 
 /** Whether a value is still what we wrote, by its place in {@link digestsOf}. */
 export function isAsWritten(digests: string | undefined, index: number, value: unknown): boolean {
-  return digests?.slice(index * DIGITS, (index + 1) * DIGITS) === digestOf(value);
+  const digest = digests?.slice(index * DIGITS, (index + 1) * DIGITS);
+  return digest === NOTHING ? value === null || value === "" : digest === digestOf(value);
 }
 
 /** A short digest of a value that has a JSON form. */

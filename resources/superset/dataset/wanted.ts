@@ -39,7 +39,7 @@ export interface WantedDataset {
   readonly timeColumn: string | undefined;
   readonly cacheTimeoutSeconds: number;
   readonly certifiedBy: string | undefined;
-  /** User names or e-mail addresses. */
+  /** E-mail addresses. */
   readonly owners: readonly string[];
   readonly onConflict: OnConflict;
   /** The page of the asset in Dagster. */

@@ -45,6 +45,8 @@ export interface Launch {
   readonly fullRefresh?: boolean;
   readonly checksOnly?: readonly string[];
   readonly restore?: readonly string[];
+  /** The data of the assets that what is in Superset follows. */
+  readonly upstream?: Readonly<Record<string, { data_version: string; run_id: string; at: string }>>;
   /** Of each partition. @default the window */
   readonly windows?: readonly { readonly start: string; readonly end: string }[];
   /** Of the keys' column, of each partition. */
@@ -203,6 +205,7 @@ function contextOf(key: string, runId: string, launch: Launch): object {
         full_refresh: launch.fullRefresh ?? false,
         checks_only: launch.checksOnly ?? null,
         restore: launch.restore ?? [],
+        upstream: launch.upstream ?? null,
         watchdog: true,
       },
     },

@@ -1,0 +1,89 @@
+import { z } from "zod";
+import type { SupersetClient } from "../client/client.ts";
+import { SupersetNotFoundError, SupersetRefusedError } from "../client/errors.ts";
+import { type Dataset, datasetAnswer, DATASET_FIELDS } from "./model.ts";
+import type { WantedDataset } from "./wanted.ts";
+
+const listed = z.object({ id: z.number(), schema: z.string().nullish(), table_name: z.string() });
+const created = z.object({ id: z.number() });
+
+/** Reads a dataset by its id or its UUID; `undefined`: it is not there. */
+export async function tryReadDataset(client: SupersetClient, id: number | string): Promise<Dataset | undefined> {
+  try {
+    const query = { columns: DATASET_FIELDS };
+    return (await client.get(`/dataset/${id}`, datasetAnswer, { query })).result;
+  } catch (error) {
+    if (error instanceof SupersetNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** Finds the dataset of a table, also one that people have made, or makes it. */
+export async function findOrCreate(
+  client: SupersetClient,
+  wanted: WantedDataset,
+): Promise<{ readonly dataset: Dataset; readonly isNew: boolean }> {
+  const known = await tryReadDataset(client, wanted.uuid);
+  if (known !== undefined && isOf(known, wanted)) return { dataset: known, isNew: false };
+  const found = await tryFind(client, wanted);
+  if (found !== undefined) return { dataset: found, isNew: false };
+  if (known !== undefined) return { dataset: await move(client, known, wanted), isNew: false };
+  try {
+    const { databaseId: database, schema, table, uuid } = wanted;
+    const { id } = await client.post("/dataset/", { database, schema, table_name: table, uuid }, created);
+    return { dataset: await read(client, id), isNew: true };
+  } catch (error) {
+    if (!(error instanceof SupersetRefusedError)) throw error;
+    // Another sync may have made it meanwhile; what Superset says then is as little as when the table is missing.
+    const other = await tryFind(client, wanted);
+    if (other !== undefined) return { dataset: other, isNew: false };
+    throw new SupersetRefusedError(
+      error.request,
+      `${error.message} Is the table ${nameOf(wanted)} there (materialise ${wanted.assetKey}), and does the database ` +
+        `connection ${wanted.databaseId} of Superset lead to it with a user who may read it?`,
+      error.status,
+      error.said,
+    );
+  }
+}
+
+/** `schema.table`, for people. */
+function nameOf({ schema, table }: WantedDataset): string {
+  return schema === null ? table : `${schema}.${table}`;
+}
+
+function isOf(dataset: Dataset, { databaseId, schema, table }: WantedDataset): boolean {
+  return (
+    dataset.database.id === databaseId && dataset.table_name === table && (dataset.schema ?? "") === (schema ?? "")
+  );
+}
+
+/** The dataset was that of a table elsewhere: its database connection was made anew. */
+async function move(client: SupersetClient, dataset: Dataset, wanted: WantedDataset): Promise<Dataset> {
+  const { databaseId: database_id, schema, table: table_name } = wanted;
+  await client.put(`/dataset/${dataset.id}`, { database_id, schema, table_name }, z.unknown());
+  return await read(client, dataset.id);
+}
+
+async function tryFind(client: SupersetClient, wanted: WantedDataset): Promise<Dataset | undefined> {
+  const { databaseId, schema, table } = wanted;
+  const found = await client.list("dataset", listed, {
+    filters: [
+      { column: "database", operator: "rel_o_m", value: databaseId },
+      { column: "table_name", operator: "eq", value: table },
+    ],
+    columns: ["schema", "table_name"],
+  });
+  // Here rather than in the filter: without a schema there is nothing to filter by.
+  const own = found.find((one) => (one.schema ?? "") === (schema ?? ""));
+  return own === undefined ? undefined : await tryReadDataset(client, own.id);
+}
+
+async function read(client: SupersetClient, id: number): Promise<Dataset> {
+  const dataset = await tryReadDataset(client, id);
+  if (dataset !== undefined) return dataset;
+  throw new SupersetNotFoundError(
+    `GET /api/v1/dataset/${id}`,
+    `The dataset ${id} was deleted in Superset while it was synced.`,
+  );
+}

@@ -1,0 +1,142 @@
+import { randomUUID } from "node:crypto";
+import { z } from "zod";
+import { ProjectError } from "../../../definitions/project_error.ts";
+import type { SupersetClient } from "../client/client.ts";
+import { SupersetNotFoundError, SupersetRefusedError } from "../client/errors.ts";
+import { findOrCreate, tryReadDataset } from "./find.ts";
+import { merge, type Merged, shapeOf } from "./merge.ts";
+import type { Dataset } from "./model.ts";
+import { missingOwners } from "./owners.ts";
+import { readExtra } from "./record.ts";
+import type { PublishedData, WantedDataset } from "./wanted.ts";
+
+/** Another sync, or a person, may change or delete the dataset between reading and writing. */
+const TRIES = 3;
+
+/** What a sync did. */
+export interface Synced {
+  readonly datasetId: number;
+  readonly isNew: boolean;
+  /** Whether Superset read the table anew, because columns came, went or changed their type. */
+  readonly isRefreshed: boolean;
+  /** For people: each thing that was changed. */
+  readonly differences: readonly string[];
+  /** What people have edited in Superset, and what is declared. */
+  readonly kept: readonly string[];
+  /** Owners that are no users of Superset. */
+  readonly unknownOwners: readonly string[];
+  /** Whether the cache was emptied because the data has changed. */
+  readonly isNewData: boolean;
+  readonly columns: number;
+  readonly metrics: number;
+  /** Changes with everything that is written, so with everything for which charts have to be computed anew. */
+  readonly syncId: string;
+  /** The page of the dataset. */
+  readonly url: string;
+}
+
+/** With `onConflict: "fail"`: people have edited in Superset what is declared otherwise. */
+export class DatasetConflictError extends ProjectError {
+  readonly code = "superset_conflict";
+  readonly retryable = false;
+}
+
+/**
+ * Makes a dataset what it should be, and empties its cache when the data has changed. The same again changes nothing.
+ *
+ * @throws SupersetError, DatasetConflictError
+ */
+export async function syncDataset(
+  client: SupersetClient,
+  wanted: WantedDataset,
+  published: PublishedData,
+): Promise<Synced> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await syncOnce(client, wanted, published);
+    } catch (error) {
+      const isRace = error instanceof SupersetNotFoundError || isLost(error);
+      if (!isRace || attempt === TRIES) throw error;
+    }
+  }
+}
+
+/** The write was refused: another sync may have written the same columns or metrics meanwhile. */
+function isLost(error: unknown): boolean {
+  return error instanceof SupersetRefusedError && error.status === 422 && error.request.startsWith("PUT");
+}
+
+async function syncOnce(client: SupersetClient, wanted: WantedDataset, published: PublishedData): Promise<Synced> {
+  const { dataset: before, isNew } = await findOrCreate(client, wanted);
+  const isRefreshed = !isNew && isOutdated(before, wanted);
+  const dataset = isRefreshed ? await refresh(client, before) : before;
+  const merged = merge(wanted, { dataset, before, isNew }, published, randomUUID());
+  if (wanted.onConflict === "fail" && merged.kept.length > 0) throw conflict(wanted, merged);
+  const owners = await missingOwners(client, wanted, dataset);
+  const body = { ...merged.body, ...(owners.ids === undefined ? {} : { owners: owners.ids }) };
+  if (Object.keys(body).length > 0) await client.put(`/dataset/${dataset.id}`, body, z.unknown());
+  return {
+    datasetId: dataset.id,
+    isNew,
+    isRefreshed,
+    differences: [...merged.differences, ...(owners.ids === undefined ? [] : ["owners: added"])],
+    kept: merged.kept,
+    unknownOwners: owners.unknown,
+    isNewData: merged.isNewData,
+    syncId: merged.syncId,
+    columns: wanted.columns.length,
+    metrics: wanted.metrics.length,
+    url: pageOf(client, dataset.id),
+  };
+}
+
+/**
+ * How a dataset differs from what it should be; writes nothing.
+ *
+ * @param published `undefined`: nobody knows, and what was synced last counts as current.
+ */
+export async function compareDataset(
+  client: SupersetClient,
+  wanted: WantedDataset,
+  published: PublishedData | undefined,
+): Promise<Pick<Merged, "differences" | "kept">> {
+  const dataset = await tryReadDataset(client, wanted.uuid);
+  if (dataset === undefined) return { differences: ["the dataset is not there, or was never synced"], kept: [] };
+  const { record } = readExtra(dataset.extra);
+  const data = published ?? {
+    dataVersion: record?.data_version ?? "",
+    runId: record?.run_id ?? "",
+    at: record?.published_at ?? "",
+  };
+  return merge(wanted, { dataset, before: dataset, isNew: false }, data, "");
+}
+
+/** Whether the columns that Superset knows are not those of the table, as far as it shows without asking the database. */
+function isOutdated(dataset: Dataset, wanted: WantedDataset): boolean {
+  const { record } = readExtra(dataset.extra);
+  if (record?.shape !== shapeOf(wanted)) return true;
+  const known = new Set(dataset.columns.filter(({ expression }) => !expression).map((column) => column.column_name));
+  return known.size !== wanted.columns.length || wanted.columns.some(({ name }) => !known.has(name));
+}
+
+async function refresh(client: SupersetClient, { id }: Dataset): Promise<Dataset> {
+  await client.put(`/dataset/${id}/refresh`, {}, z.unknown());
+  const dataset = await tryReadDataset(client, id);
+  if (dataset !== undefined) return dataset;
+  throw new SupersetNotFoundError(`GET /api/v1/dataset/${id}`, `The dataset ${id} was deleted while it was synced.`);
+}
+
+function conflict({ assetKey }: WantedDataset, { kept }: Merged): DatasetConflictError {
+  return new DatasetConflictError(
+    [
+      `The dataset of ${assetKey} was edited in Superset, and its asset says onConflict: "fail". Nothing was written.`,
+      ...kept.map((one) => `  ${one}`),
+      'Take it over into the asset, undo it in Superset, or set onConflict to "keep" or "overwrite".',
+    ].join("\n"),
+  );
+}
+
+/** The page on which people explore a dataset. */
+function pageOf(client: SupersetClient, id: number): string {
+  return `${client.url}/explore/?datasource_type=table&datasource_id=${id}`;
+}

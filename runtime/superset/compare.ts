@@ -1,0 +1,98 @@
+import { realpathSync } from "node:fs";
+import { text } from "node:stream/consumers";
+import { inspect } from "node:util";
+import { z } from "zod";
+import { ProjectError } from "../../definitions/project_error.ts";
+import { compareDataset } from "../../resources/superset/dataset/sync.ts";
+import { unfedDatasets } from "../../resources/superset/dataset/unfed.ts";
+import type { PublishedData } from "../../resources/superset/dataset/wanted.ts";
+import { openSuperset } from "../../resources/superset/open.ts";
+import { endProcess } from "../end_process.ts";
+import { loadAllAssets } from "../load_assets.ts";
+import { parseOptions } from "../parse_options.ts";
+import { createRedact } from "../redaction.ts";
+import { type ResolvedAsset, resolveAsset } from "../resolve.ts";
+import { terminationSignal } from "../termination.ts";
+import { databaseOf } from "./database.ts";
+import { datasetKey } from "./nodes.ts";
+import { datasetUuid, wantedDataset } from "./wanted.ts";
+
+const HELP = `Compares the datasets in Superset with what the assets declare, and changes nothing.
+
+  node runtime/superset/compare.ts [superset/dataset/<schema>/<table>...]
+
+Prints each difference that a sync would write, and the datasets that no asset feeds.
+
+  --json   for Dagster: reads from standard input which data each dataset should show, as JSON; prints JSON
+`;
+
+const versions = z.record(z.string(), z.object({ data_version: z.string(), run_id: z.string(), at: z.string() }));
+
+interface Comparison {
+  readonly datasets: readonly { readonly dataset: string; readonly differences: readonly string[] }[];
+  /** Datasets that no asset feeds. */
+  readonly unfed: readonly string[];
+}
+
+const redact = createRedact(process.env);
+const config = { allowPositionals: true, options: { json: { type: "boolean", default: false } } } as const;
+const options = parseOptions(HELP, config, ({ positionals, values }) => ({ keys: positionals, json: values.json }));
+if (options !== undefined) await main(options.keys, options.json);
+endProcess();
+
+async function main(keys: readonly string[], isJson: boolean): Promise<void> {
+  try {
+    const published = isJson ? versions.parse(JSON.parse(await text(process.stdin))) : {};
+    const found = await compare(keys, (key) => {
+      const one = published[key];
+      return one === undefined ? undefined : { dataVersion: one.data_version, runId: one.run_id, at: one.at };
+    });
+    process.stdout.write(redact(isJson ? JSON.stringify(found) : describe(found)));
+  } catch (error) {
+    const message = error instanceof ProjectError ? `${error.name}: ${error.message}` : inspect(error);
+    process.stderr.write(`${redact(message)}\n`);
+    process.exitCode = 1;
+  }
+}
+
+async function compare(
+  keys: readonly string[],
+  publishedOf: (key: string) => PublishedData | undefined,
+): Promise<Comparison> {
+  const projectDir = realpathSync(process.cwd());
+  const assets = await assetsWithDataset(projectDir);
+  const context = { projectDir, env: process.env };
+  const superset = openSuperset(process.env, { signal: terminationSignal() });
+  const databases = new Map<string, number>();
+  const datasets: { dataset: string; differences: readonly string[] }[] = [];
+  for (const asset of assets) {
+    const key = datasetKey(asset.key);
+    if (keys.length > 0 && !keys.includes(key)) continue;
+    const id = databases.get(asset.store.name) ?? (await databaseOf(superset, asset.store, context));
+    databases.set(asset.store.name, id);
+    const wanted = wantedDataset(asset, id, process.env);
+    const { differences } = await compareDataset(superset.client, wanted, publishedOf(key));
+    datasets.push({ dataset: key, differences });
+  }
+  const unfed = await unfedDatasets(superset.client, new Set(assets.map(datasetUuid)));
+  return { datasets, unfed: unfed.map(({ name }) => name) };
+}
+
+/** Those without faults: what a fault leaves of an asset is no contract. */
+async function assetsWithDataset(projectDir: string): Promise<ResolvedAsset[]> {
+  const { assets, files } = await loadAllAssets(projectDir);
+  const assetFiles = new Set(assets.map(({ position }) => position.file).filter((file) => files.has(file)));
+  return assets
+    .filter(({ options: { superset } }) => superset !== undefined)
+    .map((asset) => resolveAsset(asset, projectDir, assetFiles))
+    .filter(({ faults, target }) => faults.length === 0 && target !== null);
+}
+
+function describe({ datasets, unfed }: Comparison): string {
+  const lines = datasets.flatMap(({ dataset, differences }) => [
+    `${dataset}: ${differences.length === 0 ? "as it should be" : `${differences.length} differences`}`,
+    ...differences.map((one) => `  ${one}`),
+  ]);
+  if (unfed.length > 0) lines.push("No asset feeds:", ...unfed.map((name) => `  ${name}`));
+  return `${lines.join("\n")}\n`;
+}
