@@ -22,7 +22,7 @@ export interface Found {
   readonly dataset: Dataset;
   /** Before Superset read the table again, which writes over what people have edited. */
   readonly before: Dataset;
-  /** We have made it just now, so nobody has edited it. */
+  /** We have made it and written nothing yet, so nobody has edited it. */
   readonly isNew: boolean;
 }
 

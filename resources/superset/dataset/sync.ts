@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { ProjectError } from "../../../definitions/project_error.ts";
 import type { SupersetClient } from "../client/client.ts";
-import { SupersetNotFoundError, SupersetRefusedError } from "../client/errors.ts";
+import { SupersetError, SupersetNotFoundError, SupersetRefusedError } from "../client/errors.ts";
 import { findOrCreate, tryReadDataset } from "./find.ts";
 import { merge, type Merged, shapeOf } from "./merge.ts";
 import type { Dataset } from "./model.ts";
@@ -55,22 +55,25 @@ export async function syncDataset(
     try {
       return await syncOnce(client, wanted, published);
     } catch (error) {
-      const isRace = error instanceof SupersetNotFoundError || isLost(error);
-      if (!isRace || attempt === TRIES) throw error;
+      if (!isWorthAnother(error) || attempt === TRIES) throw error;
     }
   }
 }
 
-/** The write was refused: another sync may have written the same columns or metrics meanwhile. */
-function isLost(error: unknown): boolean {
-  return error instanceof SupersetRefusedError && error.status === 422 && error.request.startsWith("PUT");
+/** Begins anew where the dataset is gone or was written by another sync, or where nobody knows whether it was made. */
+function isWorthAnother(error: unknown): boolean {
+  if (error instanceof SupersetNotFoundError) return true;
+  if (error instanceof SupersetRefusedError) return error.status === 422 && error.request.startsWith("PUT");
+  return error instanceof SupersetError && error.retryable && error.request.startsWith("POST");
 }
 
 async function syncOnce(client: SupersetClient, wanted: WantedDataset, published: PublishedData): Promise<Synced> {
   const { dataset: before, isNew } = await findOrCreate(client, wanted);
   const isRefreshed = !isNew && isOutdated(before, wanted);
   const dataset = isRefreshed ? await refresh(client, before) : before;
-  const merged = merge(wanted, { dataset, before, isNew }, published, randomUUID());
+  // Also one that was made but not written: the sync was killed in between.
+  const isUntouched = isNew || (before.uuid === wanted.uuid && readExtra(before.extra).record === undefined);
+  const merged = merge(wanted, { dataset, before, isNew: isUntouched }, published, randomUUID());
   if (wanted.onConflict === "fail" && merged.kept.length > 0) throw conflict(wanted, merged);
   const owners = await missingOwners(client, wanted, dataset);
   const body = { ...merged.body, ...(owners.ids === undefined ? {} : { owners: owners.ids }) };

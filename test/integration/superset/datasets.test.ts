@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, request as forwardTo } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -16,6 +18,7 @@ import { unfedDatasets } from "../../../resources/superset/dataset/unfed.ts";
 import type { PublishedData, WantedColumn, WantedDataset } from "../../../resources/superset/dataset/wanted.ts";
 import { openSuperset } from "../../../resources/superset/open.ts";
 import { supersetUuid } from "../../../resources/superset/uuid.ts";
+import { createProject } from "../runtime/project.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
 
 let superset: LocalSuperset;
@@ -187,6 +190,70 @@ test("a dataset that is deleted before or during a sync is made again, with the 
   expect(await read(wanted)).toMatchObject({ id: third, uuid: wanted.uuid });
 });
 
+test("a Superset that restarts while a sync runs loses no sync and makes no second dataset", async () => {
+  const wanted = await createOrders();
+  const proxy = await startCuttingProxy(superset.url);
+  const retry = { baseDelayMs: 10 };
+  const { datasetId } = await syncDataset(superset.client({ url: proxy.url, retry }), wanted, version("1"));
+  // The answers to the POST and to the PUT were lost; what they asked for was done.
+  expect(proxy.cut).toEqual(["POST /api/v1/dataset/", `PUT /api/v1/dataset/${datasetId}`]);
+  expect((await compareDataset(client, wanted, version("1"))).differences).toEqual([]);
+  const list = await client.list("dataset", z.object({ id: z.number() }), {
+    filters: [{ column: "schema", operator: "eq", value: wanted.schema }],
+  });
+  expect(list).toEqual([{ id: datasetId }]);
+});
+
+test("run as an asset, it tells Dagster of the table, the run that published it and the dataset", async () => {
+  const schema = `s${randomUUID().replaceAll("-", "").slice(0, 12)}`;
+  const project = createProject({
+    [`assets/${schema}/orders.ts`]: ASSET.replaceAll("SCHEMA", schema),
+  });
+  const env = {
+    ...superset.env,
+    DATABASE_URL: postgres.url,
+    WAREHOUSE: "postgres",
+    DAGSTER_URL: "http://dagster:3000",
+  };
+  expect((await project.run([`${schema}/orders`], env).ended).stderr).toContain("published");
+  const upstream = { [`${schema}/orders`]: { data_version: "7", run_id: randomUUID(), at: "2026-01-01T00:00:00Z" } };
+  const wrong = { ...env, SUPERSET_PASSWORD: "wrong-password" };
+  const failing = project.launch(`superset/dataset/${schema}/orders`, { upstream, env: wrong });
+  expect((await failing.ended).code).toBe(1);
+  const [closed] = failing.messages().filter(({ method }) => method === "closed");
+  expect(JSON.stringify(closed?.params)).toContain("correct SUPERSET_USERNAME and SUPERSET_PASSWORD");
+  expect(JSON.stringify(closed?.params)).not.toContain("wrong-password");
+  const running = project.launch(`superset/dataset/${schema}/orders`, { upstream, env });
+  const { stderr } = await running.ended;
+  const [reported] = running.messages().filter(({ method }) => method === "report_asset_materialization");
+  expect(stderr).toBe("");
+  expect(reported?.params).toMatchObject({
+    asset_key: `superset/dataset/${schema}/orders`,
+    metadata: {
+      table: { type: "asset", raw_value: `${schema}/orders` },
+      published_by: { type: "dagster_run", raw_value: Object.values(upstream)[0]?.run_id },
+      table_data_version: { raw_value: "7" },
+      cache_emptied: { raw_value: true },
+      dataset: { type: "url" },
+    },
+  });
+  // Without the version that Dagster knows, what was synced last counts as current.
+  const { stdout } = await project.start("runtime/superset/compare.ts", [], env).ended;
+  expect(stdout).toContain(`superset/dataset/${schema}/orders: as it should be`);
+  expect(stdout).toContain("No asset feeds:");
+});
+
+const ASSET = `
+import { decimal, defineAsset, sql, sum, z } from "dagster-typescript";
+
+export const orders = defineAsset("SCHEMA/orders", {
+  description: "All orders.",
+  columns: z.strictObject({ id: z.int32(), revenue: decimal(12, 2) }),
+  superset: { metrics: { revenue: sum("revenue") } },
+  body: sql\`SELECT 1::integer AS id, 2.50::numeric(12, 2) AS revenue\`,
+});
+`;
+
 test("300 columns with quotes, emoji and slashes in their names are synced, and their metrics answer", async () => {
   const names = [`it's "50%" /of\\ it:x 🦆`, ...Array.from({ length: 299 }, (_, index) => `c_${index}`)];
   const columns = names.map((name) => column(name, { type: "integer", description: `About ${name}`, label: name }));
@@ -227,6 +294,28 @@ test("owners are added to those that there are, unknown ones are told, and datas
   expect(names).toContain(`dagster-typescript postgres: ${other.schema}.orders`);
   expect(names).not.toContain(`dagster-typescript postgres: ${wanted.schema}.orders`);
 });
+
+/** Passes everything on, but cuts the answer to the first POST and the first PUT of a dataset. */
+async function startCuttingProxy(target: string): Promise<{ readonly url: string; readonly cut: readonly string[] }> {
+  const cut: string[] = [];
+  const server = createServer((request, response) => {
+    const { method = "", url = "", headers } = request;
+    const forward = forwardTo(`${target}${url}`, { method, headers }, (answer) => {
+      const isFirst = /^\/api\/v1\/dataset\/\d*$/.test(url) && !cut.some((one) => one.startsWith(method));
+      if (["POST", "PUT"].includes(method) && isFirst) {
+        cut.push(`${method} ${url}`);
+        answer.on("end", () => response.destroy()).resume();
+      } else answer.pipe(response.writeHead(answer.statusCode ?? 500, answer.headers));
+    });
+    request.pipe(forward);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, cut };
+}
 
 /** Deletes the dataset between reading and writing it, once. */
 class DeletingClient extends SupersetClient {
