@@ -23,9 +23,9 @@ from dagster_project.faults import OpNames, placeholders, refusals, report
 from dagster_project.launcher import NodeLauncher, StepResult
 from dagster_project.manifest import Key, Manifest, ManifestAsset
 from dagster_project.refresh import load_manifest
-from dagster_project.superset.automation import automation_sensor
+from dagster_project.superset.definitions import superset_definitions
 from dagster_project.superset.nodes import superset_nodes
-from dagster_project.superset.reconcile import NodeComparer, reconcile_schedule
+from dagster_project.superset.reconcile import NodeComparer
 from dagster_project.tick import NodeEvaluator
 from dagster_project.translator import TypeScriptAssetsTranslator, rename_deps
 from dagster_project.triggers import build_triggers
@@ -169,24 +169,25 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
             key: spec.key for key, spec in specs.items() if spec.automation_condition is not None and spec.key in built
         }
         in_superset = {node.key for node in superset_nodes(manifest)}
-        schedules = list(triggers.schedules)
+
+        def asset_key(key: Key) -> dg.AssetKey:
+            return specs[key].key if key in specs else translator.get_asset_key(key)
+
+        extra = dg.Definitions()
         if any(specs[key].key in built for key in in_superset if key in specs):
-
-            def asset_key(key: Key) -> dg.AssetKey:
-                return specs[key].key if key in specs else translator.get_asset_key(key)
-
-            schedules.append(
-                reconcile_schedule(manifest, self.get_comparer(project_dir), asset_key, self.superset_reconcile_cron)
+            automated_nodes = [found for key, found in automated.items() if key in in_superset]
+            extra = superset_definitions(
+                name, manifest, asset_key, automated_nodes, self.get_comparer(project_dir), self.superset_reconcile_cron
             )
-        return dg.Definitions(
+        own = dg.Definitions(
             assets=assets,
-            schedules=schedules,
+            schedules=triggers.schedules,
             sensors=[
                 *triggers.sensors,
                 *_sensors(name, [found for key, found in automated.items() if key not in in_superset]),
-                *_superset_sensors(name, [found for key, found in automated.items() if key in in_superset]),
             ],
         )
+        return dg.Definitions.merge(own, extra) if in_superset else own
 
     def _asset(
         self,
@@ -239,7 +240,3 @@ def _sensors(name: str, keys: Sequence[dg.AssetKey]) -> list[dg.SensorDefinition
         minimum_interval_seconds=AUTOMATION_INTERVAL_SECONDS,
     )
     return [sensor]
-
-
-def _superset_sensors(name: str, keys: Sequence[dg.AssetKey]) -> list[dg.SensorDefinition]:
-    return [automation_sensor(f"{name}_superset", keys)] if keys else []

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
-from dagster_project import TypeScriptAssetsComponent
+from dagster_project import NodeLauncher, TypeScriptAssetsComponent
 from dagster_project.superset.reconcile import NodeComparer, ReconcileError
 from dagster_project.superset.versions import latest_version
 
@@ -216,3 +216,52 @@ def test_a_superset_that_cannot_be_asked_fails_the_tick_with_the_reason(
         schedule.evaluate_tick(dg.build_schedule_context(stored))
     assert isinstance(raised.value.__cause__, ReconcileError)
     assert "Superset is down: start it" in str(raised.value.__cause__)
+
+
+def run_of(instance: dg.DagsterInstance, defs: dg.Definitions, *keys: dg.AssetKey) -> str:
+    """Run assets in a process whose Node is a script that fails, and return the run."""
+    job = defs.resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(instance=instance, asset_selection=list(keys), raise_on_error=False).run_id
+
+
+def test_a_dashboard_says_that_it_is_stale_and_which_asset_failed(stored: dg.DagsterInstance, tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    (folder / "node").write_text("#!/bin/sh\nexit 1\n")
+    (folder / "node").chmod(0o700)
+
+    class Component(TypeScriptAssetsComponent):
+        def get_launcher(self, project_dir: Path) -> NodeLauncher:
+            return NodeLauncher(project_dir, node=folder / "node")
+
+    defs = Component().build_project_defs(folder)
+    sensor = next(one for one in defs.sensors or [] if getattr(one, "name", "") == "superset_up_to_date")
+    assert isinstance(sensor, dg.SensorDefinition)
+
+    def tick(cursor: str | None) -> tuple[list[Any], str | None]:
+        data = sensor.evaluate_tick(dg.build_sensor_context(stored, cursor=cursor))
+        return list(data.asset_events), data.cursor
+
+    events, cursor = tick(None)
+    assert events == []
+    publish(stored, TABLE, "1")
+    [behind], cursor = tick(cursor)
+    assert not behind.passed
+    assert "retail/orders was published by run" in behind.metadata["stale_because"].value
+    sync(stored, "1")
+    [fresh], cursor = tick(cursor)
+    assert fresh.passed
+    assert "| superset/dataset/retail/orders | retail/orders | " in fresh.metadata["shows"].value
+    run_id = run_of(stored, defs, TABLE, DATASET)
+    [stale], cursor = tick(cursor)
+    assert stale.asset_key == DASHBOARD
+    assert not stale.passed
+    # Not the dataset, which was only skipped.
+    assert stale.metadata["stale_because"].value == f"retail/orders failed in run {run_id[:8]}"
+    assert stale.metadata["stale_asset"].value == TABLE
+    assert stale.metadata["stale_run"].value == run_id
+    assert tick(cursor)[0] == []
+
+
+def sync(instance: dg.DagsterInstance, version: str) -> None:
+    metadata = {"table_data_version": version, "published_by": dg.MetadataValue.dagster_run("a-run")}
+    instance.report_runless_asset_event(dg.AssetMaterialization(DATASET, metadata=metadata))

@@ -1,0 +1,199 @@
+"""Which dashboard shows old data, and because of which asset: a check on each, judged again when something changes."""
+
+# Dagster's own annotations leave type parameters open.
+# pyright: reportUnknownMemberType=false
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.manifest import Key, Manifest, ManifestAsset
+from dagster_project.superset.nodes import is_configured, superset_nodes
+from dagster_project.superset.versions import latest_version
+
+CHECK = "up_to_date"
+SENSOR = "superset_up_to_date"
+INTERVAL_SECONDS = 30
+_FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+
+AssetKeyOf = Callable[[Key], dg.AssetKey]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a dashboard shows old data."""
+
+    asset: dg.AssetKey
+    reason: str
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of one dashboard."""
+
+    dashboard: dg.AssetKey
+    causes: Sequence[Cause]
+    chain: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether it shows what its tables hold."""
+        return not self.causes
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the check shows: from the dashboard to the datasets, their tables and the runs that published them."""
+        found: dict[str, Any] = {"shows": dg.MetadataValue.md(self.chain)}
+        if self.causes:
+            first = self.causes[0]
+            found["stale_because"] = "; ".join(cause.reason for cause in self.causes)
+            found["stale_asset"] = dg.MetadataValue.asset(first.asset)
+            if first.run_id is not None:
+                found["stale_run"] = dg.MetadataValue.dagster_run(first.run_id)
+        return found
+
+
+class Staleness:
+    """Judges the dashboards of a manifest."""
+
+    def __init__(self, manifest: Manifest, asset_key: AssetKeyOf) -> None:
+        """Take what is declared, and the names in Dagster."""
+        self._assets = {asset.key: asset for asset in manifest.assets}
+        self._asset_key = asset_key
+        self.dashboards = superset_nodes(manifest, "dashboard")
+
+    def judge(self, instance: dg.DagsterInstance, dashboards: Iterable[ManifestAsset] | None = None) -> list[Verdict]:
+        """Return a verdict for each dashboard."""
+        wanted = list(self.dashboards if dashboards is None else dashboards)
+        upstream = {dashboard.key: self._upstream(dashboard) for dashboard in wanted}
+        failed = self._failed(instance, {key for keys in upstream.values() for key in keys})
+        verdicts: list[Verdict] = []
+        for dashboard in wanted:
+            causes = [failed[key] for key in upstream[dashboard.key] if key in failed]
+            rows: list[str] = []
+            for dep in dashboard.deps:
+                row, behind = self._dataset(instance, dep)
+                rows.append(row)
+                # A failure says more than that its outcome is missing.
+                if behind is not None and not causes:
+                    causes = [behind]
+            chain = "\n".join(["| dataset | table | published by run |", "| --- | --- | --- |", *rows])
+            verdicts.append(Verdict(self._asset_key(dashboard.key), causes, chain))
+        return verdicts
+
+    def _upstream(self, dashboard: ManifestAsset) -> list[Key]:
+        """The dashboard and all that it needs, each after what it needs itself."""
+        ordered: dict[Key, None] = {}
+
+        def visit(key: Key, way: frozenset[Key]) -> None:
+            if key in ordered or key in way:
+                return
+            asset = self._assets.get(key)
+            for dep in asset.deps if asset is not None else ():
+                visit(dep, way | {key})
+            ordered[key] = None
+
+        visit(dashboard.key, frozenset())
+        return list(ordered)
+
+    def _failed(self, instance: dg.DagsterInstance, keys: set[Key]) -> Mapping[Key, Cause]:
+        """Those whose last run failed before it materialised them; not those that only follow one of them."""
+        names = {self._asset_key(key): key for key in keys}
+        suspects: dict[Key, str] = {}
+        for record in instance.get_asset_records(list(names)):
+            entry = record.asset_entry
+            done = entry.last_materialization_record
+            if entry.last_run_id and (done is None or done.run_id != entry.last_run_id):
+                suspects[names[entry.asset_key]] = entry.last_run_id
+        if not suspects:
+            return {}
+        runs = instance.get_runs(filters=dg.RunsFilter(run_ids=list(set(suspects.values()))))
+        failed = {run.run_id for run in runs if run.status in _FAILED}
+        broken = {key: run_id for key, run_id in suspects.items() if run_id in failed}
+        return {
+            key: Cause(self._asset_key(key), f"{'/'.join(key)} failed in run {run_id[:8]}", run_id)
+            for key, run_id in broken.items()
+            if not self._follows_one_of(key, {other for other, its in broken.items() if its == run_id})
+        }
+
+    def _follows_one_of(self, key: Key, others: set[Key]) -> bool:
+        asset = self._assets.get(key)
+        deps = asset.deps if asset is not None else ()
+        return any(dep in others or self._follows_one_of(dep, others) for dep in deps)
+
+    def _dataset(self, instance: dg.DagsterInstance, key: Key) -> tuple[str, Cause | None]:
+        """A line of the table, and why the dataset is behind its table, if it is."""
+        node = self._assets.get(key)
+        table = node.deps[0] if node is not None and node.deps else key
+        version = latest_version(instance, self._asset_key(table))
+        entry = instance.get_latest_materialization_event(self._asset_key(key))
+        metadata = {} if entry is None or entry.asset_materialization is None else entry.asset_materialization.metadata
+        shown = metadata.get("table_data_version")
+        run = metadata.get("published_by")
+        row = f"| {'/'.join(key)} | {'/'.join(table)} | {run.value if run is not None else 'not known'} |"
+        if version is None or (shown is not None and shown.value == version.data_version):
+            return row, None
+        what = "was never synced" if shown is None else "was not synced since"
+        reason = f"{'/'.join(key)} {what}: {'/'.join(table)} was published by run {version.run_id[:8]}"
+        return row, Cause(self._asset_key(key), reason, version.run_id)
+
+
+def staleness_checks(staleness: Staleness, asset_key: AssetKeyOf) -> list[dg.AssetChecksDefinition]:
+    """Return a check for each dashboard, which anybody may execute."""
+    return [_check(staleness, dashboard, asset_key(dashboard.key)) for dashboard in staleness.dashboards]
+
+
+def _check(staleness: Staleness, dashboard: ManifestAsset, key: dg.AssetKey) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=key,
+        name=CHECK,
+        description="Everything that the dashboard shows has been computed, and is in Superset.",
+    )
+    def up_to_date(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        [verdict] = staleness.judge(context.instance, [dashboard])
+        return dg.AssetCheckResult(
+            passed=verdict.passed, metadata=verdict.metadata, severity=dg.AssetCheckSeverity.WARN
+        )
+
+    return up_to_date
+
+
+def staleness_sensor(staleness: Staleness) -> dg.SensorDefinition:
+    """Return the sensor that records a verdict whenever it becomes another one."""
+    status = dg.DefaultSensorStatus.RUNNING if is_configured() else dg.DefaultSensorStatus.STOPPED
+
+    @dg.sensor(
+        name=SENSOR,
+        description="Says which dashboard shows old data, and because of which asset.",
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=status,
+    )
+    def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        told: dict[str, str] = json.loads(context.cursor or "{}")
+        now: dict[str, str] = {}
+        events: list[dg.AssetCheckEvaluation] = []
+        for verdict in staleness.judge(context.instance):
+            name = verdict.dashboard.to_user_string()
+            now[name] = "; ".join(cause.reason for cause in verdict.causes)
+            if now[name] != told.get(name, ""):
+                events.append(
+                    dg.AssetCheckEvaluation(
+                        asset_key=verdict.dashboard,
+                        check_name=CHECK,
+                        passed=verdict.passed,
+                        metadata=verdict.metadata,
+                        severity=dg.AssetCheckSeverity.WARN,
+                    )
+                )
+        stale = [name for name, reason in now.items() if reason]
+        return dg.SensorResult(
+            asset_events=events,
+            cursor=json.dumps(now),
+            skip_reason=f"stale: {', '.join(stale)}" if stale else "all dashboards are up to date",
+        )
+
+    return tick
