@@ -97,3 +97,6 @@ export {
 } from "./superset/metric.ts";
 export { append, merge, type Write } from "./write.ts";
 export type { Materialization, PartitionKeys, PartitionRange, RunRequest, TickContext } from "./tick.ts";
+export { bar, bigNumber, type Chart, type Grain, pie, table, timeSeries } from "./superset/chart.ts";
+export { type Dashboard, type DashboardOptions, defineDashboard, type WarmOptions } from "./superset/dashboard.ts";
+export { type DashboardFilter, timeFilter, valueFilter } from "./superset/dashboard_filter.ts";

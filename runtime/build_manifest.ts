@@ -15,6 +15,7 @@ import { loadAllAssets } from "./load_assets.ts";
 import { sortByNeeds } from "./order.ts";
 import { mappingsOf, type PartitionsByKey } from "./partition_mappings.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
+import { dashboardFaults, dashboardNodes } from "./superset/dashboard_nodes.ts";
 import { datasetNodes, describeNode } from "./superset/nodes.ts";
 import { describeSchedule, describeSensor, triggerFaults } from "./resolve_triggers.ts";
 
@@ -36,7 +37,13 @@ export interface BuildListener {
  */
 export async function buildManifest(project: string, listener: BuildListener = {}): Promise<Manifest> {
   const projectDir = realpathSync(project);
-  const { assets: defined, triggers, faults: fileFaults, files } = await loadAllAssets(projectDir, listener.onImport);
+  const {
+    assets: defined,
+    triggers,
+    dashboards,
+    faults: fileFaults,
+    files,
+  } = await loadAllAssets(projectDir, listener.onImport);
   const assetFiles = new Set(defined.map(({ position }) => position.file).filter((file) => files.has(file)));
   const resolved = defined.map((asset) => resolveAsset(asset, projectDir, assetFiles));
   const faults: Fault[] = [...fileFaults, ...resolved.flatMap((asset) => asset.faults)];
@@ -47,9 +54,12 @@ export async function buildManifest(project: string, listener: BuildListener = {
   faults.push(...(await proofFaults(resolved, faults, projectDir, listener)));
 
   faults.push(...faultsOfTriggers);
+  const byKey = new Map(defined.map((asset) => [asset.key, asset]));
+  faults.push(...dashboardFaults(dashboards, byKey, new Set(faults.map(({ asset }) => asset))));
   const faulty = new Set(faults.map(({ asset }) => asset));
   const soundAssets = resolved.filter(({ key }) => !faulty.has(key));
-  const nodes = datasetNodes(soundAssets);
+  const soundDashboards = dashboards.filter(({ key }) => !faulty.has(key));
+  const nodes = [...datasetNodes(soundAssets), ...dashboardNodes(soundDashboards, byKey)];
   const sound = triggers.filter(({ key }) => !faulty.has(key)).sort((a, b) => compare(a.key, b.key));
   return {
     version: 1,

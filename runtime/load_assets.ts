@@ -3,7 +3,8 @@ import { join, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { DefinedAsset } from "../definitions/asset.ts";
 import type { Fault, SourcePosition } from "../definitions/fault.ts";
-import { definedAssets, definedTriggers, type DefinedTrigger } from "../definitions/registry.ts";
+import { definedAssets, definedDashboards, definedTriggers, type DefinedTrigger } from "../definitions/registry.ts";
+import type { DefinedDashboard } from "../definitions/superset/dashboard.ts";
 import { listFiles, projectPath, scanFile, type ScannedFile } from "./import_scan.ts";
 import { locate } from "./locate.ts";
 import { type Cycle, sortByNeeds } from "./order.ts";
@@ -12,6 +13,7 @@ import { type Cycle, sortByNeeds } from "./order.ts";
 export interface LoadedAssets {
   readonly assets: readonly DefinedAsset[];
   readonly triggers: readonly DefinedTrigger[];
+  readonly dashboards: readonly DefinedDashboard[];
   /** Faults of files; those of definitions are on the assets. */
   readonly faults: readonly Fault[];
   readonly files: ReadonlyMap<string, ScannedFile>;
@@ -33,6 +35,7 @@ export async function loadAllAssets(
     return {
       assets: [],
       triggers: [],
+      dashboards: [],
       faults: [{ code: "no_asset", asset: null, position: { file: "assets", line: 1 }, message }],
       files: new Map(),
     };
@@ -70,7 +73,7 @@ export async function loadAllAssets(
       });
       continue;
     }
-    const [assetsBefore, triggersBefore] = [definedAssets().length, definedTriggers().length];
+    const before = [definedAssets().length, definedTriggers().length, definedDashboards().length] as const;
     onImport(path);
     try {
       await import(pathToFileURL(path).href);
@@ -79,7 +82,11 @@ export async function loadAllAssets(
       faults.push(importFault(projectDir, path, error, files.get(path)));
       continue;
     }
-    const added = [...definedAssets().slice(assetsBefore), ...definedTriggers().slice(triggersBefore)];
+    const added = [
+      ...definedAssets().slice(before[0]),
+      ...definedTriggers().slice(before[1]),
+      ...definedDashboards().slice(before[2]),
+    ];
     for (const { key, position } of added.map((defined) => locate(defined, projectDir))) {
       if (files.has(position.file)) continue;
       const message = `is defined outside of assets/: call what defines it in assets/${key}.ts`;
@@ -87,7 +94,7 @@ export async function loadAllAssets(
     }
     if (added.length === 0 && !isImported(path, files)) {
       const message =
-        "defines no asset, sensor or schedule, and no other file imports it: call defineAsset, or remove the file";
+        "defines no asset, sensor, schedule or dashboard, and no other file imports it: call defineAsset, or remove the file";
       faults.push({ code: "no_asset", asset: null, position: { file: path, line: 1 }, message });
     }
   }
@@ -99,7 +106,11 @@ export async function loadAllAssets(
   const triggers = definedTriggers()
     .map((trigger) => locate(trigger, projectDir))
     .filter(isUsable);
-  return { assets, triggers, faults: [...faults, ...pathFaults(projectDir, [...assets, ...triggers])], files };
+  const dashboards = definedDashboards()
+    .map((dashboard) => locate(dashboard, projectDir))
+    .filter(isUsable);
+  const all = [...assets, ...triggers, ...dashboards];
+  return { assets, triggers, dashboards, faults: [...faults, ...pathFaults(projectDir, all)], files };
 }
 
 /** The asset key that a file's path stands for. */
@@ -117,7 +128,10 @@ function isImported(path: string, files: ReadonlyMap<string, ScannedFile>): bool
 }
 
 /** A file with one asset has its key as its path; a file that builds several declares their keys itself. */
-function pathFaults(projectDir: string, assets: readonly (DefinedAsset | DefinedTrigger)[]): Fault[] {
+function pathFaults(
+  projectDir: string,
+  assets: readonly (DefinedAsset | DefinedTrigger | DefinedDashboard)[],
+): Fault[] {
   const faults: Fault[] = [];
   const byFile = Map.groupBy(assets, ({ position }) => position.file);
   for (const [file, [first, ...others]] of byFile) {

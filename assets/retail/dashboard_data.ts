@@ -4,9 +4,10 @@ import {
   defineAsset,
   eager,
   query,
-  sql,
   self,
+  sql,
   sqlCheck,
+  sum,
   unique,
   within,
   z,
@@ -52,5 +53,12 @@ export const dashboard_data = defineAsset("retail/dashboard_data", {
   tags: { domain: "customers" },
   freshness: within("25h"),
   automation: eager(),
+  superset: {
+    metrics: {
+      revenue: sum("revenue", { format: "$,.2f" }),
+      households: sum("households"),
+      active_households: sum("active_households"),
+    },
+  },
   body: query("retail/dashboard_data.sql", { user_metrics }),
 });

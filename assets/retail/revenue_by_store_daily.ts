@@ -6,9 +6,10 @@ import {
   eager,
   materializedView,
   query,
-  sql,
   self,
+  sql,
   sqlCheck,
+  sum,
   unique,
   within,
   z,
@@ -47,6 +48,14 @@ export const revenue_by_store_daily = defineAsset("retail/revenue_by_store_daily
   storage: {
     postgres: { indexes: [{ columns: ["day"], include: ["revenue"] }] },
     clickhouse: { orderBy: ["day", "store_id"], partitionBy: sql`toYear(day)` },
+  },
+  superset: {
+    metrics: {
+      revenue: sum("revenue", { format: "$,.2f" }),
+      discount: sum("discount", { format: "$,.2f" }),
+      baskets: sum("baskets"),
+    },
+    timeColumn: "day",
   },
   body: materializedView(query("retail/revenue_by_store_daily.sql", { transactions })),
 });

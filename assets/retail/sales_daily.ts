@@ -4,10 +4,12 @@ import {
   date,
   decimal,
   defineAsset,
+  formula,
   query,
   self,
   sql,
   sqlCheck,
+  sum,
   unique,
   window,
   within,
@@ -50,5 +52,19 @@ export const sales_daily = defineAsset("retail/sales_daily", {
   owners: ["team:analytics"],
   tags: { domain: "sales" },
   freshness: within("25h"),
+  superset: {
+    metrics: {
+      revenue: sum("revenue", { format: "$,.2f" }),
+      discount: sum("discount", { format: "$,.2f" }),
+      discount_rate: {
+        ...formula`SUM(${"discount"}) / NULLIF(SUM(${"revenue"}) + SUM(${"discount"}), 0)`,
+        description: "Share of the list price that was taken off",
+        format: ".1%",
+      },
+      pieces: sum("pieces"),
+      lines: sum("lines"),
+    },
+    timeColumn: "day",
+  },
   body: query("retail/sales_daily.sql", { sales_hourly }),
 });

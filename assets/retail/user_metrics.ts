@@ -1,13 +1,15 @@
 import {
   between,
+  count,
   decimal,
   defineAsset,
   eager,
   query,
   rowCount,
-  sql,
   self,
+  sql,
   sqlCheck,
+  sum,
   timestamp,
   unique,
   within,
@@ -56,5 +58,10 @@ export const user_metrics = defineAsset("retail/user_metrics", {
   tags: { domain: "customers", privacy: "personal" },
   freshness: within("25h"),
   automation: eager(),
+  superset: {
+    metrics: { households: count(), revenue: sum("revenue", { format: "$,.2f" }) },
+    // Who the households are is nobody's grouping.
+    columns: { user_id: { filterable: false, groupable: false } },
+  },
   body: query("retail/user_metrics.sql", { cleaned_events, demographics }),
 });
