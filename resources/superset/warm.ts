@@ -1,0 +1,136 @@
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
+import { type ChartAnswer, ChartAnswerError, chartData } from "./chart_data.ts";
+import { filterQuery, type QueryContext, withFilters } from "./chart_query.ts";
+import type { SupersetClient } from "./client/client.ts";
+import { SupersetError } from "./client/errors.ts";
+import { inTurns } from "./in_turns.ts";
+import type { ExtraFormData } from "./native_filter.ts";
+
+/** An account whose answers are to be warm. */
+export interface WarmAccount {
+  /** The role that it stands for; `null` for the service account. */
+  readonly role: string | null;
+  readonly client: SupersetClient;
+}
+
+/** What became of one question. */
+export interface WarmOutcome {
+  /** Name of the chart, or of the filter whose values are asked for. */
+  readonly name: string;
+  readonly role: string | null;
+  /** Until the store had answered. */
+  readonly computeMs: number;
+  /** Until the cache had answered. */
+  readonly cachedMs: number;
+  readonly rows: number;
+  /** Why it is not warm. */
+  readonly fault: string | null;
+}
+
+/** One question of the page. */
+interface Question {
+  readonly name: string;
+  readonly context: QueryContext;
+}
+
+const dashboardAnswer = z.object({ result: z.object({ id: z.number(), json_metadata: z.string().nullable() }) });
+const listedChart = z.object({ id: z.number(), slice_name: z.string().nullable() });
+const chartAnswer = z.object({ result: z.object({ query_context: z.string().nullable() }) });
+const queryContext = z.looseObject({
+  datasource: z.object({ id: z.number(), type: z.literal("table") }),
+  queries: z.array(z.looseObject({ filters: z.array(z.looseObject({})).default([]) })).min(1),
+});
+const filters = z.array(
+  z.looseObject({
+    name: z.string(),
+    filterType: z.string(),
+    targets: z.array(
+      z.looseObject({ datasetId: z.number().optional(), column: z.looseObject({ name: z.string() }).optional() }),
+    ),
+    scope: z.looseObject({ excluded: z.array(z.number()) }),
+    defaultDataMask: z.looseObject({
+      extraFormData: z
+        .looseObject({
+          filters: z.array(z.object({ col: z.string(), op: z.literal("IN"), val: z.array(z.string()) })).optional(),
+          time_range: z.string().optional(),
+        })
+        .default({}),
+    }),
+  }),
+);
+
+/**
+ * Asks every question of a dashboard's page, as it is before a reader touches a filter, so that the answers are in the
+ * cache; and then asks each again, as a reader would, and holds it to be answered from the cache with the same rows.
+ *
+ * @param uuid of the dashboard
+ * @returns an outcome for each question and account; it throws only where the dashboard itself cannot be read
+ * @throws {SupersetError}
+ */
+export async function warmDashboard(
+  accounts: readonly [WarmAccount, ...WarmAccount[]],
+  uuid: string,
+  options: { readonly concurrency: number; readonly signal?: AbortSignal | undefined },
+): Promise<readonly WarmOutcome[]> {
+  const questions = await questionsOf(accounts[0].client, uuid, options.concurrency);
+  const asked = accounts.flatMap((account) => questions.map((question) => ({ account, question })));
+  return await inTurns(asked, options.concurrency, async ({ account, question }) => {
+    options.signal?.throwIfAborted();
+    return await warm(account, question);
+  });
+}
+
+/** What the page asks, by what Superset has: a chart that somebody has changed since is asked as it is now. */
+async function questionsOf(client: SupersetClient, uuid: string, concurrency: number): Promise<Question[]> {
+  const { result: dashboard } = await client.get(`/dashboard/${uuid}`, dashboardAnswer);
+  const metadata = JSON.parse(dashboard.json_metadata ?? "{}") as { native_filter_configuration?: unknown };
+  const native = filters.parse(metadata.native_filter_configuration ?? []);
+  const charts = await client.list("chart", listedChart, {
+    filters: [{ column: "dashboards", operator: "rel_m_m", value: dashboard.id }],
+    columns: ["slice_name"],
+  });
+  const ofCharts = await inTurns(charts, concurrency, async ({ id, slice_name: name }): Promise<Question> => {
+    const { result } = await client.get(`/chart/${id}`, chartAnswer);
+    const context = queryContext.parse(JSON.parse(result.query_context ?? "null")) as unknown as QueryContext;
+    const extras = native
+      .filter(({ scope }) => !scope.excluded.includes(id))
+      .map(({ defaultDataMask }) => defaultDataMask.extraFormData as ExtraFormData);
+    return { name: name ?? String(id), context: withFilters(context, extras) };
+  });
+  const ofFilters = native.flatMap(({ name, filterType, targets: [target] }): Question[] =>
+    filterType === "filter_select" && target?.datasetId !== undefined && target.column !== undefined
+      ? [{ name: `filter ${name}`, context: filterQuery(target.datasetId, target.column.name) }]
+      : [],
+  );
+  return [...ofCharts, ...ofFilters];
+}
+
+async function warm({ role, client }: WarmAccount, { name, context }: Question): Promise<WarmOutcome> {
+  const outcome = { name, role, computeMs: 0, cachedMs: 0, rows: 0 };
+  try {
+    // By force: an answer that is there already may be of another time.
+    const computed = await timed(() => chartData(client, { ...context, force: true }));
+    const cached = await timed(() => chartData(client, { ...context, force: false }));
+    const measured = { ...outcome, computeMs: computed.ms, cachedMs: cached.ms, rows: computed.value.rows };
+    return { ...measured, fault: faultOf(computed.value, cached.value) };
+  } catch (error) {
+    if (error instanceof ChartAnswerError || error instanceof SupersetError)
+      return { ...outcome, fault: error.message };
+    throw error;
+  }
+}
+
+function faultOf(computed: ChartAnswer, cached: ChartAnswer): string | null {
+  if (!cached.isCached)
+    return "was computed again instead of being answered from the cache: is Superset's DATA_CACHE_CONFIG a cache that works?";
+  if (!isDeepStrictEqual(cached.data, computed.data))
+    return "is answered from the cache with other rows than the store has";
+  return null;
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ readonly value: T; readonly ms: number }> {
+  const start = performance.now();
+  const value = await work();
+  return { value, ms: performance.now() - start };
+}
