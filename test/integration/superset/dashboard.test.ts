@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
+import { bar, bigNumber, pie, table, timeSeries } from "../../../definitions/superset/chart.ts";
+import { timeFilter, valueFilter } from "../../../definitions/superset/dashboard_filter.ts";
+import type { SupersetClient } from "../../../resources/superset/client/client.ts";
+import { type DashboardPlan, dashboardUuid, syncDashboard } from "../../../resources/superset/dashboard.ts";
+import { chartData } from "../../../resources/superset/chart_data.ts";
+import { type WarmOutcome, warmDashboard } from "../../../resources/superset/warm.ts";
+import { Server } from "../postgres/server.ts";
+import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
+import { makeShop, type Shop } from "./shop.ts";
+
+let server: Server;
+let superset: LocalSuperset;
+let client: SupersetClient;
+let shop: Shop;
+
+beforeAll(async () => {
+  [superset, server] = await Promise.all([localSuperset(), Server.start()]);
+  client = superset.client();
+  shop = await makeShop(client, server, "dash");
+}, SUPERSET_TIMEOUT_MS);
+afterAll(async () => {
+  await server.stop();
+});
+
+/** A dashboard with a chart of each kind, and both filters with defaults. */
+function plan(name: string, parts: Partial<DashboardPlan> = {}): DashboardPlan {
+  const { sales } = shop;
+  return {
+    name,
+    title: `Sales “${name}” / 🦆`,
+    charts: [
+      bigNumber("revenue", { dataset: sales, metric: "revenue" }),
+      timeSeries("by_week", { dataset: sales, time: "day", grain: "week", metrics: ["revenue"], by: "department" }),
+      bar("by_department", { dataset: sales, metrics: ["revenue", "lines"], by: "department" }),
+      pie("shares", { dataset: sales, metric: "revenue", by: "department" }),
+      table("departments", { dataset: sales, metrics: ["revenue", "lines"], by: ["department"] }),
+    ],
+    filters: [
+      timeFilter("period", { default: "2017-01-01 : 2018-01-01" }),
+      valueFilter("department", { dataset: sales, column: "department", default: ["MEAT", "DELI"] }),
+    ],
+    datasets: shop.datasets,
+    ...parts,
+  };
+}
+
+const changed = z.object({ result: z.object({ changed_on: z.string() }) });
+const whenChanged = async (name: string): Promise<string> =>
+  (await client.get(`/dashboard/${dashboardUuid(name)}`, changed)).result.changed_on;
+
+const faultsOf = (outcomes: readonly WarmOutcome[]): (string | null)[] =>
+  outcomes.map(({ fault }) => fault).filter((fault) => fault !== null);
+
+const warm = (name: string): Promise<readonly WarmOutcome[]> =>
+  warmDashboard([{ role: null, client }], dashboardUuid(name), { concurrency: 4 });
+
+test("a dashboard is made as declared, once however often it is synced, and a person's change is changed back", async () => {
+  const first = await syncDashboard(client, plan("twice"));
+  expect(first).toMatchObject({ change: "created", removed: [] });
+  expect(new Set(first.charts.map(({ change }) => change))).toEqual(new Set(["created"]));
+  const before = await whenChanged("twice");
+  const second = await syncDashboard(client, plan("twice"));
+  expect(second).toMatchObject({ id: first.id, change: "unchanged" });
+  expect(new Set(second.charts.map(({ change }) => change))).toEqual(new Set(["unchanged"]));
+  expect(await whenChanged("twice")).toBe(before);
+  await client.put(`/dashboard/${first.id}`, { dashboard_title: "Mine", json_metadata: "{}" }, z.unknown());
+  expect(await syncDashboard(client, plan("twice"))).toMatchObject({ id: first.id, change: "updated" });
+  expect(await syncDashboard(client, plan("twice"))).toMatchObject({ change: "unchanged" });
+});
+
+test("two syncs at once make one dashboard and one of each chart", async () => {
+  const both = await Promise.all([syncDashboard(client, plan("race")), syncDashboard(client, plan("race"))]);
+  expect(both[0].id).toBe(both[1].id);
+  const charts = z.object({ id: z.number() });
+  const filters = [{ column: "dashboards", operator: "rel_m_m", value: both[0].id }];
+  expect(await client.list("chart", charts, { filters })).toHaveLength(5);
+});
+
+test("a chart that is no longer declared is deleted, one that a person made stays", async () => {
+  const { id } = await syncDashboard(client, plan("less"));
+  const own = { slice_name: "by hand", viz_type: "table", datasource_id: shop.datasetId, datasource_type: "table" };
+  const made = await client.post("/chart/", { ...own, params: "{}", dashboards: [id] }, z.object({ id: z.number() }));
+  const [revenue, ...others] = plan("less").charts;
+  const { removed } = await syncDashboard(client, plan("less", { charts: revenue === undefined ? [] : [revenue] }));
+  expect(removed.toSorted()).toEqual(others.map(({ title }) => title).toSorted());
+  await expect(client.get(`/chart/${made.id}`, z.looseObject({}))).resolves.toBeDefined();
+});
+
+test("after warming every answer comes from the cache with the rows of the store, in 5 rounds of new rows", async () => {
+  await syncDashboard(client, plan("fresh"));
+  for (let round = 1; round <= 5; round += 1) {
+    const total = await shop.publish(round);
+    const outcomes = await warm("fresh");
+    expect(faultsOf(outcomes)).toEqual([]);
+    expect(outcomes).toHaveLength(6);
+    const read = await chartData(client, shop.revenueQuery());
+    expect(read).toMatchObject({ isCached: true, data: [[{ revenue: total }]] });
+  }
+});
+
+test("a chart that cannot be answered is named with its reason, and the others are warm", async () => {
+  await syncDashboard(client, plan("broken"));
+  await shop.setMetric("lines", "SUM(no_such_column)");
+  try {
+    const outcomes = await warm("broken");
+    const broken = outcomes.filter(({ fault }) => fault !== null);
+    expect(broken.map(({ name }) => name).toSorted()).toEqual(["By department", "Departments"]);
+    expect(faultsOf(outcomes).join()).toContain("no_such_column");
+  } finally {
+    await shop.setMetric("lines", "COUNT(*)");
+  }
+});
+
+test("a dataset that is not in Superset is named, with what to do", async () => {
+  const lacking = syncDashboard(client, plan("lacking", { datasets: new Map() }));
+  await expect(lacking).rejects.toThrow(
+    /shows shop\/sales, whose dataset is not in Superset: materialize superset\/dataset/,
+  );
+});
