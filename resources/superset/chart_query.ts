@@ -108,7 +108,14 @@ function partsOf({ kind, metrics, by, time, limit }: Chart): Readonly<Record<str
         series_limit: limit,
         series_limit_metric: metric,
         time_offsets: [],
-        post_processing: [pivot(column, by, metrics), { operation: "flatten" }],
+        post_processing: [
+          pivot(column, by, metrics),
+          // With one metric a line is named after its value alone.
+          ...(by.length > 0 && metrics.length === 1
+            ? [{ operation: "rename", options: { columns: { [metric]: null }, level: 0, inplace: true } }]
+            : []),
+          { operation: "flatten" },
+        ],
       };
     }
     case "bar": {

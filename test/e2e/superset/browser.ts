@@ -10,6 +10,8 @@ export interface SeenAnswer {
   readonly status: number;
   readonly isCached: boolean;
   readonly data: unknown;
+  /** What the page asked. */
+  readonly queries: unknown;
 }
 
 const body = z.looseObject({
@@ -67,5 +69,6 @@ async function read(response: Response): Promise<SeenAnswer> {
     status: response.status(),
     isCached: result.length > 0 && result.every(({ is_cached: cached }) => cached === true),
     data: result.map(({ data }) => data),
+    queries: (response.request().postDataJSON() as { readonly queries: unknown }).queries,
   };
 }
