@@ -4,6 +4,7 @@ import { ProjectError } from "../definitions/project_error.ts";
 import { importDefinition } from "./import_definition.ts";
 import { locate } from "./locate.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
+import { tryGetDashboardOf } from "./superset/dashboard_nodes.ts";
 import { tryGetDatasetAsset } from "./superset/nodes.ts";
 
 /** No file defines the asset. */
@@ -24,6 +25,13 @@ export async function findAsset(key: string, project: string): Promise<ResolvedA
   if (dataset !== undefined) {
     const { datasetNode } = await import("./superset/dataset_node.ts");
     return datasetNode(await findAsset(dataset, project));
+  }
+  const shown = tryGetDashboardOf(key);
+  if (shown !== undefined) {
+    const { tryGetDashboardNode } = await import("./superset/dashboard_node.ts");
+    const node = await tryGetDashboardNode(shown.kind, shown.name, project);
+    if (node !== undefined) return node;
+    throw new UnknownAssetError(`no file defines the dashboard of ${key}: expected assets/dashboards/${shown.name}.ts`);
   }
   // Node imports files by their real path, so that is where assets are found to be defined.
   const projectDir = realpathSync(project);

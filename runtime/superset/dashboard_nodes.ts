@@ -17,6 +17,15 @@ export function warmKey(name: string): string {
   return `superset/warm/${name}`;
 }
 
+/** The dashboard that a node is about, and what the node does; `undefined`: it is no such node. */
+export function tryGetDashboardOf(
+  key: string,
+): { readonly kind: "dashboard" | "warm"; readonly name: string } | undefined {
+  const [folder, kind, name, ...rest] = key.split("/");
+  if (folder !== "superset" || (kind !== "dashboard" && kind !== "warm")) return undefined;
+  return name === undefined || rest.length > 0 ? undefined : { kind, name };
+}
+
 /** The keys of the assets that a dashboard shows, sorted. */
 export function assetsOf({ options }: DefinedDashboard): string[] {
   const refs = [...options.charts, ...(options.filters ?? []).filter((filter) => filter.kind === "value")];
