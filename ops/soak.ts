@@ -11,6 +11,10 @@ const SOAKS: Readonly<Record<string, { readonly what: string; readonly command: 
     what: "kill -9 while cold partitions are archived and restored, 100 times; about 5 min",
     command: [process.execPath, path.join(import.meta.dirname, "soak/archive.ts")],
   },
+  snapshots: {
+    what: "readers during 100 flips of DuckDB's snapshots, and kill -9 while one is published; about 5 min",
+    command: [process.execPath, path.join(import.meta.dirname, "soak/snapshots.ts")],
+  },
   promotions: {
     what: "20.9 million rows into each store with flat memory; about 15 min",
     command: [process.execPath, path.join(import.meta.dirname, "soak/promotions.ts")],

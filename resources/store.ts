@@ -9,11 +9,13 @@ import type { BulkSource } from "./bulk_source.ts";
 import type { Buckets, PartitionSet } from "./partition_set.ts";
 import type { Claim, Disproof } from "./proof.ts";
 import type { CheckContext, CheckOutcome, FailedRow, Sample } from "./check_outcome.ts";
+import type { PublishedSnapshot, SnapshotJob } from "./snapshot.ts";
 
 export type { Archive, ArchivedFile, ArchivePartition } from "./archive.ts";
 export type { BulkSource } from "./bulk_source.ts";
 export type { Bucketing, Buckets, PartitionCondition, PartitionSet } from "./partition_set.ts";
 export type { Claim, Disproof } from "./proof.ts";
+export type { PublishedSnapshot, SnapshotTable } from "./snapshot.ts";
 export type {
   BucketCounts,
   CheckContext,
@@ -218,11 +220,11 @@ export interface Store {
   findPublished(target: Target, attempt: Attempt): Promise<LedgerEntry | undefined>;
   /** The cursor of the latest publish, or `null` when there is none. */
   lastCursor(target: Target, attempt: Attempt): Promise<string | null>;
-  /** The latest lines of the ledger, at most so many, the last one first: of runs of partitions, or of others. */
+  /** The latest lines of the ledger, at most so many, the last one first: of runs of partitions, or of others, or of all. */
   recentPublishes(
     target: Target,
     attempt: Attempt,
-    options: { readonly limit: number; readonly ofPartitions: boolean },
+    options: { readonly limit: number; readonly ofPartitions: boolean | null },
   ): Promise<readonly LedgerEntry[]>;
   /**
    * Replaces the rows that failed the asset's checks by those of this run and these partitions; those of other partitions
@@ -275,6 +277,8 @@ export interface Store {
   exportParquet(target: Target, path: string, attempt: Attempt): Promise<void>;
   /** Lends an archive to one run. Absent where {@link StoreKind.archiveFault} says that none can be. */
   withArchive?<T>(job: ArchiveJob, attempt: Attempt, act: (archive: Archive) => Promise<T>): Promise<T>;
+  /** Shows tables to readers elsewhere, as they are now. Absent where everybody reads the store itself. */
+  publishSnapshot?(job: SnapshotJob, attempt: Attempt): Promise<PublishedSnapshot>;
   /**
    * Removes what killed attempts left.
    *

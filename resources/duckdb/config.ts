@@ -1,5 +1,6 @@
 import { basename, extname, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
+import { publishedFolder } from "../snapshot.ts";
 import type { Target } from "../store.ts";
 import { AmbiguousSchemaError } from "./errors.ts";
 
@@ -11,6 +12,10 @@ export interface DuckDBConfig {
   readonly stagingDir: string;
   /** How long to wait while another process has the file open. */
   readonly lockTimeoutMs: number;
+  /** Folder for the snapshots that other programs read. */
+  readonly publishedDir: string;
+  /** How long a snapshot stays after the next one has taken its place. */
+  readonly keepSnapshotsMs: number;
 }
 
 /**
@@ -18,19 +23,28 @@ export interface DuckDBConfig {
  *
  * - `DUCKDB_PATH`: the warehouse file. Default: `data/warehouse.duckdb` in the project.
  * - `DUCKDB_LOCK_TIMEOUT_SECONDS`: how long to wait for another process. Default: 300.
+ * - `DUCKDB_PUBLISHED_DIR`: folder for snapshots. Default: `published` beside the warehouse.
+ * - `DUCKDB_PUBLISHED_KEEP_MINUTES`: how long a snapshot outlives its successor's coming. Default: 60.
  *
  * @throws ConfigError
  */
 export function duckdbConfig(projectDir: string, env: Readonly<Record<string, string | undefined>>): DuckDBConfig {
   const named = env["DUCKDB_PATH"] ?? join("data", "warehouse.duckdb");
   const path = resolve(projectDir, named);
-  const seconds = Number(env["DUCKDB_LOCK_TIMEOUT_SECONDS"] ?? "300");
-  if (!Number.isFinite(seconds) || seconds < 0) {
-    throw new ConfigError(
-      `DUCKDB_LOCK_TIMEOUT_SECONDS: expected seconds, 0 or more, got ${JSON.stringify(env["DUCKDB_LOCK_TIMEOUT_SECONDS"])}`,
-    );
-  }
-  return { path, stagingDir: `${path}.staging`, lockTimeoutMs: seconds * 1000 };
+  return {
+    path,
+    stagingDir: `${path}.staging`,
+    lockTimeoutMs: numberOf(env, "DUCKDB_LOCK_TIMEOUT_SECONDS", 300) * 1000,
+    publishedDir: publishedFolder(projectDir, env),
+    keepSnapshotsMs: numberOf(env, "DUCKDB_PUBLISHED_KEEP_MINUTES", 60) * 60_000,
+  };
+}
+
+function numberOf(env: Readonly<Record<string, string | undefined>>, name: string, standard: number): number {
+  const value = Number(env[name] ?? standard);
+  if (Number.isFinite(value) && value >= 0) return value;
+  const unit = name.endsWith("_SECONDS") ? "seconds" : "minutes";
+  throw new ConfigError(`${name}: expected ${unit}, 0 or more, got ${JSON.stringify(env[name])}`);
 }
 
 /**

@@ -43,9 +43,11 @@ import { requireContract } from "./contract.ts";
 import { WarehouseStaged } from "./publish.ts";
 import { parquetQuery } from "../parquet_rows.ts";
 import { literal, quote, tableName } from "../quote.ts";
+import type { PublishedSnapshot, SnapshotJob } from "../snapshot.ts";
 import { SideFileWriter } from "./row_writer.ts";
 import { ROWS, SideFile, withoutCompression } from "./side_file.ts";
 import { SideFileStaged } from "./side_file_staged.ts";
+import { publishSnapshot } from "./snapshot.ts";
 import { removeOrphanFolders } from "../owned_folders.ts";
 import { keepsTable } from "./write.ts";
 
@@ -104,12 +106,8 @@ export class DuckDBStore implements Store {
     });
   }
 
-  async maxOf(
-    { schema, table }: Pick<Target, "schema" | "table">,
-    column: string,
-    attempt: Attempt,
-  ): Promise<string | null> {
-    return (await this.#look(attempt, (warehouse) => maxOf(warehouse, schema, table, column))) ?? null;
+  async maxOf(of: Pick<Target, "schema" | "table">, column: string, attempt: Attempt): Promise<string | null> {
+    return (await this.#look(attempt, (warehouse) => maxOf(warehouse, of.schema, of.table, column))) ?? null;
   }
 
   async arrivals(
@@ -208,6 +206,11 @@ export class DuckDBStore implements Store {
         isBucket(to) ? archiveBucket(warehouse, to) : archiveFolder(this.#projectDir, to);
       return await act(await DuckDBArchive.open(warehouse, job, attempt, placeOf));
     });
+  }
+
+  async publishSnapshot(job: SnapshotJob, attempt: Attempt): Promise<PublishedSnapshot> {
+    const warehouse = await this.#open(attempt);
+    return await interruptible(warehouse, attempt, () => publishSnapshot(warehouse, this.#config, job, attempt.log));
   }
 
   removeOrphans(isOpen: (runId: string) => boolean): Promise<void> {

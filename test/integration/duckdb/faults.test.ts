@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { sql, z } from "../../../definitions/index.ts";
+import { duckdbConfig } from "../../../resources/duckdb/config.ts";
 import { DuckDBStore } from "../../../resources/duckdb/duckdb_store.ts";
 import { attempt, publish, targetOf, Warehouse } from "./warehouse.ts";
 
@@ -136,7 +137,7 @@ test("a folder that cannot be made is named, with what to do", async () => {
   writeFileSync(join(folder, "file"), "");
   // Not even root can make a folder in a file.
   const path = join(folder, "file", "warehouse.duckdb");
-  const store = new DuckDBStore({ path, stagingDir: `${path}.staging`, lockTimeoutMs: 1_000 }, folder);
+  const store = new DuckDBStore({ ...duckdbConfig(folder, { DUCKDB_PATH: path }), lockTimeoutMs: 1_000 }, folder);
   for (const use of [
     () => store.findPublished(target, attempt()),
     () => store.stageRows(target, attempt()),

@@ -8,6 +8,7 @@ import type { Check } from "../../../definitions/check.ts";
 import { type Column, readColumn } from "../../../definitions/column_type.ts";
 import type { z } from "../../../definitions/index.ts";
 import type { Sql } from "../../../definitions/sql.ts";
+import { duckdbConfig } from "../../../resources/duckdb/config.ts";
 import { DuckDBStore } from "../../../resources/duckdb/duckdb_store.ts";
 import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../../../resources/store.ts";
 import { attempt } from "../stores/attempt.ts";
@@ -36,7 +37,7 @@ export class Warehouse {
   /** Another store on the same file, as another process has one. */
   another(options: { readonly lockTimeoutMs?: number } = {}): DuckDBStore {
     const { lockTimeoutMs = 60_000 } = options;
-    return new DuckDBStore({ path: this.path, stagingDir: `${this.path}.staging`, lockTimeoutMs }, this.dir);
+    return new DuckDBStore({ ...duckdbConfig(this.dir, { DUCKDB_PATH: this.path }), lockTimeoutMs }, this.dir);
   }
 
   async publishRows(target: Target, rows: readonly object[], change: Partial<Attempt> = {}): Promise<StagedFacts> {

@@ -1,0 +1,138 @@
+import { createHash } from "node:crypto";
+import {
+  type PublishedSnapshot,
+  type PublishedTable,
+  SNAPSHOT_FILE,
+  SnapshotError,
+  type SnapshotJob,
+} from "../snapshot.ts";
+import { StatementError } from "../errors.ts";
+import { Client } from "./client.ts";
+import { type DuckDBConfig, requireOtherName } from "./config.ts";
+import { createView, exportPart, fileName, partsOf, readTable, type TableState } from "./snapshot_tables.ts";
+import { SnapshotFolder } from "./snapshot_folder.ts";
+
+/** A table, and the names of its files. */
+type Located = TableState & { readonly files: readonly string[] };
+
+/**
+ * Publishes what has changed since the last snapshot: new Parquet files for changed tables and months, a small file of
+ * views over all of them, and then the link. Readers have the old snapshot or the new one, all of it; so has whoever
+ * comes after a crash at any moment, and the next run removes what the crash left.
+ *
+ * @param warehouse Held open meanwhile, so that nobody else writes it or makes a snapshot of it.
+ * @throws SnapshotError
+ */
+export async function publishSnapshot(
+  warehouse: Client,
+  config: Pick<DuckDBConfig, "path" | "publishedDir" | "keepSnapshotsMs">,
+  job: SnapshotJob,
+  log: (message: string) => void,
+): Promise<PublishedSnapshot> {
+  const folder = new SnapshotFolder(config.publishedDir);
+  try {
+    await folder.tidy(config.path);
+    const before = folder.current();
+    const [[engine] = []] = (await warehouse.text("SELECT version()")).rows;
+    const { states, missing } = await readTables(warehouse, job, before?.contents.tables ?? []);
+    const located = states.map((state) => ({
+      ...state,
+      files: state.parts.map((part) => fileName(state, part, engine ?? "")),
+    }));
+    const tables = located.map(published);
+    const version = digest(tables.map(({ schema, table, version: own }) => [schema, table, own]));
+    let [filesWritten, bytesWritten] = [0, 0];
+    let id = before?.id;
+    const isNew = before === undefined || before.contents.version !== version || !folder.isWhole(before.contents);
+    if (isNew) {
+      for (const state of located)
+        for (const [index, part] of state.parts.entries()) {
+          const bytes = await folder.put(state.files[index] ?? "", (path) => exportPart(warehouse, state, part, path));
+          filesWritten += bytes > 0 ? 1 : 0;
+          bytesWritten += bytes;
+        }
+      const made = { version, source: config.path, tables };
+      const proven = new Set(before?.contents.tables.map((table) => table.version));
+      const isProven = (state: Located): boolean => proven.has(published(state).version);
+      ({ id } = await folder.publish(job.now, made, (path) => writeViews(path, located, folder, isProven)));
+      log(`Snapshot ${id}: ${tables.length} tables, ${filesWritten} files written`);
+    }
+    const snapshotsRemoved = await folder.retire(job.now, config.keepSnapshotsMs);
+    const path = `${config.publishedDir}/current/${SNAPSHOT_FILE}`;
+    return { id: id ?? "", path, isNew, version, tables, missing, filesWritten, bytesWritten, snapshotsRemoved };
+  } catch (error) {
+    throw snapshotError(config.publishedDir, error);
+  }
+}
+
+async function readTables(
+  warehouse: Client,
+  { tables, keepOthers }: SnapshotJob,
+  before: readonly PublishedTable[],
+): Promise<{ readonly states: readonly TableState[]; readonly missing: readonly string[] }> {
+  const asked = new Map(tables.map((one) => [one.assetKey, one]));
+  if (keepOthers)
+    for (const { schema, table, timeColumn } of before) {
+      const assetKey = `${schema}/${table}`;
+      if (!asked.has(assetKey)) asked.set(assetKey, { assetKey, schema, table, timeColumn });
+    }
+  const [states, missing]: [TableState[], string[]] = [[], []];
+  for (const one of [...asked.values()].sort((a, b) => (a.assetKey < b.assetKey ? -1 : 1))) {
+    requireOtherName(SNAPSHOT_FILE, one);
+    const state = await readTable(warehouse, one);
+    if (state === undefined) missing.push(one.assetKey);
+    else states.push(state);
+  }
+  return { states, missing };
+}
+
+function published({ schema, table, timeColumn, comment, columns, parts, files }: Located): PublishedTable {
+  const rowCount = String(parts.reduce((all, part) => all + part.rowCount, 0n));
+  return { schema, table, timeColumn, rowCount, version: digest([comment, columns, files]), files };
+}
+
+/** Makes the file of views, and reads through it what readers will, of tables that changed. */
+async function writeViews(
+  path: string,
+  tables: readonly Located[],
+  folder: SnapshotFolder,
+  isProven: (state: Located) => boolean,
+): Promise<void> {
+  const client = await Client.open(path);
+  try {
+    for (const state of tables) {
+      await createView(client, state, state.files.map((name) => folder.fileOf(name))); // prettier-ignore
+      if (isProven(state)) continue;
+      const found = await partsOf(client, state);
+      if (JSON.stringify(found, text) !== JSON.stringify(state.parts, text))
+        throw new SnapshotError(
+          `${state.schema}.${state.table} reads otherwise from its Parquet files than from the warehouse; ` +
+            "readers have the snapshot before. Remove its files in the folder of snapshots, and run again",
+        );
+    }
+    await client.run("CHECKPOINT");
+  } finally {
+    client.close();
+  }
+}
+
+function text(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? String(value) : value;
+}
+
+function digest(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 32);
+}
+
+/** What could not be written, and what to do; other errors as they are. */
+function snapshotError(folder: string, error: unknown): unknown {
+  const engine = error instanceof StatementError && error.cause instanceof Error ? error.cause.message : null;
+  const isPlace = engine === null ? error instanceof Error && "syscall" in error : engine.startsWith("IO Error");
+  if (!isPlace) return error;
+  const message = engine ?? (error as Error).message;
+  return new SnapshotError(
+    `No snapshot could be published in ${folder}; readers have the one before: ${message}. ` +
+      "Make room there, let this user write there, or name another folder in DUCKDB_PUBLISHED_DIR",
+    { cause: error },
+  );
+}
