@@ -6,6 +6,7 @@ import type { Check } from "./check.ts";
 import type { PlainDate } from "./column.ts";
 import type { Column } from "./column_type.ts";
 import type { Duration } from "./duration.ts";
+import { type Break, type Deprecation, deprecationNote } from "./evolution.ts";
 import type { Fault, SourcePosition } from "./fault.ts";
 import type { Freshness } from "./freshness.ts";
 import type { KeyPartitions, PartitionMapping, TimePartitions, TwoDimensionalPartitions } from "./partitions.ts";
@@ -48,6 +49,13 @@ export interface AssetOptions<S extends Shape, M extends string = string> {
   readonly columns?: z.ZodObject<S, z.core.$strict> | undefined;
   /** The columns that name one row. */
   readonly key?: readonly NoInfer<Name<S>>[] | undefined;
+  /**
+   * Changes of the columns that break charts in Superset and are meant: each lets one publish pass, the first that has it.
+   * @default none: such a publish is stopped
+   */
+  readonly breaks?: readonly Break[] | undefined;
+  /** The asset is kept for a while beside the one that takes its place. */
+  readonly deprecated?: Deprecation | undefined;
   readonly partitions?:
     | TimePartitions<NoInfer<NameOf<S, Date | PlainDate>>>
     | KeyPartitions<NoInfer<NameOf<S, string>>>
@@ -141,7 +149,7 @@ export function defineAsset<S extends Shape, M extends string = never>(
   const name = asText(key);
   // Options of one shape are not options of any shape to the compiler: functions take the rows of just that shape.
   const read = validate(name, options as unknown as AssetOptions<Shape>, position);
-  register({ key: name, options: read.options, columns: read.columns, position, callers, faults: read.faults });
+  register({ key: name, options: noted(read.options), columns: read.columns, position, callers, faults: read.faults });
   const c = Object.fromEntries(
     read.columns.map((column): [string, ColumnRef] => [
       column.name,
@@ -151,4 +159,11 @@ export function defineAsset<S extends Shape, M extends string = never>(
   const columns = read.options.columns as Asset<S>["columns"];
   const metrics = Object.keys(read.options.superset?.metrics ?? {}) as M[];
   return { kind: "table", assetKey: name, columns, c: c as Asset<S>["c"], metrics };
+}
+
+/** The description says a deprecation, wherever it is shown: in Dagster, in the store, in Superset. */
+function noted(options: AssetOptions<Shape>): AssetOptions<Shape> {
+  const { description, deprecated } = options;
+  if (deprecated === undefined) return options;
+  return { ...options, description: `${description} ${deprecationNote(deprecated)}` };
 }

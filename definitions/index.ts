@@ -50,6 +50,7 @@ export {
 } from "./check.ts";
 export { date, type Decimal, decimal, int64, json, type PlainDate, timestamp } from "./column.ts";
 export type { Duration } from "./duration.ts";
+export type { Break, Deprecation } from "./evolution.ts";
 export { by, type Freshness, within } from "./freshness.ts";
 export {
   allOf,

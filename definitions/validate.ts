@@ -5,6 +5,7 @@ import { keysOf, timeOf } from "./partitions.ts";
 import { checkDataset } from "./superset/validate_dataset.ts";
 import { checkArchive } from "./validate_archive.ts";
 import { checkRule } from "./validate_check.ts";
+import { checkEvolution } from "./validate_evolution.ts";
 import { checkDagsterOptions, checkLimits, checkPartitions } from "./validate_options.ts";
 import { checkStorage } from "./validate_storage.ts";
 import { checkWrite } from "./validate_write.ts";
@@ -37,6 +38,7 @@ export function validate(key: string, options: AssetOptions<Shape>, position: So
     const columns = readColumns(options, add);
     checkColumnNames(options, add);
     for (const check of options.checks ?? []) checkRule(check, columns, options, add);
+    checkEvolution(options, columns, add);
     checkDagsterOptions(options, add);
     checkPartitions(options, columns, add);
     checkLimits(options, add);

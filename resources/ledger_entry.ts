@@ -29,10 +29,16 @@ export function readLedgerEntry(
   };
 }
 
-/** Which lines of the ledger are asked for: at most so many, of runs of partitions or of others. */
+/** Which lines of the ledger are asked for: at most so many, of runs of partitions, or of others; `null`: of all. */
 export interface RecentOptions {
   readonly limit: number;
-  readonly ofPartitions: boolean;
+  readonly ofPartitions: boolean | null;
+}
+
+/** The condition that holds for the lines that are asked for. */
+export function isRecent({ ofPartitions }: RecentOptions): string {
+  if (ofPartitions === null) return "true";
+  return `partition_keys IS ${ofPartitions ? "NOT NULL" : "NULL"}`;
 }
 
 /**
@@ -40,16 +46,11 @@ export interface RecentOptions {
  *
  * @param startedAt The column, as a date or as milliseconds since 1970.
  */
-export function recentLines(
-  ledger: string,
-  startedAt: string,
-  assetKey: string,
-  { limit, ofPartitions }: RecentOptions,
-): Statement {
+export function recentLines(ledger: string, startedAt: string, assetKey: string, options: RecentOptions): Statement {
   return {
     text: `SELECT run_id, partition_keys, row_count, columns, content_hash, ${startedAt}, cursor, report, root_run_id, code_version
-      FROM ${ledger} WHERE asset_key = $1 AND partition_keys IS ${ofPartitions ? "NOT NULL" : "NULL"}
-      ORDER BY published_at DESC LIMIT ${BigInt(limit)}`,
+      FROM ${ledger} WHERE asset_key = $1 AND ${isRecent(options)}
+      ORDER BY published_at DESC LIMIT ${BigInt(options.limit)}`,
     parameters: [assetKey],
   };
 }

@@ -11,6 +11,7 @@ import { columnTime, planPartitions, runPartition } from "./partitions.ts";
 import { tableReport } from "./report.ts";
 import type { ResolvedAsset, ResolvedBody } from "./resolve.ts";
 import type { AssetResult, RunRequest } from "./run_asset.ts";
+import { requireUnbroken } from "./schema_evolution.ts";
 
 /** Partitions that are moved in one transaction: each makes the view anew, whose text names all files. */
 const AT_ONCE = 50;
@@ -51,6 +52,7 @@ export async function runArchive(
     // What it moved, this attempt would not find any more.
     if (published !== undefined) return reuse(published, context);
   }
+  const promise = await requireUnbroken({ asset, target, store, attempt });
   const { partitions, source, to } = body;
   const job = { target, source, column: partitions.column, to, now: request.now, isOpen: request.isOpen };
   const started = performance.now();
@@ -64,6 +66,7 @@ export async function runArchive(
     const report = tableReport({
       ...{ asset, target, facts, checks: [], partitions: null, statement: null, rowsQuarantined: 0 },
       profile: profileOf(target, []),
+      promise,
       rowsRead: Number(rowsOf(moved.archived)),
       uri: store.uri(target),
       durations: { stage: (performance.now() - started) / 1000 },

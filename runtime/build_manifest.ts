@@ -10,6 +10,7 @@ import type { Disproof } from "../resources/store.ts";
 import { warehouseFaults } from "../resources/stores.ts";
 import { bindCheck, bindKeys, listOf } from "./bind_sql.ts";
 import { bindCursor } from "./cursor.ts";
+import { deprecationFaults } from "./deprecations.ts";
 import { listFiles, projectPath } from "./import_scan.ts";
 import { loadAllAssets } from "./load_assets.ts";
 import { sortByNeeds } from "./order.ts";
@@ -48,6 +49,7 @@ export async function buildManifest(project: string, listener: BuildListener = {
   const resolved = defined.map((asset) => resolveAsset(asset, projectDir, assetFiles));
   const faults: Fault[] = [...fileFaults, ...resolved.flatMap((asset) => asset.faults)];
   faults.push(...choiceFaults(resolved, faults, projectDir), ...graphFaults(resolved, faults));
+  faults.push(...deprecationFaults(resolved, faults));
   const partitionsOf = new Map(resolved.map(({ key, defined: { options } }) => [key, options.partitions]));
   const known = new Set([...partitionsOf.keys(), ...faults.map(({ asset }) => asset)]);
   const faultsOfTriggers = triggerFaults(triggers, partitionsOf, (key) => known.has(key));

@@ -7,6 +7,7 @@ import { projectPath } from "./import_scan.ts";
 import type { PartitionReport } from "./partitions.ts";
 import { escapeMarkdown, type Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
+import type { ColumnPromise } from "./schema_evolution.ts";
 
 /** What Dagster is told of one asset, in a form that survives as JSON in the ledger. */
 export interface AssetReport {
@@ -17,6 +18,8 @@ export interface AssetReport {
   readonly partitions: readonly PartitionReport[] | null;
   /** What later publishes are compared with; absent for a task. */
   readonly profile?: Profile;
+  /** What charts may rely on from now on; absent for a task. */
+  readonly promise?: ColumnPromise;
 }
 
 /** The verdict of one check. */
@@ -37,6 +40,7 @@ export interface TableReport {
   readonly facts: StagedFacts;
   readonly checks: readonly CheckReport[];
   readonly profile: Profile;
+  readonly promise: ColumnPromise;
   readonly partitions: readonly PartitionReport[] | null;
   readonly statement: string | null;
   /** Rows that the body yielded, where they passed through TypeScript. */
@@ -66,6 +70,7 @@ export function tableReport(report: TableReport): AssetReport {
     checks: report.checks,
     partitions: report.partitions,
     profile: report.profile,
+    promise: report.promise,
     metadata: {
       "dagster/column_schema": metadata.tableSchema(
         target.columns.map(({ name, type, nullable, description }) => ({

@@ -33,6 +33,7 @@ import { runEach } from "./run_each.ts";
 import { runTask } from "./run_task.ts";
 import { keepFailedRows } from "./keep_failed_rows.ts";
 import { ledgerEntry, reuse } from "./ledger_entry.ts";
+import { canAskEarly, type ColumnPromise, requireUnbroken } from "./schema_evolution.ts";
 import type { SupersetRunContext } from "./superset/run_context.ts";
 import type { Turn } from "./turn.ts";
 import { stage } from "./stage.ts";
@@ -153,6 +154,8 @@ async function runTable(
     const published = await inTurn(() => store.findPublished(target, attempt));
     if (published !== undefined) return reuse(published, context);
   }
+  const evolution = { asset, target, store, attempt };
+  if (canAskEarly(asset)) await inTurn(() => requireUnbroken(evolution));
   const last = write === undefined || request.fullRefresh ? null : await store.lastCursor(target, attempt);
   const cursor = write === undefined ? null : new Cursor(write, target, last);
   const history = await inTurn(() => historyOf(asset.checks, store, target, attempt));
@@ -190,6 +193,7 @@ async function runTable(
       for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describe(one)}`);
       const result = await publish(asset, target, store, staged, attempt, context, {
         profile: profileOf(target, outcomes),
+        promise: await requireUnbroken(evolution),
         checks: outcomes.map((one) => checkReport(one, true, request.redact)),
         partitions: (facts) => (plan === null ? null : reportPartitions(plan, facts, outcomes, against)),
         read,
@@ -240,6 +244,7 @@ async function publish(
   context: BodyContext,
   known: {
     readonly profile: Profile;
+    readonly promise: ColumnPromise;
     readonly checks: readonly CheckReport[];
     readonly partitions: (facts: StagedFacts) => readonly PartitionReport[] | null;
     readonly read: number | undefined;
@@ -259,6 +264,7 @@ async function publish(
     facts,
     checks: known.checks,
     profile: known.profile,
+    promise: known.promise,
     partitions: known.partitions(facts),
     statement: staged.statement,
     rowsRead: known.read,

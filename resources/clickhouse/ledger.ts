@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { LastPublish } from "../../definitions/tick.ts";
 import { nullWithoutTable } from "../errors.ts";
 import { lastPublishes } from "../last_publishes.ts";
-import { readLedgerEntries, readLedgerEntry, type RecentOptions } from "../ledger_entry.ts";
+import { isRecent, readLedgerEntries, readLedgerEntry, type RecentOptions } from "../ledger_entry.ts";
 import { replacedRows } from "../quarantine.ts";
 import type { Attempt, FailedRow, LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -150,7 +150,7 @@ export async function recentEntries(client: Client, target: Target, options: Rec
   const rows = await query(client, {
     text: `SELECT run_id, partition_keys, row_count, columns, content_hash, toUnixTimestamp64Milli(started_at), cursor, report,
         root_run_id, code_version
-      FROM ${PUBLISHED} WHERE partition_keys IS ${options.ofPartitions ? "NOT NULL" : "NULL"}
+      FROM ${PUBLISHED} WHERE ${isRecent(options)}
       ORDER BY unsettled DESC, published_at DESC LIMIT ${BigInt(options.limit)}`,
     parameters: [target.assetKey, target.schema, target.table],
   });

@@ -102,6 +102,14 @@ const FAULTY: Readonly<Record<string, string>> = {
     `${cells}, partitions: ${days}, body: { deps: [by_shop], async *rows() {} }`,
     `import { by_shop } from "./by_shop.ts";`,
   ),
+  "assets/a/deprecated.ts": source(
+    "a/deprecated",
+    `superset: {}, deprecated: { on: "2027-01-31", replacedBy: "a/nowhere" },`,
+  ),
+  "assets/a/left_behind.ts": source(
+    "a/left_behind",
+    `superset: {}, deprecated: { on: "2027-01-31", replacedBy: "a/good" },`,
+  ),
   "assets/a/empty.ts": "export const nothing = 1;\n",
 };
 
@@ -135,6 +143,8 @@ const EXPECTED: readonly (readonly [code: string, file: string, line: number, me
   ["unknown_placeholder", "assets/a/window_in_check.ts", 4, /check x: window/],
   ["bad_option", "assets/a/bad_cells.ts", 4, /key "x\|y": Dagster takes no \|/],
   ["bad_option", "assets/a/bad_mapping.ts", 4, /reads a\/by_shop, whose partitions are others.*allOf/],
+  ["bad_option", "assets/a/deprecated.ts", 4, /replacedBy "a\/nowhere" is defined by no file/],
+  ["bad_option", "assets/a/left_behind.ts", 4, /replacedBy "a\/good" is not shown in Superset/],
   ["no_asset", "assets/a/empty.ts", 1, /defines no asset/],
 ];
 

@@ -358,6 +358,8 @@ export function describeChecks(tools: () => CheckTools): void {
         ...[[3n, true], [2n, true]],
       ]); // prettier-ignore
       expect(await harness.store.recentPublishes(to, attempt(), { ...options, ofPartitions: true })).toEqual([]);
+      const all = await harness.store.recentPublishes(to, attempt(), { ...options, ofPartitions: null });
+      expect(all).toEqual(entries);
       await harness.store.close();
     });
 

@@ -39,6 +39,7 @@ import type {
 } from "../../../resources/store.ts";
 
 import { describeChecks } from "./check_contract.ts";
+import { describeEvolution } from "./evolution_contract.ts";
 import { attempt } from "./attempt.ts";
 
 /** A store for tests, and a way to read it that is not the store's own. */
@@ -578,6 +579,7 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
     });
 
     describeChecks(() => ({ harness, target, stageRows, write }));
+    describeEvolution(() => harness);
 
     it("checks the staged rows, and shows some of the bad ones", async () => {
       const to = target();
