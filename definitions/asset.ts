@@ -39,6 +39,19 @@ export interface RetryPolicy {
   readonly jitter?: "full" | "plus_minus" | undefined;
 }
 
+/**
+ * What happens where a source does not have just the columns of the contract.
+ *
+ * - `freeze`: rows with others are quarantined, a copy with others is refused.
+ * - `evolve`: columns that the contract does not have are added to the table, nullable, with the type that all of their
+ *   values have; they stay, whether later runs bring them or not. What has no such type is refused.
+ * - `warn`: columns that the contract does not have are left out, nullable ones that are missing are NULL; both are said in
+ *   the log and in Dagster.
+ *
+ * Values that do not fit their column are refused by all three.
+ */
+export type ContractPolicy = "freeze" | "evolve" | "warn";
+
 /** Everything that an asset is; `M` are the names of its metrics in Superset. */
 export interface AssetOptions<S extends Shape, M extends string = string> {
   readonly description: string;
@@ -96,6 +109,8 @@ export interface AssetOptions<S extends Shape, M extends string = string> {
   readonly quarantine?: { readonly maxRows: number } | undefined;
   /** Its dataset in Superset: metrics, time, cache, what people may edit. @default none */
   readonly superset?: Dataset<S, M> | undefined;
+  /** What becomes of columns of a source that the contract does not have; for bodies of `rows` and `copy`. @default "freeze" */
+  readonly contract?: ContractPolicy | undefined;
   readonly body: Body<NoInfer<Name<S>>, NoInfer<Row<S>>>;
 }
 

@@ -93,6 +93,8 @@ export interface Copy<out N extends string = string> {
   readonly source: CopySource;
   /** Column of the asset to column of the source, where the names differ. */
   readonly columns: readonly { readonly target: N; readonly source: string }[];
+  /** Columns of the source that are not for the asset; `"others"`: all that it does not declare. */
+  readonly ignore: readonly string[] | "others";
 }
 
 /** Cold partitions of another asset in Parquet files, and a view over them and its table. */
@@ -176,18 +178,23 @@ export function postgresTable(table: string, options: { readonly url?: string } 
  *
  * @param source A file, a table of a database, or an asset in any store: `copy(transactions)`.
  * @param options.columns Column of the asset to column of the source, where the names differ.
+ * @param options.ignore Columns of a file or a table that are not for the asset, or `"others"`: all that it does not
+ *   declare. Without it, they break the contract. Of another asset's columns those that are declared here are taken.
  */
-export function copy(source: CopySource): Copy<never>;
+export function copy(source: CopySource, options?: { readonly ignore?: Copy["ignore"] }): Copy<never>;
 export function copy<const N extends string>(
   source: CopySource,
-  options: { readonly columns: { readonly [K in N]: string } },
+  options: { readonly columns: { readonly [K in N]: string }; readonly ignore?: Copy["ignore"] },
 ): Copy<N>;
 export function copy<const N extends string>(
   source: CopySource,
-  options: { readonly columns?: { readonly [K in N]: string } } = {},
+  options: { readonly columns?: { readonly [K in N]: string }; readonly ignore?: Copy["ignore"] } = {},
 ): Copy<N> {
-  const columns = Object.entries<string>(options.columns ?? {});
-  return { kind: "copy", source, columns: columns.map(([target, from]) => ({ target: target as N, source: from })) };
+  const columns = Object.entries<string>(options.columns ?? {}).map(([target, from]) => ({
+    target: target as N,
+    source: from,
+  }));
+  return { kind: "copy", source, columns, ignore: options.ignore ?? [] };
 }
 
 /**

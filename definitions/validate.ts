@@ -4,6 +4,7 @@ import type { Fault, FaultCode, SourcePosition } from "./fault.ts";
 import { keysOf, timeOf } from "./partitions.ts";
 import { checkDataset } from "./superset/validate_dataset.ts";
 import { checkArchive } from "./validate_archive.ts";
+import { checkContract } from "./validate_contract.ts";
 import { checkRule } from "./validate_check.ts";
 import { checkEvolution } from "./validate_evolution.ts";
 import { checkDagsterOptions, checkLimits, checkPartitions } from "./validate_options.ts";
@@ -44,6 +45,7 @@ export function validate(key: string, options: AssetOptions<Shape>, position: So
     checkLimits(options, add);
     checkStorage(options, columns, add);
     checkCopy(options, add);
+    checkContract(options, columns, add);
     checkArchive(options, add);
     checkWrite(options, columns, add);
     checkDataset(options, columns, add);

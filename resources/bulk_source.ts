@@ -1,5 +1,6 @@
 import type { ParquetSource } from "../definitions/body.ts";
 import type { ColumnType } from "../definitions/column_type.ts";
+import type { SourceColumn } from "./store_sources.ts";
 
 /** What a store copies in bulk, by itself: no row becomes a JavaScript object. */
 export type BulkSource = ParquetSource | PostgresTableSource;
@@ -7,6 +8,8 @@ export type BulkSource = ParquetSource | PostgresTableSource;
 /** A table of a PostgreSQL server, for a store that reads it by itself. */
 export interface PostgresTableSource {
   readonly format: "postgres";
+  /** Its columns. @throws ProjectError by its cause */
+  columns(request: Pick<ReadRequest, "assetKey" | "runId" | "signal" | "log">): Promise<readonly SourceColumn[]>;
   /**
    * Makes ready to read: the server answers, the table has the columns, and a replica has all that was committed.
    *
@@ -32,7 +35,8 @@ export interface ReadRequest {
 /** A column to read: cast to the type by PostgreSQL, strictly. */
 export interface ReadColumn {
   readonly name: string;
-  readonly source: string;
+  /** `null`: there is none, so it is NULL. */
+  readonly source: string | null;
   readonly type: ColumnType;
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { Column } from "../definitions/column_type.ts";
+import { type CopiedColumns, sourceOf } from "./store_sources.ts";
 import { columnTypeName } from "./duckdb/type_names.ts";
 import { StatementError } from "./errors.ts";
 import { literal, quote } from "./quote.ts";
@@ -13,11 +14,12 @@ import { literal, quote } from "./quote.ts";
 export function parquetQuery(
   path: string,
   target: { readonly columns: readonly Column[] },
-  columns: ReadonlyMap<string, string>,
+  columns: CopiedColumns,
 ): string {
-  const casts = target.columns.map(
-    ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)}) AS ${quote(name)}`,
-  );
+  const casts = target.columns.map(({ name, type }) => {
+    const source = sourceOf(columns, name);
+    return `CAST(${source === null ? "NULL" : quote(source)} AS ${columnTypeName(type)}) AS ${quote(name)}`;
+  });
   return `SELECT ${casts.join(", ")}\nFROM read_parquet(${literal(path)})`;
 }
 

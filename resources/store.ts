@@ -6,6 +6,7 @@ import type { Arrivals, ArrivalsQuery, LastPublish } from "../definitions/tick.t
 import type { Storage } from "../definitions/storage.ts";
 import type { Archive, ArchiveJob } from "./archive.ts";
 import type { BulkSource } from "./bulk_source.ts";
+import type { CopiedColumns } from "./store_sources.ts";
 import type { Buckets, PartitionSet } from "./partition_set.ts";
 import type { Claim, Disproof } from "./proof.ts";
 import type { CheckContext, CheckOutcome, FailedRow, Sample } from "./check_outcome.ts";
@@ -13,6 +14,7 @@ import type { PublishedSnapshot, SnapshotJob } from "./snapshot.ts";
 
 export type { Archive, ArchivedFile, ArchivePartition } from "./archive.ts";
 export type { BulkSource } from "./bulk_source.ts";
+export type { CopiedColumns } from "./store_sources.ts";
 export type { Bucketing, Buckets, PartitionCondition, PartitionSet } from "./partition_set.ts";
 export type { Claim, Disproof } from "./proof.ts";
 export type { PublishedSnapshot, SnapshotTable } from "./snapshot.ts";
@@ -124,6 +126,16 @@ export interface QuarantinedRow {
 /** By which a publish is found again. */
 export type PublishedBy = Pick<LedgerEntry, "assetKey" | "rootRunId" | "codeVersion"> & Pick<Attempt, "partitionKeys">;
 
+/** A column of a table that was published. */
+export interface PublishedColumn {
+  readonly name: string;
+  /** The store's own name of it. */
+  readonly type: string;
+  readonly nullable: boolean;
+  /** Of a column that the contract did not have: what it is. */
+  readonly evolved?: ColumnType | undefined;
+}
+
 /** One line of the ledger: what a publish was. */
 export interface LedgerEntry {
   readonly assetKey: string;
@@ -132,7 +144,7 @@ export interface LedgerEntry {
   readonly codeVersion: string;
   readonly partitionKeys: readonly string[] | null;
   readonly rowCount: bigint;
-  readonly columns: readonly { readonly name: string; readonly type: string; readonly nullable: boolean }[];
+  readonly columns: readonly PublishedColumn[];
   readonly contentHash: string;
   readonly startedAt: Date;
   /** Where an incremental source goes on next time, in the source's own form; `null` without one. */
@@ -266,12 +278,7 @@ export interface Store {
     window: QueryWindow | null,
     attempt: Attempt,
   ): Promise<Staged>;
-  stageCopy(
-    target: Target,
-    source: BulkSource,
-    columns: ReadonlyMap<string, string>,
-    attempt: Attempt,
-  ): Promise<Staged>;
+  stageCopy(target: Target, source: BulkSource, columns: CopiedColumns, attempt: Attempt): Promise<Staged>;
   stageRows(target: Target, attempt: Attempt): Promise<RowWriter>;
   /** Writes all rows of a table to a new Parquet file, with the types of the contract: the common ground of the stores. */
   exportParquet(target: Target, path: string, attempt: Attempt): Promise<void>;

@@ -64,7 +64,7 @@ export async function runArchive(
         : { archived: [], restored: await restore(archive, request.restore, context) };
     const facts = await archive.facts();
     const report = tableReport({
-      ...{ asset, target, facts, checks: [], partitions: null, statement: null, rowsQuarantined: 0 },
+      ...{ asset, target, facts, checks: [], partitions: null, statement: null, rowsQuarantined: 0, differences: [] },
       profile: profileOf(target, []),
       promise,
       rowsRead: Number(rowsOf(moved.archived)),
@@ -73,7 +73,7 @@ export async function runArchive(
       redact: request.redact,
     });
     const whole = { ...report, metadata: { ...report.metadata, ...(await tell(archive, body, moved)) } };
-    await archive.publish(ledgerEntry(asset, attempt, facts, whole, request.redact));
+    await archive.publish(ledgerEntry(asset, target.columns, attempt, facts, whole, request.redact));
     return { outcome: "published", report: whole };
   });
 }

@@ -1,5 +1,8 @@
-import type { RecordBatch, Table } from "apache-arrow";
-import type { Column } from "../definitions/column_type.ts";
+import type { DataType, Field, RecordBatch, Table } from "apache-arrow";
+import type { Column, ColumnType } from "../definitions/column_type.ts";
+import { ContractError } from "../resources/errors.ts";
+import { columnTypeOf } from "./arrow_types.ts";
+import { evolvedColumn } from "./evolved.ts";
 
 /** Whether a body yielded an Arrow table or record batch. */
 export function isArrow(page: unknown): page is RecordBatch | Table {
@@ -12,12 +15,27 @@ const PAGE_ROWS = 8_192;
 /**
  * Reads an Arrow table as pages of rows, its values in the form that the contract has in TypeScript. Columns that the
  * contract does not know stay, so that validation refuses them.
+ *
+ * @param news Is told the types of those columns instead, where they are to become columns of the table.
  */
 export function* arrowPages(
   batch: RecordBatch | Table,
   columns: readonly Column[],
+  news?: { readonly declare: (name: string, type: ColumnType) => void },
 ): Generator<Record<string, unknown>[]> {
   const contract = new Map(columns.map((column) => [column.name, column]));
+  for (const { name, type } of news === undefined ? [] : (batch.schema.fields as readonly Field[])) {
+    if (contract.has(name)) continue;
+    const found = columnTypeOf(type as DataType);
+    if (found === undefined)
+      throw new ContractError(
+        `the new column ${JSON.stringify(name)} is ${String(type)} in Arrow, for which no column is exact: declare it in ` +
+          "the contract; nothing was published",
+      );
+    if (found === null) continue;
+    contract.set(name, evolvedColumn(name, found));
+    news?.declare(name, found);
+  }
   const readers = batch.schema.fields.map(({ name, type }) => {
     const vector = batch.getChild(name);
     const scale = "scale" in type ? (type as { readonly scale: number }).scale : 0;

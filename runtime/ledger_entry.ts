@@ -1,4 +1,5 @@
 import type { BodyContext } from "../definitions/body.ts";
+import type { Column } from "../definitions/column_type.ts";
 import type { Attempt, LedgerEntry, StagedFacts } from "../resources/store.ts";
 import type { Redact } from "./redaction.ts";
 import type { AssetReport } from "./report.ts";
@@ -8,15 +9,19 @@ import type { AssetResult } from "./run_asset.ts";
 /** What the ledger is told of a publish without a cursor. */
 export function ledgerEntry(
   asset: ResolvedAsset,
+  columns: readonly Column[],
   { runId, rootRunId, codeVersion, startedAt, partitionKeys = null }: Attempt,
   { rowCount, contentHash }: StagedFacts,
   report: AssetReport,
   redact: Redact,
 ): LedgerEntry {
-  const columns = asset.target?.columns ?? [];
+  const declared = new Set(asset.defined.columns.map(({ name }) => name));
   return {
     ...{ assetKey: asset.key, runId, rootRunId, codeVersion, partitionKeys, rowCount, contentHash, startedAt },
-    columns: columns.map(({ name, type, nullable }) => ({ name, type: asset.store.typeName(type), nullable })),
+    columns: columns.map(({ name, type, nullable }) => ({
+      ...{ name, type: asset.store.typeName(type), nullable },
+      ...(declared.has(name) ? {} : { evolved: type }),
+    })),
     cursor: null,
     // Everyone who can read the warehouse can read it.
     report: JSON.stringify(report, (_key, value: unknown) => (typeof value === "string" ? redact(value) : value)),

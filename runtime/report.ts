@@ -46,6 +46,8 @@ export interface TableReport {
   /** Rows that the body yielded, where they passed through TypeScript. */
   readonly rowsRead: number | undefined;
   readonly rowsQuarantined: number;
+  /** How the source differs from the contract, where that was let through. */
+  readonly differences: readonly string[];
   readonly uri: string;
   readonly durations: Durations;
   readonly redact: Redact;
@@ -86,6 +88,7 @@ export function tableReport(report: TableReport): AssetReport {
       rows_read: metadata.int(report.rowsRead ?? rowCount),
       rows_written: metadata.int(rowCount),
       rows_quarantined: metadata.int(report.rowsQuarantined),
+      ...contractMetadata(report),
       sample: metadata.md(sampleMarkdown(facts.sample, report.redact)),
       ...(statement === null ? {} : { sql: metadata.md(fenced("sql", statement)) }),
       code: metadata.text(
@@ -94,6 +97,13 @@ export function tableReport(report: TableReport): AssetReport {
       ...durationMetadata(durations),
     },
   };
+}
+
+/** What differs from the contract, as a list. */
+function contractMetadata({ differences, redact }: TableReport): MetadataMap {
+  if (differences.length === 0) return {};
+  const lines = differences.map((one) => `- ${escapeMarkdown(redact(one))}`);
+  return { contract_differences: metadata.md(lines.join("\n")) };
 }
 
 /** How many rows there are, where a run knows: one that adds to a table knows only its own. */

@@ -25,7 +25,7 @@ export type ResolvedBody =
       /** How the store refreshes it as a materialised view; `null`: it is a table. */
       readonly view: MaterializedView["refresh"] | null;
     }
-  | { readonly kind: "copy"; readonly source: CopiedSource; readonly columns: Copy["columns"] }
+  | ({ readonly kind: "copy"; readonly source: CopiedSource } & Pick<Copy, "columns" | "ignore">)
   | ({ readonly kind: "archive" } & ArchivedSource)
   | { readonly kind: "rows"; readonly rows: Rows<unknown>["rows"] }
   | { readonly kind: "task"; readonly task: Task["task"] }
@@ -135,7 +135,7 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
       if (!("format" in body.source)) depend("the source of the copy", body.source, false);
       const { source, faults } = resolveSource(body, defined, store);
       for (const { code, message } of faults) add(code, message);
-      return { kind: "copy", source, columns: body.columns };
+      return { kind: "copy", source, columns: body.columns, ignore: body.ignore };
     }
     case "archive": {
       depend("the asset of the archive", body.source, false);

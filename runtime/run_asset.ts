@@ -26,6 +26,7 @@ import { runArchive } from "./archive.ts";
 import { bindChecks } from "./check_bounds.ts";
 import { startClock } from "./clock.ts";
 import { Cursor } from "./cursor.ts";
+import { requireEvolved } from "./evolved.ts";
 import { historyOf, type Profile, profileOf } from "./history.ts";
 import type { Redact } from "./redaction.ts";
 import type { ResolvedAsset } from "./resolve.ts";
@@ -36,7 +37,7 @@ import { ledgerEntry, reuse } from "./ledger_entry.ts";
 import { canAskEarly, type ColumnPromise, requireUnbroken } from "./schema_evolution.ts";
 import type { SupersetRunContext } from "./superset/run_context.ts";
 import type { Turn } from "./turn.ts";
-import { stage } from "./stage.ts";
+import { stage, type StagedBody } from "./stage.ts";
 
 /**
  * What became of an asset: `refused` by a blocking check, `reused` from an attempt that could not report it, `partial`
@@ -160,7 +161,9 @@ async function runTable(
   const cursor = write === undefined ? null : new Cursor(write, target, last);
   const history = await inTurn(() => historyOf(asset.checks, store, target, attempt));
   const clock = startClock();
-  const { staged, read, quarantined } = await stage({ asset, target, stores, context, attempt, cursor, inTurn });
+  const body = await stage({ asset, target, stores, context, attempt, cursor, inTurn });
+  const { staged, differences } = body;
+  for (const one of differences) context.log.warning(`${asset.key}: its source differs from the contract: ${one}`);
   const stageSeconds = clock();
   return await inTurn(async () => {
     try {
@@ -191,13 +194,12 @@ async function runTable(
         };
       }
       for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describe(one)}`);
-      const result = await publish(asset, target, store, staged, attempt, context, {
+      const result = await publish(asset, body.target, store, staged, attempt, context, {
         profile: profileOf(target, outcomes),
         promise: await requireUnbroken(evolution),
         checks: outcomes.map((one) => checkReport(one, true, request.redact)),
         partitions: (facts) => (plan === null ? null : reportPartitions(plan, facts, outcomes, against)),
-        read,
-        quarantined,
+        body,
         cursor: (staged) => cursor?.next(staged) ?? null,
         // Of a table that is made anew, nothing is added to.
         after: cursor === null || request.fullRefresh ? undefined : cursor.last,
@@ -247,8 +249,7 @@ async function publish(
     readonly promise: ColumnPromise;
     readonly checks: readonly CheckReport[];
     readonly partitions: (facts: StagedFacts) => readonly PartitionReport[] | null;
-    readonly read: number | undefined;
-    readonly quarantined: number;
+    readonly body: StagedBody;
     readonly cursor: (staged: string | null) => string | null;
     readonly after: string | null | undefined;
     readonly redact: Redact;
@@ -257,6 +258,7 @@ async function publish(
   },
 ): Promise<AssetResult> {
   const facts = await staged.facts();
+  await requireEvolved(store, target, attempt);
   const durations = { ...known.durations, content_hash: known.clock() };
   const report = tableReport({
     asset,
@@ -267,14 +269,15 @@ async function publish(
     promise: known.promise,
     partitions: known.partitions(facts),
     statement: staged.statement,
-    rowsRead: known.read,
-    rowsQuarantined: known.quarantined,
+    rowsRead: known.body.read,
+    rowsQuarantined: known.body.quarantined,
+    differences: known.body.differences,
     uri: store.uri(target),
     durations,
     redact: known.redact,
   });
   const entry: LedgerEntry = {
-    ...ledgerEntry(asset, attempt, facts, report, known.redact),
+    ...ledgerEntry(asset, target.columns, attempt, facts, report, known.redact),
     cursor: known.cursor(facts.cursor),
     after: known.after,
   };

@@ -3,8 +3,8 @@ import type { Attempt, Staged, Target } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
 import { bindKeys } from "./bind_sql.ts";
 import { bindCursor, type Cursor } from "./cursor.ts";
-import { stageCopy } from "./stage_copy.ts";
-import { stageRows } from "./stage_rows.ts";
+import { stageHeldCopy } from "./stage_copy.ts";
+import { stageHeldRows } from "./stage_rows.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 
 /** An asset on its way into staging. */
@@ -26,11 +26,15 @@ export interface StagedBody {
   /** Rows that the body yielded; `undefined` where the store read them by itself. */
   readonly read: number | undefined;
   readonly quarantined: number;
+  /** The table with all of its columns: those of the contract, and those that evolved. */
+  readonly target: Target;
+  /** What differs from the contract and was let through, for people. */
+  readonly differences: readonly string[];
 }
 
 /** Computes an asset's rows into staging, by its body. */
 export async function stage(staging: Staging): Promise<StagedBody> {
-  const { asset, target, stores, context, attempt, cursor, inTurn } = staging;
+  const { asset, target, stores, context, attempt, cursor } = staging;
   const { body } = asset;
   const store = await stores.get(asset.store);
   switch (body.kind) {
@@ -48,16 +52,12 @@ export async function stage(staging: Staging): Promise<StagedBody> {
         view === null
           ? await store.stageQuery(target, sql, context.window, attempt)
           : await store.stageView(target, sql, view, context.window, attempt);
-      return { staged, read: undefined, quarantined: 0 };
+      return { staged, read: undefined, quarantined: 0, target, differences: [] };
     }
     case "copy":
-      return {
-        staged: await stageCopy(body, staging),
-        read: undefined,
-        quarantined: 0,
-      };
+      return { ...(await stageHeldCopy(body, staging)), read: undefined, quarantined: 0 };
     case "rows":
-      return await stageRows(staging, body.rows, await inTurn(() => store.stageRows(target, attempt)));
+      return await stageHeldRows(staging, body.rows);
     case "archive":
     case "task":
     case "superset":

@@ -1,8 +1,12 @@
+import { join } from "node:path";
 import type { Rows } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
-import type { RowWriter, Staged } from "../resources/store.ts";
+import type { RowWriter, Staged, Target } from "../resources/store.ts";
 import { arrowPages, isArrow } from "./arrow_rows.ts";
-import type { Staging } from "./stage.ts";
+import { evolvedColumns } from "./evolved.ts";
+import { EvolvingWriter } from "./evolving_writer.ts";
+import { RowContract } from "./row_contract.ts";
+import type { StagedBody, Staging } from "./stage.ts";
 import { RowValidator } from "./validate_rows.ts";
 
 /** More rows broke the contract than the asset allows. */
@@ -18,10 +22,37 @@ const PAGE_ROWS = 2_048;
 const PROGRESS_EVERY_MS = 5_000;
 
 /** Rows in staging, and how many there were. */
-export interface StagedRows {
+interface StagedRows {
   readonly staged: Staged;
   readonly read: number;
   readonly quarantined: number;
+}
+
+/**
+ * Holds the rows of a body to the contract, as its policy says, and stages them.
+ *
+ * @throws QuarantineLimitError, and ContractError where new columns have no type
+ */
+export async function stageHeldRows(staging: Staging, rows: Rows<unknown>["rows"]): Promise<StagedBody> {
+  const { asset, target, stores, attempt, inTurn } = staging;
+  const { columns: schema, contract: policy = "freeze" } = asset.defined.options;
+  if (schema === undefined) throw new TypeError(`${asset.key} has no columns`);
+  const store = await stores.get(asset.store);
+  const open = (to: Target): Promise<RowWriter> => inTurn(() => store.stageRows(to, attempt));
+  if (policy !== "evolve") {
+    const contract = new RowContract(schema, target, policy);
+    const staged = await stageRows(staging, contract, rows, await open(target));
+    return { ...staged, target, differences: contract.differences() };
+  }
+  const known = {
+    ...target,
+    columns: [...target.columns, ...(await inTurn(() => evolvedColumns(store, target, attempt)))],
+  };
+  return await stores.withTransferFolder(target.assetKey, attempt.runId, async (folder) => {
+    const writer = new EvolvingWriter(join(folder, "rows"), target, known, open);
+    const staged = await stageRows(staging, new RowContract(schema, known, policy), rows, writer);
+    return { ...staged, target: writer.target, differences: writer.differences() };
+  });
 }
 
 /**
@@ -29,19 +60,18 @@ export interface StagedRows {
  *
  * @throws QuarantineLimitError
  */
-export async function stageRows(
-  { asset, target, context, cursor }: Pick<Staging, "asset" | "target" | "context" | "cursor">,
+async function stageRows(
+  { asset, context, cursor }: Pick<Staging, "asset" | "context" | "cursor">,
+  contract: RowContract,
   rows: Rows<unknown>["rows"],
-  writer: RowWriter,
+  writer: RowWriter | EvolvingWriter,
 ): Promise<StagedRows> {
-  const { columns: schema, quarantine } = asset.defined.options;
-  if (schema === undefined) throw new TypeError(`${asset.key} has no columns`);
-  const maxRows = quarantine?.maxRows ?? 0;
-  const validator = new RowValidator(schema, target.columns);
+  const maxRows = asset.defined.options.quarantine?.maxRows ?? 0;
+  const validator = new RowValidator(contract.schema, contract.columns);
   let quarantined = 0;
   let firstReason = "";
   const write = async (page: Iterable<unknown>): Promise<void> => {
-    const { good, bad } = validator.validate(page);
+    const { good, bad } = validator.validate(contract.look(page));
     await writer.append(good);
     for (const row of bad) {
       writer.quarantine(row);
@@ -61,7 +91,8 @@ export async function stageRows(
     for await (const item of rows({ ...context, row: (row) => row, cursor: cursor?.start ?? null, saveCursor })) {
       context.signal.throwIfAborted();
       if (isArrow(item)) {
-        for (const page of arrowPages(item, target.columns)) await write(page);
+        for (const page of arrowPages(item, contract.columns, writer instanceof EvolvingWriter ? writer : undefined))
+          await write(page);
       } else if (Array.isArray(item)) {
         // What validation makes of a large page is garbage again before the next part.
         for (let start = 0; start < item.length; start += PAGE_ROWS) await write(item.slice(start, start + PAGE_ROWS));

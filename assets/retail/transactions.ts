@@ -66,5 +66,7 @@ export const transactions = defineAsset("retail/transactions", {
       coupon_discount: "coupon_disc",
       coupon_match_discount: "coupon_match_disc",
     },
+    // The number of the week in the year, which sold_at says.
+    ignore: ["week"],
   }),
 });

@@ -12,6 +12,7 @@ import type {
   BulkSource,
   CheckContext,
   CheckOutcome,
+  CopiedColumns,
   FailedRow,
   LedgerEntry,
   PartitionSet,
@@ -147,12 +148,7 @@ export class ClickHouseStore implements Store {
     });
   }
 
-  async stageCopy(
-    target: Target,
-    source: BulkSource,
-    columns: ReadonlyMap<string, string>,
-    attempt: Attempt,
-  ): Promise<Staged> {
+  async stageCopy(target: Target, source: BulkSource, columns: CopiedColumns, attempt: Attempt): Promise<Staged> {
     const client = this.#for(target, attempt);
     if (source.format === "postgres") {
       const stage = await createStage(client, target, attempt);

@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import type { PostgresReader, PostgresServer, PostgresTableSource, ReadColumn, ReadLimits } from "../bulk_source.ts";
+import { type CopiedColumns, sourceOf } from "../store_sources.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
@@ -38,13 +39,13 @@ export async function copyFromPostgres(
   client: Client,
   table: string,
   source: PostgresTableSource,
-  names: ReadonlyMap<string, string>,
+  names: CopiedColumns,
   { target, attempt }: { readonly target: Target; readonly attempt: Attempt },
 ): Promise<string> {
   const { runId, signal, log } = attempt;
   // ClickHouse 26.7 quotes names for PostgreSQL as for itself, with backslashes.
   const columns = target.columns.map(({ name, type }, index) => ({
-    ...{ type, source: names.get(name) ?? name },
+    ...{ type, source: sourceOf(names, name) },
     name: PLAIN_NAME.test(name) ? name : `column ${index + 1}`,
   }));
   const { assetKey } = target;

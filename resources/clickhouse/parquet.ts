@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import type { Column } from "../../definitions/column_type.ts";
+import { type CopiedColumns, sourceOf } from "../store_sources.ts";
 import { ContractError } from "../errors.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -33,21 +34,23 @@ export interface ParquetCopy {
 export async function planCopy(
   client: Client,
   path: string,
-  columns: ReadonlyMap<string, string>,
+  columns: CopiedColumns,
   target: Target,
 ): Promise<ParquetCopy> {
   const types = await readTypes(client, path);
-  const missing = target.columns.map(({ name }) => columns.get(name) ?? name).filter((name) => !types.has(name));
+  const sources = new Map(target.columns.map(({ name }) => [name, sourceOf(columns, name)]));
+  const read = new Set([...sources.values()].filter((name) => name !== null));
+  const missing = [...read].filter((name) => !types.has(name));
   if (missing.length > 0) {
     throw new ContractError(
       `${target.assetKey}: ${path} has no column ${missing.map((name) => JSON.stringify(name)).join(", ")}; ` +
         `it has ${[...types.keys()].map((name) => JSON.stringify(name)).join(", ")}`,
     );
   }
-  const sources = new Map(target.columns.map(({ name }) => [name, columns.get(name) ?? name]));
-  const structure = [...new Set(sources.values())].map((name) => `${quote(name)} ${types.get(name) ?? ""}`).join(", ");
+  const structure = [...read].map((name) => `${quote(name)} ${types.get(name) ?? ""}`).join(", ");
   const casts = target.columns.map((column) => {
-    const source = sources.get(column.name) ?? "";
+    const source = sources.get(column.name) ?? null;
+    if (source === null) return `CAST(NULL AS ${fullTypeName(column)})`;
     return cast(quote(source), types.get(source) ?? "", column);
   });
   const select = `SELECT ${casts.join(", ")}\nFROM `;

@@ -17,6 +17,7 @@ import type {
   BulkSource,
   CheckContext,
   CheckOutcome,
+  CopiedColumns,
   FailedRow,
   LedgerEntry,
   PartitionSet,
@@ -153,12 +154,7 @@ export class DuckDBStore implements Store {
     return await this.stageQuery(target, sql, window, attempt);
   }
 
-  async stageCopy(
-    target: Target,
-    source: BulkSource,
-    columns: ReadonlyMap<string, string>,
-    attempt: Attempt,
-  ): Promise<Staged> {
+  async stageCopy(target: Target, source: BulkSource, columns: CopiedColumns, attempt: Attempt): Promise<Staged> {
     if (source.format === "parquet") return await this.#stageParquet(target, source, columns, attempt);
     await this.#refuseEarly(target, attempt);
     this.#closeWarehouse();
@@ -226,7 +222,7 @@ export class DuckDBStore implements Store {
   async #stageParquet(
     target: Target,
     source: ParquetSource,
-    columns: ReadonlyMap<string, string>,
+    columns: CopiedColumns,
     attempt: Attempt,
   ): Promise<Staged> {
     requireOtherName(this.#config.path, target);

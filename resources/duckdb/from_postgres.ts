@@ -1,5 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { PostgresReader, PostgresTableSource, ReadColumn, ReadLimits } from "../bulk_source.ts";
+import { type CopiedColumns, sourceOf } from "../store_sources.ts";
 import { readCsv } from "../csv.ts";
 import { StatementError } from "../errors.ts";
 import { throughPipe } from "../pipe.ts";
@@ -28,14 +29,14 @@ export async function copyFromPostgres(
   client: Client,
   into: string,
   source: PostgresTableSource,
-  columns: ReadonlyMap<string, string>,
+  columns: CopiedColumns,
   { target, attempt, projectDir }: { readonly target: Target; readonly attempt: Attempt; readonly projectDir: string },
 ): Promise<string> {
   const { runId, signal, log } = attempt;
   const wanted: ReadColumn[] = target.columns.map(({ name, type }) => ({
     name,
     type,
-    source: columns.get(name) ?? name,
+    source: sourceOf(columns, name),
   }));
   const { assetKey } = target;
   const reader = await source.open({ assetKey, runId, columns: wanted, limits: LIMITS, signal, log });

@@ -6,6 +6,7 @@ import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tic
 import { countArrivals } from "../arrivals.ts";
 import { runChecks } from "../checks.ts";
 import { CREATE_FAILED_ROWS, replaceFailedRows } from "../failed_rows.ts";
+import { sourceOf } from "../store_sources.ts";
 import type { RecentOptions } from "../ledger_entry.ts";
 import { publishedRows } from "../published_rows.ts";
 import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
@@ -15,6 +16,7 @@ import type {
   BulkSource,
   CheckContext,
   CheckOutcome,
+  CopiedColumns,
   FailedRow,
   LedgerEntry,
   PartitionSet,
@@ -153,12 +155,7 @@ export class HyperStore implements Store {
     return await this.stageQuery(target, sql, window, attempt);
   }
 
-  async stageCopy(
-    target: Target,
-    source: BulkSource,
-    columns: ReadonlyMap<string, string>,
-    attempt: Attempt,
-  ): Promise<Staged> {
+  async stageCopy(target: Target, source: BulkSource, columns: CopiedColumns, attempt: Attempt): Promise<Staged> {
     if (source.format === "postgres") {
       return await stageFromPostgres(this.#connections, source, columns, target, attempt);
     }
@@ -168,9 +165,10 @@ export class HyperStore implements Store {
       const rows = csvOf(statement, target, attempt.signal);
       return await stageStream(this.#connections, { rows, statement, options: CSV_OPTIONS }, target, attempt);
     }
-    const casts = target.columns.map(
-      ({ name, type }) => `CAST(${quote(columns.get(name) ?? name)} AS ${columnTypeName(type)})`,
-    );
+    const casts = target.columns.map(({ name, type }) => {
+      const from = sourceOf(columns, name);
+      return `CAST(${from === null ? "NULL" : quote(from)} AS ${columnTypeName(type)})`;
+    });
     // The server reads the file by itself.
     const text = `SELECT ${casts.join(", ")}\nFROM external(${literal(path)}, FORMAT => 'parquet')`;
     return await this.#stage(target, attempt, null, { text, parameters: [] });

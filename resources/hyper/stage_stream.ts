@@ -1,4 +1,5 @@
 import type { PostgresTableSource, ReadLimits } from "../bulk_source.ts";
+import { type CopiedColumns, sourceOf } from "../store_sources.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { Connections } from "./connections.ts";
 import { columnNames } from "./contract.ts";
@@ -20,13 +21,13 @@ export interface RowStream {
 export async function stageFromPostgres(
   connections: Connections,
   source: PostgresTableSource,
-  names: ReadonlyMap<string, string>,
+  names: CopiedColumns,
   target: Target,
   attempt: Attempt,
 ): Promise<HyperStaged> {
   const { runId, signal, log } = attempt;
   const { assetKey } = target;
-  const columns = target.columns.map(({ name, type }) => ({ name, type, source: names.get(name) ?? name }));
+  const columns = target.columns.map(({ name, type }) => ({ name, type, source: sourceOf(names, name) }));
   const reader = await source.open({ assetKey, runId, columns, limits: LIMITS, signal, log });
   const statement = `-- in ${reader.place}\n${reader.query}`;
   return await stageStream(

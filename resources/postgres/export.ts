@@ -1,4 +1,5 @@
 import type { ReadLimits, ReadRequest } from "../bulk_source.ts";
+import { type CopiedColumns, sourceOf } from "../store_sources.ts";
 import { writeParquet } from "../parquet_file.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { PostgresConfig } from "./config.ts";
@@ -12,10 +13,10 @@ const PARQUET_LIMITS: ReadLimits = { first: "0001-01-01", end: "290000-01-01", a
 /** What a copy of a table into this store reads. */
 export function readRequest(
   { assetKey, columns }: Target,
-  names: ReadonlyMap<string, string>,
+  names: CopiedColumns,
   { runId, signal, log }: Attempt,
 ): ReadRequest {
-  const wanted = columns.map(({ name, type }) => ({ name, type, source: names.get(name) ?? name }));
+  const wanted = columns.map(({ name, type }) => ({ name, type, source: sourceOf(names, name) }));
   return { assetKey, runId, columns: wanted, limits: NO_LIMITS, signal, log };
 }
 

@@ -16,6 +16,7 @@ import type {
   BulkSource,
   CheckContext,
   CheckOutcome,
+  CopiedColumns,
   FailedRow,
   LedgerEntry,
   PartitionSet,
@@ -184,12 +185,7 @@ export class PostgresStore implements Store {
     }
   }
 
-  async stageCopy(
-    target: Target,
-    source: BulkSource,
-    columns: ReadonlyMap<string, string>,
-    attempt: Attempt,
-  ): Promise<Staged> {
+  async stageCopy(target: Target, source: BulkSource, columns: CopiedColumns, attempt: Attempt): Promise<Staged> {
     await this.#createOwnTables(target, attempt);
     const { statement, rows, options } = await this.#bulk(target, source, columns, attempt);
     const stage = newStagingTable(target.assetKey, attempt.runId);
@@ -228,7 +224,7 @@ export class PostgresStore implements Store {
   async #bulk(
     target: Target,
     source: BulkSource,
-    columns: ReadonlyMap<string, string>,
+    columns: CopiedColumns,
     attempt: Attempt,
   ): Promise<{ readonly statement: string; readonly rows: AsyncIterable<Uint8Array>; readonly options: string }> {
     if (source.format === "postgres") {

@@ -1,5 +1,6 @@
 import type { PostgresReader, PostgresServer, ReadColumn, ReadRequest } from "../bulk_source.ts";
 import { ContractError } from "../errors.ts";
+import { postgresColumn, type SourceColumn } from "../store_sources.ts";
 import { quote } from "../quote.ts";
 import type { PostgresConfig } from "./config.ts";
 import { applicationName, Connections, type Work } from "./connections.ts";
@@ -20,10 +21,10 @@ export async function openReader(
   const connections = new Connections(config);
   try {
     if (server.replica !== null) await waitForReplica(connections, server, { ...work, log: request.log });
-    const types = await typesOf(connections, work, table);
+    const types = new Map((await typesOf(connections, work, table)).map(({ name, type }) => [name, type]));
     requireColumns(table, request, types);
     const expressions = request.columns.map(
-      (column) => `${read(column, types.get(column.source) ?? "", request)} AS ${quote(column.name)}`,
+      (column) => `${read(column, types.get(column.source ?? "") ?? "", request)} AS ${quote(column.name)}`,
     );
     const query = `SELECT ${expressions.join(", ")}\nFROM ${quote(table.schema)}.${quote(table.table)}`;
     return {
@@ -38,19 +39,36 @@ export async function openReader(
   }
 }
 
-/** The columns of the table with the names of their types. @throws UndefinedRelationError */
+/** The columns of a table, as its copy will find them. @throws UndefinedRelationError */
+export async function readColumns(
+  table: Pick<SourceTable, "schema" | "table">,
+  server: PostgresConfig,
+  { assetKey, runId, signal, log }: Pick<ReadRequest, "assetKey" | "runId" | "signal" | "log">,
+): Promise<SourceColumn[]> {
+  const work = { assetKey, runId, signal, isReadOnly: true };
+  const connections = new Connections(server.replica ?? server);
+  try {
+    if (server.replica !== null) await waitForReplica(connections, server, { ...work, log });
+    const columns = await typesOf(connections, work, table);
+    return columns.map(({ name, fullType }) => postgresColumn(name, fullType));
+  } finally {
+    await connections.close();
+  }
+}
+
+/** The columns of the table with the names of their types, short and in full. @throws UndefinedRelationError */
 async function typesOf(
   connections: Connections,
   work: Work,
   { schema, table }: Pick<SourceTable, "schema" | "table">,
-): Promise<ReadonlyMap<string, string>> {
+): Promise<readonly { readonly name: string; readonly type: string; readonly fullType: string }[]> {
   const { rows } = await connections.transaction(work, (client) =>
     client.text({
-      text: `SELECT a.attname, t.typname FROM pg_catalog.pg_class AS c
+      text: `SELECT a.attname, t.typname, pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_class AS c
         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
         LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         LEFT JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-        WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`,
+        WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY a.attnum`,
       parameters: [schema, table],
     }),
   );
@@ -61,7 +79,7 @@ async function typesOf(
       new Error(`${connections.config.place} has no such table`),
     );
   }
-  return new Map(rows.map(([name, type]) => [name ?? "", type ?? ""]));
+  return rows.map(([name, type, fullType]) => ({ name: name ?? "", type: type ?? "", fullType: fullType ?? "" }));
 }
 
 function requireColumns(
@@ -69,7 +87,9 @@ function requireColumns(
   { assetKey, columns }: ReadRequest,
   types: ReadonlyMap<string, string>,
 ): void {
-  const missing = columns.filter(({ source }) => !types.has(source)).map(({ source }) => JSON.stringify(source));
+  const missing = columns.flatMap(({ source }) =>
+    source === null || types.has(source) ? [] : [JSON.stringify(source)],
+  );
   if (missing.length === 0) return;
   throw new ContractError(
     `${assetKey}: ${schema}.${table} has no column ${missing.join(", ")}; ` +
@@ -82,6 +102,7 @@ function requireColumns(
  * before anything wrong is sent. Engines would make something else of NaN or infinity, without a word.
  */
 function read({ source, type }: ReadColumn, typeName: string, request: ReadRequest): string {
+  if (source === null) return `CAST(NULL AS ${columnTypeName(type)})`;
   const column = quote(source);
   // Arrays and composite types become documents; no cast does that.
   if (type.kind === "json" && !/^(json|jsonb|text|varchar|bpchar)$/.test(typeName)) return `to_json(${column})`;

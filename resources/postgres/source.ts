@@ -13,6 +13,11 @@ export interface SourceTable {
 export function postgresSource(table: SourceTable, env: Environment): PostgresTableSource {
   return {
     format: "postgres",
+    columns: async (request) => {
+      const { postgresConfig } = await import("./config.ts");
+      const { readColumns } = await import("./reader.ts");
+      return await readColumns(table, postgresConfig(env, table.variable), request);
+    },
     open: async (request) => {
       const { postgresConfig } = await import("./config.ts");
       const { openReader } = await import("./reader.ts");

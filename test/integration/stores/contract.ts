@@ -40,6 +40,7 @@ import type {
 
 import { describeChecks } from "./check_contract.ts";
 import { describeEvolution } from "./evolution_contract.ts";
+import { describeRuns } from "./run_contract.ts";
 import { attempt } from "./attempt.ts";
 
 /** A store for tests, and a way to read it that is not the store's own. */
@@ -580,6 +581,7 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
 
     describeChecks(() => ({ harness, target, stageRows, write }));
     describeEvolution(() => harness);
+    describeRuns(() => harness);
 
     it("checks the staged rows, and shows some of the bad ones", async () => {
       const to = target();

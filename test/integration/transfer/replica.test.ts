@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import type { BodyContext } from "../../../definitions/body.ts";
 import { z } from "../../../definitions/index.ts";
 import type { Engine } from "../../../ops/engines/engine.ts";
 import { startEngine } from "../../../ops/engines/start_engine.ts";
@@ -12,7 +11,6 @@ import { duckdb } from "../../../resources/duckdb/kind.ts";
 import { postgres } from "../../../resources/postgres/kind.ts";
 import type { Attempt } from "../../../resources/store.ts";
 import { OpenStores } from "../../../resources/stores.ts";
-import type { ResolvedAsset } from "../../../runtime/resolve.ts";
 import { stageCopy } from "../../../runtime/stage_copy.ts";
 import { attempt } from "../duckdb/warehouse.ts";
 import { until } from "../engines/scratch.ts";
@@ -68,18 +66,9 @@ async function copied(
 ): Promise<readonly (readonly (string | null)[])[]> {
   const stores = new OpenStores(folder);
   const staged = await stageCopy(
-    {
-      kind: "copy",
-      source: { format: "postgres", schema: "public", table, url: options.url ?? "DATABASE_URL" },
-      columns: [],
-    },
-    {
-      asset: { store: duckdb } as ResolvedAsset,
-      target: newTarget({ id: z.int() }),
-      stores,
-      context: {} as BodyContext,
-      attempt: attempt(options.given),
-    },
+    { format: "postgres", schema: "public", table, url: options.url ?? "DATABASE_URL" },
+    new Map(),
+    { asset: { store: duckdb }, target: newTarget({ id: z.int() }), stores, attempt: attempt(options.given) },
   );
   const { sample } = await staged.facts();
   await staged.discard();

@@ -130,6 +130,25 @@ test("Dagster is shown the statement and the rows of a copy, and nothing of how 
   expect(metadata["sql"]?.raw_value).toContain('FROM "shop"."lines"');
   expect(metadata["rows_read"]?.raw_value).toBe(7);
   expect(JSON.stringify(run.messages()) + ended.stderr).not.toContain(new URL(postgres.url).password);
+
+  // A table that grew is not what was agreed on, until somebody says so.
+  await rowsOf(postgres, "ALTER TABLE shop.lines ADD COLUMN price numeric(9, 3) DEFAULT 1.5");
+  const grown = await project.launch("shop/copied", { env: env() }).ended;
+  expect(grown.stderr).toContain('column "price" (numeric(9,3)) is not in the contract');
+  project.write({
+    "assets/shop/copied.ts": assetFile(
+      "shop/copied",
+      `columns: z.strictObject({ id: z.int(), note: z.string() }), contract: "evolve",
+        body: d.copy(d.postgresTable("shop.lines"))`,
+    ),
+  });
+  expect((await project.launch("shop/copied", { env: env() }).ended).code).toBe(0);
+  expect(await project.query("SELECT typeof(price), sum(price) FROM shop.copied GROUP BY ALL")).toEqual([
+    ["DECIMAL(9,3)", "10.500"],
+  ]);
+  await rowsOf(postgres, "ALTER TABLE shop.lines DROP COLUMN price");
+  expect((await project.launch("shop/copied", { env: env() }).ended).code).toBe(0);
+  expect(await project.query("SELECT count(*), count(price) FROM shop.copied")).toEqual([["7", "0"]]);
 });
 
 test("a source that is missing, away or refused says what to do, and publishes nothing", async () => {

@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
-import type { BodyContext } from "../../../definitions/body.ts";
 import type { z } from "../../../definitions/index.ts";
 import { literal as clickhouseLiteral, quote as clickhouseQuote } from "../../../resources/clickhouse/quote.ts";
 import { clickhouse } from "../../../resources/clickhouse/kind.ts";
@@ -14,7 +13,6 @@ import { literal, quote } from "../../../resources/quote.ts";
 import type { Attempt, Staged, StoreKind, Target } from "../../../resources/store.ts";
 import { OpenStores } from "../../../resources/stores.ts";
 import type { CopiedSource } from "../../../runtime/copied_source.ts";
-import type { ResolvedAsset } from "../../../runtime/resolve.ts";
 import { stageCopy } from "../../../runtime/stage_copy.ts";
 import { attempt, columnsOf, publish } from "../duckdb/warehouse.ts";
 import { type Warehouse, WAREHOUSES } from "../reference/warehouses.ts";
@@ -92,17 +90,12 @@ export class Stores {
     source: CopiedSource,
     options: { readonly columns?: Readonly<Record<string, string>>; readonly given?: Attempt } = {},
   ): Promise<Staged> {
-    const columns = Object.entries(options.columns ?? {}).map(([name, from]) => ({ target: name, source: from }));
-    return await stageCopy(
-      { kind: "copy", source, columns },
-      {
-        asset: { store: kind } as ResolvedAsset,
-        target,
-        stores: this.open,
-        context: {} as BodyContext,
-        attempt: options.given ?? attempt(),
-      },
-    );
+    return await stageCopy(source, new Map(Object.entries(options.columns ?? {})), {
+      asset: { store: kind },
+      target,
+      stores: this.open,
+      attempt: options.given ?? attempt(),
+    });
   }
 
   /** Copies and publishes. */

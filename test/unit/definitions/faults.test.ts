@@ -266,6 +266,18 @@ test.each<[string, object, FaultCode, RegExp]>([
   ["a copy of nothing", { body: copy(undefined as never) }, "unknown_reference", /source is undefined/],
   ["a table without schema", { body: copy(postgresTable("orders")) }, "bad_option", /schema\.table/],
   ["a table with a database", { body: copy(postgresTable("db.s.orders")) }, "bad_option", /got "db\.s\.orders"/],
+  ["an unknown contract", { contract: "loose", body: copy(parquet("x")) }, "bad_option", /"evolve" or "warn"/],
+  ["a contract of a query", { contract: "warn", body: sql`SELECT 1` }, "bad_option", /only rows and copies/],
+  [
+    "partitions that evolve side by side",
+    {
+      ...{ contract: "evolve", each: { concurrency: 2 }, body: copy(parquet("x")) },
+      partitions: daily("at", { start: "2024-01-01" }),
+    },
+    "bad_option",
+    /side by side/,
+  ],
+  ["what it copies ignored", { body: copy(parquet("x"), { ignore: ["id"] }) }, "bad_option", /ignore names "id"/],
   ["unknown body", { body: { kind: "magic" } }, "bad_option", /body/],
 ])("%s: %s %s", (_name, options, code, message) => {
   const faults = faultsOf({ ...good, ...options });
