@@ -128,9 +128,10 @@ async function look(
     const rest = open.waiting === 0 ? "" : `; ${open.waiting} partitions wait for the runs that were asked for`;
     return { skip: `no rows in ${place} that a partition lacks${rest}`, cursor: next };
   }
-  const runs = asked.map(({ asset, keys, runKey }) => {
+  const runs = asked.map(({ asset, keys, runKey, isAgain }) => {
     const names = keys === null ? "" : `: ${keys.slice(0, SHOWN).join(", ")}${keys.length > SHOWN ? ", …" : ""}`;
-    log.info(`${asset.assetKey} has not the rows that came${names}`);
+    if (isAgain) log.warning(`${asset.assetKey} still has not the rows that came, as no run published them${names}`);
+    else log.info(`${asset.assetKey} has not the rows that came${names}`);
     return { runKey, assets: [asset], ...(keys === null ? {} : { partitionKeys: keys }) };
   });
   return { runs, cursor: next };

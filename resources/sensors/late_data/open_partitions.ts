@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import type { TableRef } from "../../../definitions/sql.ts";
 import type { LastPublish, TickContext } from "../../../definitions/tick.ts";
@@ -26,6 +27,9 @@ export const openSchema = z.array(
     since: z.string(),
     /** The latest publish that there was when runs were asked for; `null`: none were. */
     asked: z.string().nullable(),
+    /** When they were asked for last, in milliseconds since 1970, and how often. */
+    askedAt: z.int().default(0),
+    tries: z.int().default(0),
     /** Whether a run that has the change has published. */
     settled: z.boolean(),
   }),
@@ -36,6 +40,8 @@ interface Open {
   readonly period: Period;
   readonly since: string;
   readonly asked: string | null;
+  readonly askedAt: number;
+  readonly tries: number;
   readonly settled: boolean;
   /** The same when a tick is repeated. */
   readonly mark: string;
@@ -47,7 +53,12 @@ export interface LateRun {
   /** `null`: the asset has no partitions. */
   readonly keys: readonly string[] | null;
   readonly runKey: string;
+  /** Whether some of it was asked for before, and no run has published it. */
+  readonly isAgain: boolean;
 }
+
+/** Between two requests for what no run publishes. */
+const MAX_WAIT_MS = 12 * 3_600_000;
 
 /** The publish of a partition that was never built, where it is to be. */
 const NEVER: LastPublish = { runId: "", startedAt: "", publishedAt: "" };
@@ -132,19 +143,23 @@ export class OpenPartitions {
         if (last === undefined || isSettled) continue;
         unsettled.push(one.period);
         const isAsked = one.asked !== null && last.publishedAt <= one.asked;
-        if (!isAsked && !this.#waits(followed, one.period, pending)) asking.push({ one, last });
+        if (isAsked && this.#now < one.askedAt + waitMs(one, followed)) continue;
+        const tries = isAsked ? one.tries + 1 : 1;
+        if (!this.#waits(followed, one.period, pending)) asking.push({ one: { ...one, tries }, last });
       }
       pending.set(followed.key, unsettled);
       if (asking.length === 0) continue;
       const asked = asking.reduce((newest, { last }) => (last.publishedAt > newest ? last.publishedAt : newest), "");
-      for (const { one } of asking) own.set(one.period.start, { ...one, asked, settled: false });
+      const askedAt = this.#now;
+      for (const { one } of asking) own.set(one.period.start, { ...one, asked, askedAt, settled: false });
       runs.push({
         asset: followed.asset,
         keys: followed.partitions === null ? null : asking.map(({ one }) => one.period.key).sort(),
         runKey: digest([
           followed.key,
-          ...asking.map(({ one, last }) => [one.period.key, one.mark, last.runId, last.publishedAt]),
+          ...asking.map(({ one, last }) => [one.period.key, one.mark, one.tries, last.runId, last.publishedAt]),
         ]),
+        isAgain: asking.some(({ one }) => one.tries > 1),
       });
     }
     return runs;
@@ -163,11 +178,12 @@ export class OpenPartitions {
     return this.#followed.flatMap((followed) => {
       const stored: Stored = [];
       const own = [...this.#of(followed).values()].sort((a, b) => a.period.start - b.period.start);
-      for (const { period, since, asked, settled } of own) {
+      for (const { period, since, asked, askedAt, tries, settled } of own) {
         const last = stored.at(-1);
-        const isAlike = last?.since === since && last.asked === asked && last.settled === settled;
-        if (last !== undefined && isAlike && last.end === period.start) last.end = period.end;
-        else stored.push({ asset: followed.key, start: period.start, end: period.end, since, asked, settled });
+        const fate = { since, asked, askedAt, tries, settled };
+        const isAlike = last !== undefined && isDeepStrictEqual(fateOf(last), fate);
+        if (isAlike && last.end === period.start) last.end = period.end;
+        else stored.push({ asset: followed.key, start: period.start, end: period.end, ...fate });
       }
       return stored;
     });
@@ -192,7 +208,8 @@ export class OpenPartitions {
   }
 
   #put(followed: Followed, period: Period, since: string, mark: string): void {
-    this.#of(followed).set(period.start, { period, since, asked: null, settled: false, mark });
+    const fate = { asked: null, askedAt: 0, tries: 0, settled: false };
+    this.#of(followed).set(period.start, { period, since, ...fate, mark });
   }
 
   /** The partitions that there are of what changed, with the newest arrival and a mark of all that changed in each. */
@@ -246,6 +263,15 @@ function windowsRead(followed: Followed, from: Followed, period: Period): { star
       start: from.partitions === null ? -Infinity : shifted(from.partitions, period, -end).start,
       end: from.partitions === null ? Infinity : shifted(from.partitions, period, -start).end,
     }));
+}
+
+/** How long a run that was asked for is waited for: until it must have ended, and then ever longer. */
+function waitMs({ tries }: Open, { longestRunMs }: Followed): number {
+  return Math.max(longestRunMs, Math.min(longestRunMs * 2 ** (tries - 1), MAX_WAIT_MS));
+}
+
+function fateOf({ since, asked, askedAt, tries, settled }: Stored[number]): Omit<Open, "period" | "mark"> {
+  return { since, asked, askedAt, tries, settled };
 }
 
 function digest(parts: readonly unknown[]): string {
