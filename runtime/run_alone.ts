@@ -17,6 +17,16 @@ export interface Selection {
   readonly keys: readonly string[];
   /** Of the assets that have partitions: a key, or `first...last`. */
   readonly partitions: string | undefined;
+  /** Of archives: what they bring back, each a key or `first...last`; empty: they archive. */
+  readonly restore: readonly string[];
+  /** Of the assets that add to their tables: whether these are made anew. */
+  readonly fullRefresh: boolean;
+}
+
+/** An option is for other assets than those that are named: without a word it would do nothing. */
+class OptionError extends ProjectError {
+  readonly code = "option_without_effect";
+  readonly retryable = false;
 }
 
 /** Computes assets without Dagster: in one process, each after those of them that it reads. */
@@ -37,16 +47,17 @@ export async function runAlone(
     rootRunId: runId,
     resume: false,
     isOpen: () => true,
-    restore: [],
+    restore: selection.restore,
     upstream: null,
     now: new Date(),
-    fullRefresh: false,
+    fullRefresh: selection.fullRefresh,
     redact,
   };
   const stores = new OpenStores(projectDir);
   try {
     const assets = new Map<string, Awaited<ReturnType<typeof findAsset>>>();
     for (const key of selection.keys) assets.set(key, await findAsset(key, projectDir));
+    requireEffect(selection, [...assets.values()]);
     const { sorted } = sortByNeeds(assets.keys(), (key) => assets.get(key)?.deps ?? []);
     for (const key of sorted) {
       const asset = assets.get(key);
@@ -61,7 +72,7 @@ export async function runAlone(
       print(
         `${key}  ${outcome}${rows === undefined ? "" : `, ${rows.toLocaleString("en")} rows`}, ${((performance.now() - start) / 1000).toFixed(2)} s`,
       );
-      if (outcome === "refused") {
+      if (outcome === "refused" || outcome === "partial") {
         // What follows would read the old rows and pass for new.
         process.exitCode = 1;
         break;
@@ -73,6 +84,13 @@ export async function runAlone(
   } finally {
     await stores.close();
   }
+}
+
+function requireEffect({ restore, fullRefresh }: Selection, assets: readonly ResolvedAsset[]): void {
+  if (restore.length > 0 && !assets.every(({ body }) => body.kind === "archive"))
+    throw new OptionError("--restore is for archives: name them alone");
+  if (fullRefresh && !assets.some(({ defined }) => defined.options.write !== undefined))
+    throw new OptionError("--full-refresh is for assets that add to their tables, and none of these does");
 }
 
 function partitionsOf(asset: ResolvedAsset, { partitions: selected }: Selection): RunPartition[] | null {

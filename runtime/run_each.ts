@@ -33,6 +33,10 @@ export async function runEach(
   const results = new Map<RunPartition, AssetResult>();
   const failures: PartitionFailure[] = [];
   const waiting = [...partitions].reverse();
+  const fail = (key: string, message: string): void => {
+    failures.push({ key, message });
+    context.log.error(`${key}: ${message}`);
+  };
   let done = 0;
   const work = async (): Promise<void> => {
     for (let partition = waiting.pop(); partition !== undefined; partition = waiting.pop()) {
@@ -41,14 +45,11 @@ export async function runEach(
         const own = { ...context, partitionKeys: [key], window, keys: value === null ? null : [value] };
         const result = await run(partition, own, turn);
         results.set(partition, result);
-        if (result.outcome === "refused")
-          failures.push({ key, message: `refused: ${refusing(result).join(", ")} failed` });
+        if (result.outcome === "refused") fail(key, `refused: ${refusing(result).join(", ")} failed`);
       } catch (error) {
         // Not the partition is at fault when the run is ended, and then no other is begun.
         context.signal.throwIfAborted();
-        const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-        failures.push({ key, message });
-        context.log.error(`${key}: ${message}`);
+        fail(key, error instanceof Error ? `${error.name}: ${error.message}` : String(error));
       }
       done += 1;
       context.log.info(`${done} of ${partitions.length} partitions done`);

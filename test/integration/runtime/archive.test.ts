@@ -178,8 +178,10 @@ test("who reads the table of an archive misses nothing unknowingly", async () =>
   expect(whole.stderr).toContain("Read a/all_events instead");
   await ok(project.launch("a/total_all_events"));
   expect(await project.query("SELECT n FROM a.total_all_events")).toEqual([["48"]]);
-  const wrong = await project.launch("a/all_events", { restore: ["2017-02-01"] }).ended;
-  expect(wrong.stderr).toContain(
+  const restore = (keys: string): Promise<Ended> => project.run(["--restore", keys, "a/all_events"]).ended;
+  expect((await restore("2017-02-01")).stderr).toContain(
     'restore: "2017-02-01" names no archived partition; expected one of 2017-01-02 to 2017-01-02',
   );
+  expect((await restore("2017-01-01...2017-01-31")).stderr).toContain("1 files restored, 24 rows");
+  await ok(project.launch("a/per_day", day("2017-01-02")));
 });
