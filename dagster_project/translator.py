@@ -208,7 +208,10 @@ def _on_cron(cron: str, timezone: str) -> Automation:
 
 @cache
 def _on_missing() -> Automation:
-    return dg.AutomationCondition.on_missing()
+    """Like ``on_missing()``, which never asks for what was missing already when Dagster looked first."""
+    handled: Any = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
+    condition: Any = dg.AutomationCondition.on_missing()
+    return condition.replace("handled", handled.with_label("handled"))
 
 
 @cache

@@ -18,7 +18,10 @@ export function onCron(cron: string, options: { readonly timezone?: string } = {
   return { kind: "cron", cron, timezone: options.timezone ?? "UTC" };
 }
 
-/** When it was never materialised and its upstream assets were. */
+/**
+ * When it was never materialised and its upstream assets were. It is asked for once: a run that fails is for people. Of
+ * time partitions only the latest one counts; a backfill computes the others.
+ */
 export function onMissing(): Automation {
   return { kind: "missing" };
 }

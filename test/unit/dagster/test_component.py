@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from dagster_project.faults import FaultyDeclarationsError
 
 KEY = dg.AssetKey(["retail", "orders"])
 RAW = dg.AssetKey(["retail", "raw"])
+ORDERS = dg.AssetKey(["retail", "orders"])
 
 
 def declared(name: str, **changes: Any) -> dict[str, Any]:
@@ -166,8 +168,6 @@ def test_static_and_dynamic_partitions_are_dagsters(project: Any) -> None:
 
 
 def test_freshness_is_dagsters(project: Any) -> None:
-    from datetime import timedelta
-
     cron = {"kind": "cron", "deadline_cron": "0 6 * * *", "timezone": "UTC", "lower_bound_seconds": 3600}
     defs = TypeScriptAssetsComponent().build_project_defs(
         project(
@@ -179,15 +179,65 @@ def test_freshness_is_dagsters(project: Any) -> None:
     assert spec_of(defs).freshness_policy == dg.FreshnessPolicy.cron("0 6 * * *", timedelta(hours=1), "UTC")
 
 
+class Automated:
+    """`retail/orders` with an automation, downstream of `retail/raw`, and its ticks."""
+
+    def __init__(self, project: Any, automation: dict[str, Any], instance: dg.DagsterInstance) -> None:
+        folder = project(declared("raw"), declared("orders", deps=[["retail", "raw"]], automation=automation))
+        self.defs = TypeScriptAssetsComponent().build_project_defs(folder)
+        self.instance = instance
+        self.now = datetime(2017, 1, 1, 12, tzinfo=timezone.utc)
+        self.cursor: Any = None
+
+    def publish(self, key: dg.AssetKey, version: str) -> None:
+        tags = {"dagster/data_version": version}
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(key, tags=tags))
+
+    def asks(self, hours: float = 0) -> bool:
+        self.now += timedelta(hours=hours)
+        result = dg.evaluate_automation_conditions(
+            self.defs, self.instance, cursor=self.cursor, evaluation_time=self.now
+        )
+        self.cursor = result.cursor
+        return result.get_num_requested(ORDERS) > 0
+
+
 def test_eager_assets_wake_for_changed_data_only_and_have_a_running_sensor(project: Any) -> None:
-    folder = project(declared("raw"), declared("orders", deps=[["retail", "raw"]], automation={"kind": "eager"}))
-    defs = TypeScriptAssetsComponent().build_project_defs(folder)
-    (sensor,) = defs.sensors or []
-    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
-    condition: Any = spec_of(defs).automation_condition  # pyright: ignore[reportUnknownVariableType]
-    labels = str(condition)
-    assert "DataVersionChanged" in labels
-    assert "NewlyUpdated" not in labels
+    with dg.DagsterInstance.ephemeral() as instance:
+        tick = Automated(project, {"kind": "eager"}, instance)
+        (sensor,) = tick.defs.sensors or []
+        assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+        assert not tick.asks()
+        tick.publish(RAW, "1")
+        assert tick.asks()
+        tick.publish(ORDERS, "1")
+        assert not tick.asks()
+        tick.publish(RAW, "1")
+        assert not tick.asks()
+        tick.publish(RAW, "2")
+        assert tick.asks()
+
+
+def test_a_missing_asset_is_asked_for_once_when_what_it_reads_is_there(project: Any) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        tick = Automated(project, {"kind": "missing"}, instance)
+        assert [tick.asks(), tick.asks()] == [False, False]
+        tick.publish(RAW, "1")
+        assert [tick.asks(), tick.asks()] == [True, False]
+        tick.publish(ORDERS, "1")
+        tick.publish(RAW, "2")
+        assert not tick.asks()
+
+
+def test_an_asset_on_cron_waits_for_what_it_reads_to_be_updated(project: Any) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        tick = Automated(project, {"kind": "cron", "cron": "0 6 * * *", "timezone": "Europe/Berlin"}, instance)
+        assert not tick.asks()
+        tick.publish(RAW, "1")
+        # At five it is six in Berlin.
+        assert [tick.asks(hours=16.9), tick.asks(hours=0.2)] == [False, False]
+        tick.publish(RAW, "1")
+        assert [tick.asks(), tick.asks()] == [True, False]
 
 
 def test_a_project_without_automation_has_no_sensor(project: Any) -> None:
