@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { assetFile, createProject, type Ended, type PipesMessage, type Project } from "./project.ts";
@@ -184,4 +184,69 @@ test("who reads the table of an archive misses nothing unknowingly", async () =>
   );
   expect((await restore("2017-01-01...2017-01-31")).stderr).toContain("1 files restored, 24 rows");
   await ok(project.launch("a/per_day", day("2017-01-02")));
+});
+
+interface Answer {
+  readonly runs: readonly { readonly run_key: string; readonly partition_keys: readonly string[] }[];
+  readonly skip: string | null;
+  readonly cursor: string;
+}
+
+/** A tick of the sensor `a/late`, as the code server starts it. */
+async function tick(project: Project, cursor: string | null, now: Date): Promise<Answer> {
+  const answer = mkdtempSync(join(project.dir, "answer-"));
+  const running = project.start("runtime/evaluate.ts", ["a/late", answer]);
+  const input = { now: now.toISOString(), cursor, scheduled_at: null, materializations: [] };
+  running.child.stdin?.write(`${JSON.stringify(input)}\n`);
+  const { code, stderr } = await running.ended;
+  const text = readFileSync(join(answer, "result.json"), "utf8");
+  expect(code, `${stderr}\n${text}`).toBe(0);
+  return (JSON.parse(text) as { result: Answer }).result;
+}
+
+test("late rows of an archived partition are refused out loud, and go in once somebody has restored it", async () => {
+  const lines = (...late: readonly string[]): string =>
+    assetFile(
+      "a/lines",
+      `columns: z.strictObject({ at: d.timestamp(), came: d.timestamp(), n: z.int32() }),
+      body: d.sql\`SELECT * FROM (VALUES ${["('2017-01-02 12:00:00Z', '2017-01-02 13:00:00Z', 1)", ...late].join(", ")}) AS lines("at", came, n)\``
+        .replaceAll(/'(\S+ \S+Z)'/g, "CAST('$1' AS TIMESTAMPTZ)"),
+    ); // prettier-ignore
+  const project = createProject({
+    "assets/a/lines.ts": lines(),
+    "assets/a/events.ts": assetFile(
+      "a/events",
+      `${COLUMNS}, body: d.sql\`SELECT "at", n FROM \${lines} WHERE "at" >= \${d.window.start} AND "at" < \${d.window.end}\``,
+      'import { lines } from "./lines.ts";',
+    ),
+    "assets/a/all_events.ts": archiveOf("events"),
+    "assets/a/late.ts": `import { defineSensor } from "dagster-typescript";
+      import { lateData } from "dagster-typescript/sensors";
+      import { events } from "./events.ts"; import { lines } from "./lines.ts";
+      defineSensor("a/late", { description: "x", assets: [events], ...lateData({ source: lines, time: "at", arrived: "came" }) });`,
+  });
+  await ok(project.run(["a/lines"]));
+  await ok(project.launch("a/events", day("2017-01-02")));
+  await ok(project.launch("a/all_events"));
+  const now = Date.now();
+  const first = await tick(project, null, new Date(now));
+  expect(first.runs).toEqual([]);
+
+  project.write({ "assets/a/lines.ts": lines(`('2017-01-02 14:00:00Z', '${new Date(now).toISOString().replace("T", " ")}', 2)`) }); // prettier-ignore
+  await ok(project.run(["a/lines"]));
+  const asks = await tick(project, first.cursor, new Date(now));
+  expect(asks.runs.map(({ partition_keys: keys }) => keys)).toEqual([["2017-01-02"]]);
+  const refused = await project.launch("a/events", day("2017-01-02")).ended;
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain('with the run configuration restore: ["2017-01-02"]');
+  const rows = (): Promise<(string | null)[][]> => project.query('SELECT n FROM a.all_events ORDER BY "at"');
+  expect(await rows()).toEqual([["1"]]);
+
+  await ok(project.run(["--restore", "2017-01-02", "a/all_events"]));
+  const again = await tick(project, asks.cursor, new Date(now + 2 * 3_600_000));
+  expect(again.runs.map(({ partition_keys: keys }) => keys)).toEqual([["2017-01-02"]]);
+  expect(again.runs[0]?.run_key).not.toBe(asks.runs[0]?.run_key);
+  await ok(project.launch("a/events", day("2017-01-02")));
+  expect(await rows()).toEqual([["1"], ["2"]]);
+  expect((await tick(project, again.cursor, new Date(now + 2 * 3_600_000))).runs).toEqual([]);
 });
