@@ -40,7 +40,15 @@ export function describeEvolution(tools: () => StoreHarness): void {
     const log = { debug: () => undefined, info: () => undefined, warning: () => undefined, error: () => undefined };
     const signal = new AbortController().signal;
     const runId = randomUUID();
-    const request = { runId, rootRunId: runId, resume: false, isOpen: () => true, restore: [], now: new Date() };
+    const request = {
+      runId,
+      rootRunId: runId,
+      resume: false,
+      isOpen: () => true,
+      restore: [],
+      now: new Date(),
+      upstream: null,
+    };
     try {
       const { outcome } = await runAsset(
         asset,

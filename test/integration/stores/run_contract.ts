@@ -75,7 +75,7 @@ export function describeRuns(harnessOf: () => StoreHarness): void {
         },
         {
           ...{ runId, rootRunId: runId, resume: false, isOpen: () => true, fullRefresh: false, partitions: null },
-          ...{ restore: [], now: new Date(), redact: (text) => text },
+          ...{ restore: [], now: new Date(), upstream: null, redact: (text) => text },
           ...request,
         },
       );
