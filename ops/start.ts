@@ -11,6 +11,7 @@ import { planFirstRun } from "./start/first_run.ts";
 import { buildManifest } from "./start/manifest.ts";
 import { materializeAll } from "./start/materialize.ts";
 import { isGood, table } from "./start/report.ts";
+import { chooseSuperset, type ChosenSuperset, supersetNodes } from "./start/superset.ts";
 import { addressOf, answers, isTaken, startUi } from "./start/ui.ts";
 import { asWarehouse, chooseWarehouse, serversToStart, startServer, tellUnanswered } from "./start/warehouse.ts";
 
@@ -25,10 +26,13 @@ Materializes all assets in one Dagster run, prints what came of it, then serves 
               elsewhere (WAREHOUSE=duckdb,marts=clickhouse) and assets that choose a store themselves stay there
   --now TIME  where the clock of the point-of-sale API stands, such as 2017-06-01T00:00:00Z: what is later is not there
               yet, until you move the clock (default: after everything)
+  --without-superset
+              leave Superset out, with its datasets and dashboards
   --help      this text
 
 DUCKDB_PATH names another warehouse file (default data/warehouse.duckdb). DATABASE_URL, CLICKHOUSE_URL and HYPER_URL name
-a server of yours; without, each that an asset's table is in is installed on first use and started on this machine.
+a server of yours; without, each that an asset's table is in is installed on first use and started on this machine. So
+is Superset, unless SUPERSET_URL names one of yours, with SUPERSET_USERNAME and SUPERSET_PASSWORD (docs/superset.md).
 Dagster keeps its runs in .state/dagster_home, logs are in .state/logs.`;
 
 interface Options {
@@ -38,6 +42,7 @@ interface Options {
   readonly warehouse: string | undefined;
   /** `undefined`: after everything. */
   readonly now: Date | undefined;
+  readonly withSuperset: boolean;
 }
 
 const HOME = path.resolve(".state/dagster_home");
@@ -70,6 +75,7 @@ function readOptions(): Options | undefined {
       port: { type: "string", default: "3000" },
       warehouse: { type: "string" },
       now: { type: "string" },
+      "without-superset": { type: "boolean", default: false },
     },
   } as const;
   return parseOptions(USAGE, config, ({ values }) => {
@@ -83,11 +89,12 @@ function readOptions(): Options | undefined {
       port,
       warehouse,
       now: values.now === undefined ? undefined : parseInstant("--now", values.now),
+      withSuperset: !values["without-superset"],
     };
   });
 }
 
-async function start({ once, port, warehouse, now }: Options): Promise<number> {
+async function start({ once, port, warehouse, now, withSuperset }: Options): Promise<number> {
   if (!once && (await isTaken(port))) {
     console.error(`Port ${port} is taken (by another npm start?). Choose one: npm start -- --port ${port + 1}`);
     return 1;
@@ -105,8 +112,13 @@ async function start({ once, port, warehouse, now }: Options): Promise<number> {
   if (api === undefined) return 1;
   env["POS_API_URL"] = api;
 
+  const ofSuperset = supersetNodes("manifest.json");
+  const superset = await chooseSuperset(env, ofSuperset.length > 0, withSuperset);
+  started.push(...superset.engines);
+  if (isStopping()) return 130;
+
   console.log("Materializing all assets in one Dagster run (the first one starts in a few seconds)");
-  const firstRun = planFirstRun("manifest.json", now ?? new Date());
+  const firstRun = planFirstRun("manifest.json", now ?? new Date(), superset.url === undefined ? ofSuperset : []);
   if (firstRun.left.length > 0) {
     console.log(`Not in it, having other partitions: ${firstRun.left.join(", ")}. Backfill them in the UI`);
   }
@@ -123,7 +135,7 @@ async function start({ once, port, warehouse, now }: Options): Promise<number> {
     console.error(`Run ${report.run_id} ended with ${report.status}. Its log: ${launch.logFile}`);
   }
   const code = isGood(report) ? 0 : 1;
-  return once ? code : await serve(port, env, code, api);
+  return once ? code : await serve(port, env, code, api, superset);
 }
 
 /**
@@ -154,7 +166,13 @@ async function prepareStores(env: NodeJS.ProcessEnv): Promise<string | undefined
   return unanswered;
 }
 
-async function serve(port: number, env: NodeJS.ProcessEnv, code: number, api: string): Promise<number> {
+async function serve(
+  port: number,
+  env: NodeJS.ProcessEnv,
+  code: number,
+  api: string,
+  superset: ChosenSuperset,
+): Promise<number> {
   console.log("Starting the Dagster UI");
   const ui = startUi(port, env);
   started.push(ui);
@@ -163,7 +181,7 @@ async function serve(port: number, env: NodeJS.ProcessEnv, code: number, api: st
 ${styleText("bold", `Dagster is at ${addressOf(port)}`)}
   the asset graph    ${addressOf(port)}/asset-groups
   its log            ${ui.logFile}
-  the tills' clock   curl ${api}/v1/clock
+  the tills' clock   curl ${api}/v1/clock${tellSuperset(superset)}
 Now change a file under assets/ or sql/, reload the definitions in the UI and materialize it again.
 Ctrl-C stops everything.`);
     const exit = await ui.ended;
@@ -173,6 +191,11 @@ Ctrl-C stops everything.`);
     console.error(`\nThe Dagster UI does not answer on ${addressOf(port)}:\n${ui.tail()}\nAll of it: ${ui.logFile}`);
   }
   return 1;
+}
+
+function tellSuperset({ url, login }: ChosenSuperset): string {
+  if (url === undefined) return "";
+  return `\n${styleText("bold", `Superset is at ${url}`)}${login === "" ? "" : `\n  log in             ${login}`}`;
 }
 
 /** Prepares the Dagster instance and the environment of everything that runs in it. */

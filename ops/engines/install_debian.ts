@@ -57,7 +57,8 @@ export function findProgram(folder: string, name: string): { command: string; li
   return { command: path.join(root, command), libraries };
 }
 
-function tryFindOnSystem(name: string): string | undefined {
+/** Where a program of the system is. */
+export function tryFindOnSystem(name: string): string | undefined {
   // Servers lie in `sbin`, which the PATH of an ordinary user lacks.
   const folders = [...(process.env["PATH"] ?? "").split(path.delimiter), "/usr/sbin", "/usr/local/sbin"];
   return folders.map((folder) => path.join(folder, name)).find((file) => path.isAbsolute(file) && existsSync(file));

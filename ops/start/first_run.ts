@@ -13,13 +13,21 @@ export interface FirstRun {
   readonly left: readonly string[];
 }
 
-/** @param now Partitions that end later are left out: their data is not there yet. */
-export function planFirstRun(manifestFile: string, now: Date): FirstRun {
-  return plan(manifestSchema.parse(JSON.parse(readFileSync(manifestFile, "utf8"))), now);
+type Asset = Manifest["assets"][number];
+
+const nameOf = ({ key }: Asset): string => key.join("/");
+
+/**
+ * @param now Partitions that end later are left out: their data is not there yet.
+ * @param without Assets that are not to run, and are none of those that are `left`.
+ */
+export function planFirstRun(manifestFile: string, now: Date, without: readonly string[]): FirstRun {
+  const { assets } = manifestSchema.parse(JSON.parse(readFileSync(manifestFile, "utf8")));
+  const wanted = assets.filter((asset) => !without.includes(nameOf(asset)));
+  return plan(wanted, wanted.length === assets.length, now);
 }
 
-function plan({ assets }: Manifest, now: Date): FirstRun {
-  const nameOf = ({ key }: Manifest["assets"][number]): string => key.join("/");
+function plan(assets: readonly Asset[], areAll: boolean, now: Date): FirstRun {
   /** Range of partitions to the assets that have it. */
   const ranges = new Map<string, { readonly range: string; readonly names: string[] }>();
   for (const asset of assets) {
@@ -40,7 +48,7 @@ function plan({ assets }: Manifest, now: Date): FirstRun {
   ]);
   const left = assets.map(nameOf).filter((name) => !chosen.has(name));
   return {
-    selection: left.length === 0 ? "*" : [...chosen].map((name) => `key:"${name}"`).join(" or "),
+    selection: areAll && left.length === 0 ? "*" : [...chosen].map((name) => `key:"${name}"`).join(" or "),
     partitionRange: most?.range,
     left,
   };

@@ -44,8 +44,8 @@ export async function listAll<T extends { readonly id: number }>(
   const path = `/${resource}/`;
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     const found = new Map<number, T>();
-    let count = Number.POSITIVE_INFINITY;
-    for (let index = 0; index * PAGE_SIZE < count; index++) {
+    const counts = new Set<number>();
+    for (let index = 0, left = true; left; index++) {
       const query = {
         filters: filters.map(({ column, operator, value }) => ({ col: column, opr: operator, value })),
         columns: columns === undefined ? undefined : ["id", ...columns.filter((column) => column !== "id")],
@@ -54,9 +54,10 @@ export async function listAll<T extends { readonly id: number }>(
       };
       const answer = await getter.get(path, page, { query, ...(signal === undefined ? {} : { signal }) });
       for (const item of answer.result) found.set(item.id, item);
-      count = answer.count;
+      counts.add(answer.count);
+      left = counts.size === 1 && (index + 1) * PAGE_SIZE < answer.count;
     }
-    if (found.size === count) return [...found.values()];
+    if (counts.size === 1 && counts.has(found.size)) return [...found.values()];
   }
   throw new SupersetServerError(
     `GET /api/v1${path}`,

@@ -28,6 +28,8 @@ export class Session {
   readonly #ask: Ask;
   #token: Promise<string> | undefined;
   #csrf: Promise<Csrf> | undefined;
+  /** The header of the latest login, until it is refused. */
+  #accepted: string | undefined;
   readonly #secrets: Set<string>;
 
   constructor(credentials: SupersetCredentials, url: string, ask: Ask) {
@@ -70,7 +72,8 @@ export class Session {
   forget(error: unknown, refused: Headers): boolean {
     if (error instanceof SupersetTokenError) {
       if ("apiKey" in this.#credentials) return false;
-      if (this.#current === refused["authorization"]) {
+      if (this.#accepted === refused["authorization"]) {
+        this.#accepted = undefined;
         this.#token = undefined;
         this.#csrf = undefined;
       }
@@ -83,8 +86,6 @@ export class Session {
     return false;
   }
 
-  #current: string | undefined;
-
   async #login(): Promise<string> {
     const credentials = this.#credentials;
     if ("apiKey" in credentials) return credentials.apiKey;
@@ -96,7 +97,7 @@ export class Session {
     });
     const { access_token: token } = parse(call, loginAnswer, answer);
     this.#secrets.add(token);
-    this.#current = `Bearer ${token}`;
+    this.#accepted = `Bearer ${token}`;
     return token;
   }
 

@@ -27,18 +27,27 @@ const days = { kind: "daily", column: "at", start: "2017-01-01", end: "2018-01-0
 function plan(
   partitions: Readonly<Record<string, Partial<ManifestAsset>>>,
   now = NOW,
+  without: readonly string[] = [],
 ): ReturnType<typeof planFirstRun> {
   const [one] = manifest.assets;
   if (one === undefined) throw new TypeError("the graph is empty");
   const assets = Object.entries(partitions).map(([name, own]) => ({ ...one, key: ["a", name], ...own }));
   writeFileSync(file, JSON.stringify({ ...manifest, assets }));
   expect(readFileSync(file, "utf8")).toContain('"assets"');
-  return planFirstRun(file, now);
+  return planFirstRun(file, now, without);
 }
 
 test("without partitions everything is selected", () => {
   expect(plan({ x: { partitions: null }, y: { partitions: null } })).toEqual({
     selection: "*",
+    partitionRange: undefined,
+    left: [],
+  });
+});
+
+test("what is not to run is not selected, and not told of as left", () => {
+  expect(plan({ x: { partitions: null }, y: { partitions: null } }, NOW, ["a/y"])).toEqual({
+    selection: 'key:"a/x"',
     partitionRange: undefined,
     left: [],
   });
