@@ -1,7 +1,8 @@
 // Runs one engine until it is interrupted: `node ops/engines/main.ts postgres --data-dir .state/engines/data/postgres`.
+import path from "node:path";
 import { parseArgs } from "node:util";
 import { onStop } from "../process.ts";
-import type { Engine, EngineName } from "./engine.ts";
+import type { Engine, EngineName, LocalSuperset } from "./engine.ts";
 import { EngineFault } from "./engine_fault.ts";
 import { startEngine } from "./start_engine.ts";
 
@@ -27,6 +28,7 @@ try {
   const engine = await start(name, dataDir);
   onStop((code) => void engine.stop().then(() => process.exit(code)));
   console.log(engine.url);
+  if ("username" in engine) console.error(`user ${engine.username}, password in ${path.join(dataDir, "password")}`);
   await engine.ended;
   console.error(`${name} has ended; its log: ${engine.logFile}`);
   process.exitCode = 1;
@@ -36,7 +38,7 @@ try {
   process.exitCode = 1;
 }
 
-function start(engine: EngineName, folder: string): Promise<Engine> {
+function start(engine: EngineName, folder: string): Promise<Engine | LocalSuperset> {
   const options = { dataDir: folder, port: Number(values.port ?? 0) };
   return engine === "pgbouncer"
     ? startEngine(engine, { ...options, target: values.target ?? "" })

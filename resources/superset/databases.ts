@@ -110,7 +110,7 @@ async function connecting<T>(store: SupersetStore, work: () => Promise<T>): Prom
   } catch (error) {
     if (error instanceof SupersetRefusedError) {
       error.message =
-        `Superset cannot connect to ${store}: ${error.said}. ` +
+        `Superset cannot connect to ${store}: ${reasonIn(error.said)}. ` +
         `It connects from its own machine: ${HINTS[store]} (docs/superset.md)`;
     }
     if (error instanceof SupersetForbiddenError) {
@@ -120,8 +120,15 @@ async function connecting<T>(store: SupersetStore, work: () => Promise<T>): Prom
   }
 }
 
+/** Superset wraps what the driver said: `(builtins.NoneType) None [SQL: …] (Background on this error at: …)`. */
+function reasonIn(said: string): string {
+  return /^\(builtins\.NoneType\) None\s*\[SQL: (.*)\]\s*\(Background/s.exec(said)?.[1] ?? said;
+}
+
 const HINTS: Readonly<Record<SupersetStore, string>> = {
-  postgres: "SUPERSET_POSTGRES_URL is the address to use there. It needs the Python package psycopg2-binary",
+  postgres:
+    "SUPERSET_POSTGRES_URL is the address to use there. It needs the Python package psycopg2-binary, and a PgBouncer in " +
+    "between needs ignore_startup_parameters = options, or DATABASE_STATEMENT_TIMEOUT_SECONDS=0 here",
   clickhouse: "SUPERSET_CLICKHOUSE_URL is the address to use there. It needs the Python package clickhouse-connect",
   hyper: "SUPERSET_HYPER_URL is the address to use there. It needs the dialect in resources/hyper/sqlalchemy",
   duckdb:

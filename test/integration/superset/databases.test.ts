@@ -12,6 +12,7 @@ import type { SupersetStore } from "../../../resources/superset/connection.ts";
 import { storeDatabase, type SupersetDatabase } from "../../../resources/superset/databases.ts";
 import { openSuperset } from "../../../resources/superset/open.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
+import { serviceAccount } from "./service_account.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "superset-stores-"));
 const duckdbSnapshot = join(folder, "current", "warehouse.duckdb");
@@ -100,6 +101,30 @@ test("a connection follows the address of its store, and keeps what people set",
   expect(JSON.parse((await client.get(path, withExtra)).result.extra)).toMatchObject({ cost_estimate_enabled: true });
 });
 
+test("a connection follows a changed password", async () => {
+  const { DATABASE_URL: owner = "" } = env;
+  const url = new URL(owner);
+  url.username = "reader";
+  await query(owner, "CREATE ROLE reader LOGIN PASSWORD 'first-password'");
+  await query(owner, "GRANT SELECT ON settings TO reader");
+  for (const password of ["first-password", "p@ss/word? #2%"]) {
+    await query(owner, `ALTER ROLE reader PASSWORD '${password}'`);
+    url.password = encodeURIComponent(password);
+    const database = await register("postgres", { SUPERSET_POSTGRES_URL: url.href });
+    expect(await ask(database, "SELECT who FROM settings")).toEqual([{ who: "superset" }]);
+  }
+});
+
+test("a connection goes through PgBouncer when its limit is left to the server", async () => {
+  const { DATABASE_URL: target = "" } = env;
+  const bouncer = await startEngine("pgbouncer", { dataDir: join(folder, "pgbouncer"), target });
+  engines.push(bouncer);
+  const through = { SUPERSET_POSTGRES_URL: bouncer.url };
+  await expect(register("postgres", through)).rejects.toThrow("ignore_startup_parameters");
+  const database = await register("postgres", { ...through, DATABASE_STATEMENT_TIMEOUT_SECONDS: "0" });
+  expect(await ask(database, "SELECT who FROM settings")).toEqual([{ who: "superset" }]);
+});
+
 test("a snapshot of DuckDB is read only, and a missing one is not made", async () => {
   await expect(register("duckdb")).rejects.toThrow(SupersetRefusedError);
   mkdirSync(join(folder, "current"));
@@ -116,6 +141,23 @@ test("a store that Superset cannot reach is a fault that names no password", asy
   const error: unknown = await register("postgres", all).catch((caught: unknown) => caught);
   expect(error).toBeInstanceOf(SupersetRefusedError);
   expect(String(error)).not.toContain("hunter2");
+});
+
+test("a service account with the rights that the documentation names finds a database, and cannot make one", async () => {
+  const { id, name } = await register("postgres");
+  const account = await serviceAccount(superset);
+  const service = { ...env, SUPERSET_USERNAME: account.username, SUPERSET_PASSWORD: account.password };
+  const own = {
+    ...service,
+    SUPERSET_DATABASE_POSTGRES: name,
+    SUPERSET_ADMIN_USERNAME: "",
+    SUPERSET_ADMIN_PASSWORD: "",
+  };
+  expect(await storeDatabase(openSuperset(own), { store: "postgres", env: own, duckdbSnapshot })).toEqual({ id, name });
+
+  const asAdmin = { ...service, SUPERSET_ADMIN_USERNAME: account.username, SUPERSET_ADMIN_PASSWORD: account.password };
+  const making = storeDatabase(openSuperset(asAdmin), { store: "hyper", env: asAdmin, duckdbSnapshot });
+  await expect(making).rejects.toThrow("SUPERSET_ADMIN_USERNAME");
 });
 
 test("without an administrator, the database that is named has to be there", async () => {

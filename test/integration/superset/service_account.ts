@@ -1,0 +1,41 @@
+import { randomUUID } from "node:crypto";
+import { z } from "zod";
+import type { LocalSuperset } from "./local_superset.ts";
+
+/** What docs/superset.md asks for the service account: permission and what it is for. */
+const RIGHTS = [
+  "can_read on Database",
+  "can_read on Dataset",
+  "can_write on Dataset",
+  "can_read on Chart",
+  "can_write on Chart",
+  "can_warm_up_cache on Chart",
+  "can_read on Dashboard",
+  "can_write on Dashboard",
+  "can_read on SecurityRestApi",
+  "all_database_access on all_database_access",
+  "all_datasource_access on all_datasource_access",
+];
+
+const named = z.object({ name: z.string() });
+const right = z.object({ id: z.number(), permission: named, view_menu: named });
+const made = z.object({ id: z.number() });
+
+/** A user with those rights and no others. */
+export async function serviceAccount(superset: LocalSuperset): Promise<{ username: string; password: string }> {
+  const admin = superset.client();
+  const all = await admin.list("security/permissions-resources", right);
+  const ids = RIGHTS.map((wanted) => {
+    const found = all.find(({ permission, view_menu: on }) => `${permission.name} on ${on.name}` === wanted);
+    if (found === undefined) throw new Error(`Superset has no right ${wanted}`);
+    return found.id;
+  });
+  const username = `service_${randomUUID().slice(0, 8)}`;
+  const role = await admin.post("/security/roles/", { name: username }, made);
+  const body = { permission_view_menu_ids: ids };
+  await admin.post(`/security/roles/${role.id}/permissions`, body, z.unknown());
+  const password = randomUUID();
+  const person = { first_name: "Service", last_name: "Account", active: true, email: `${username}@localhost` };
+  await admin.post("/security/users/", { ...person, username, password, roles: [role.id] }, made);
+  return { username, password };
+}
