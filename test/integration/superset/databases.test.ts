@@ -88,6 +88,22 @@ test("a connection to Hyper lists its tables, its password nowhere to be read", 
   await expectNoPassword(database);
 });
 
+test.each([
+  ["clickhouse", "SELECT 1 AS day, 2.5 AS revenue"],
+  ["hyper", "SELECT 1 AS day, CAST(2.5 AS DOUBLE PRECISION) AS revenue"],
+] as const)("charts over %s are answered", async (store, sql) => {
+  const { id: database } = await register(store);
+  const client = superset.client();
+  const withId = z.object({ id: z.number() });
+  const { id } = await client.post("/dataset/", { database, sql, table_name: `charted ${store}` }, withId);
+  const metric = { expressionType: "SQL", sqlExpression: "SUM(revenue)", label: "sum" };
+  const queries = [{ columns: ["day"], metrics: [metric], filters: [{ col: "day", op: "==", val: 1 }], row_limit: 10 }];
+  const body = { datasource: { id, type: "table" }, queries, result_format: "json", result_type: "full" };
+  const charted = z.object({ result: z.array(z.object({ data: z.unknown() })) });
+  const { result } = await client.post("/chart/data", body, charted, { repeatable: true });
+  expect(result).toEqual([{ data: [{ day: 1, sum: 2.5 }] }]);
+});
+
 test("a connection follows the address of its store, and keeps what people set", async () => {
   const database = await register("postgres");
   const client = superset.client();
