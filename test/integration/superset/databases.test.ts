@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +24,7 @@ let env: Record<string, string>;
 beforeAll(async () => {
   const [shared, ...started] = await Promise.all([
     localSuperset(),
-    startEngine("postgres", { dataDir: join(folder, "postgres"), durable: false }),
+    startEngine("postgres", { dataDir: join(folder, "postgres"), durable: false, tls: certificate() }),
     startEngine("clickhouse", { dataDir: join(folder, "clickhouse") }),
     startEngine("hyper", { dataDir: join(folder, "hyper with a space") }),
   ]);
@@ -32,10 +33,20 @@ beforeAll(async () => {
   const [postgres, clickhouse, hyper] = started;
   await query(
     postgres.url,
-    "CREATE VIEW settings AS SELECT current_setting('application_name') AS who, current_setting('statement_timeout') AS timeout",
+    "CREATE VIEW settings AS SELECT current_setting('application_name') AS who, current_setting('statement_timeout') AS timeout, " +
+      "(SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS ssl",
   );
   env = { ...shared.env, DATABASE_URL: postgres.url, CLICKHOUSE_URL: clickhouse.url, HYPER_URL: hyper.url };
 }, SUPERSET_TIMEOUT_MS);
+
+/** A key, and a certificate for the name localhost that it signs itself. */
+function certificate(): { certFile: string; keyFile: string } {
+  const [certFile, keyFile] = [join(folder, "server.pem"), join(folder, "server.key")];
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", keyFile];
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+  execFileSync("openssl", ["req", "-x509", ...key, ...subject, "-days", "2", "-out", certFile], { stdio: "ignore" });
+  return { certFile, keyFile };
+}
 
 afterAll(async () => {
   for (const engine of engines) await engine.stop();
@@ -55,7 +66,7 @@ async function ask(database: SupersetDatabase, sql: string): Promise<unknown> {
     .data;
 }
 
-const SETTINGS = "SELECT * FROM settings";
+const SETTINGS = "SELECT who, timeout FROM settings";
 
 async function expectNoPassword({ id }: SupersetDatabase): Promise<void> {
   const client = superset.client();
@@ -129,6 +140,17 @@ test("a connection follows a changed password", async () => {
     const database = await register("postgres", { SUPERSET_POSTGRES_URL: url.href });
     expect(await ask(database, "SELECT who FROM settings")).toEqual([{ who: "superset" }]);
   }
+});
+
+test("a connection is encrypted and its server verified where the URL says so", async () => {
+  const url = new URL(env["DATABASE_URL"] ?? "");
+  url.hostname = "localhost";
+  url.searchParams.set("sslmode", "verify-full");
+  url.searchParams.set("sslrootcert", join(folder, "server.pem"));
+  const database = await register("postgres", { SUPERSET_POSTGRES_URL: url.href });
+  expect(await ask(database, "SELECT ssl FROM settings")).toEqual([{ ssl: true }]);
+  url.hostname = "127.0.0.1";
+  await expect(register("postgres", { SUPERSET_POSTGRES_URL: url.href })).rejects.toThrow(SupersetRefusedError);
 });
 
 test("a connection goes through PgBouncer when its limit is left to the server", async () => {
