@@ -31,6 +31,7 @@ from dagster_project.manifest import (
     TwoDimensionalPartitions,
 )
 from dagster_project.superset.automation import when_upstream_changed
+from dagster_project.superset.nodes import SNAPSHOT
 
 # Conditions are for assets or checks; which, Dagster's annotations do not say in one way.
 Automation: TypeAlias = dg.AutomationCondition[Any]
@@ -125,7 +126,7 @@ class TypeScriptAssetsTranslator:
         by_time = isinstance(asset.partitions, TimePartitions | TwoDimensionalPartitions)
         match asset.automation:
             case EagerAutomation() if asset.body == "superset":
-                return when_upstream_changed()
+                return when_upstream_changed(self.get_asset_key(SNAPSHOT) if SNAPSHOT in asset.deps else None)
             case EagerAutomation():
                 return _when_data_changed(by_time)
             case CronAutomation(cron=cron, timezone=timezone):

@@ -12,11 +12,21 @@ export interface SnapshotTable {
   readonly timeColumn: string | null;
 }
 
+/** What a reader is about to show: where the present snapshot surely has it, nothing is looked at. */
+export interface NeededRows {
+  readonly assetKey: string;
+  /** The latest run that published the asset. */
+  readonly runId: string;
+  /** When it was done, where a run publishes more than once; `null`: the snapshot has all of its rows or none. */
+  readonly doneAt: Date | null;
+}
+
 /** What is to be published. */
 export interface SnapshotJob {
   readonly tables: readonly SnapshotTable[];
   /** Whether tables of the present snapshot stay that are not listed, because it is not known what is declared. */
   readonly keepOthers: boolean;
+  readonly needed?: NeededRows | undefined;
   readonly now: Date;
 }
 
@@ -31,6 +41,8 @@ export interface PublishedTable {
   readonly version: string;
   /** Paths of its Parquet files, below the folder of files. */
   readonly files: readonly string[];
+  /** The latest runs whose rows it has, as the ledger says. */
+  readonly runs: readonly string[];
 }
 
 /** The snapshot that readers find after a run. */

@@ -17,7 +17,6 @@ export type { BulkSource } from "./bulk_source.ts";
 export type { CopiedColumns } from "./store_sources.ts";
 export type { Bucketing, Buckets, PartitionCondition, PartitionSet } from "./partition_set.ts";
 export type { Claim, Disproof } from "./proof.ts";
-export type { PublishedSnapshot, SnapshotTable } from "./snapshot.ts";
 export type {
   BucketCounts,
   CheckContext,

@@ -17,6 +17,7 @@ import { sortByNeeds } from "./order.ts";
 import { mappingsOf, type PartitionsByKey } from "./partition_mappings.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
 import { dashboardFaults, dashboardNodes } from "./superset/dashboard_nodes.ts";
+import { describeSnapshot } from "./superset/snapshot_node.ts";
 import { datasetNodes, describeNode } from "./superset/nodes.ts";
 import { describeSchedule, describeSensor, triggerFaults } from "./resolve_triggers.ts";
 
@@ -69,6 +70,7 @@ export async function buildManifest(project: string, listener: BuildListener = {
     assets: [
       ...soundAssets.map((asset) => describe(asset, partitionsOf, projectDir)),
       ...nodes.map((node) => describeNode(node, projectDir)),
+      ...describeSnapshot(soundAssets, projectDir),
     ].sort((a, b) => compare(a.key.join("/"), b.key.join("/"))),
     schedules: sound.flatMap((one) => (one.kind === "schedule" ? [describeSchedule(one, projectDir)] : [])),
     sensors: sound.flatMap((one) => (one.kind === "sensor" ? [describeSensor(one, projectDir)] : [])),

@@ -5,7 +5,7 @@ import { importDefinition } from "./import_definition.ts";
 import { locate } from "./locate.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
 import { tryGetDashboardOf } from "./superset/dashboard_nodes.ts";
-import { tryGetDatasetAsset } from "./superset/nodes.ts";
+import { SNAPSHOT_KEY, tryGetDatasetAsset } from "./superset/nodes.ts";
 
 /** No file defines the asset. */
 export class UnknownAssetError extends ProjectError {
@@ -22,6 +22,7 @@ export class UnknownAssetError extends ProjectError {
 export async function findAsset(key: string, project: string): Promise<ResolvedAsset> {
   const dataset = tryGetDatasetAsset(key);
   // What talks to Superset is loaded only where it is needed.
+  if (key === SNAPSHOT_KEY) return await (await import("./superset/snapshot_node.ts")).snapshotNode(project);
   if (dataset !== undefined) {
     const { datasetNode } = await import("./superset/dataset_node.ts");
     return datasetNode(await findAsset(dataset, project));

@@ -5,26 +5,35 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
 from dagster_project.superset.nodes import is_configured
 
+if TYPE_CHECKING:
+    from dagster._core.definitions.declarative_automation.operators.dep_operators import AnyDepsCondition
+
 INTERVAL_SECONDS = 5
 
 
 @cache
-def when_upstream_changed() -> dg.AutomationCondition[Any]:
+def when_upstream_changed(ignored: dg.AssetKey | None = None) -> dg.AutomationCondition[Any]:
     """Ask once for each change of the data upstream, and lose none.
 
     Unlike ``eager()``, it asks although partitions upstream are missing or in progress, and remembers what changes
     while a sync is under way. A change in the tick right after a request would be forgotten with that request: the
     second half keeps it.
+
+    Args:
+        ignored: An asset upstream that holds the data of many, and whose change says nothing about this one.
     """
-    changed = dg.AutomationCondition.any_deps_updated().replace(
+    updated = dg.AutomationCondition.any_deps_updated().replace(
         "newly_updated", dg.AutomationCondition.data_version_changed()
     )
+    changed = cast("AnyDepsCondition[Any]", updated)
+    if ignored is not None:
+        changed = cast("AnyDepsCondition[Any]", changed.ignore(dg.AssetSelection.assets(ignored)))
     requested = dg.AutomationCondition.newly_requested()
     pending = changed.since(requested) | (changed & requested).since(requested & ~changed)
     return (pending & ~dg.AutomationCondition.in_progress()).with_label("upstream data changed")

@@ -5,6 +5,8 @@ import os
 from dagster_project.manifest import Key, Manifest, ManifestAsset
 
 SYNC_TAG = "superset/sync"
+SNAPSHOT: Key = ("superset", "snapshot")
+"""The tables of DuckDB as Superset reads them. A dataset makes sure by itself that its own rows are in it."""
 
 
 def superset_nodes(manifest: Manifest, kind: str | None = None) -> list[ManifestAsset]:

@@ -205,8 +205,7 @@ export class DuckDBStore implements Store {
   }
 
   async publishSnapshot(job: SnapshotJob, attempt: Attempt): Promise<PublishedSnapshot> {
-    const warehouse = await this.#open(attempt);
-    return await interruptible(warehouse, attempt, () => publishSnapshot(warehouse, this.#config, job, attempt.log));
+    return await publishSnapshot(() => this.#open(attempt), this.#config, job, attempt);
   }
 
   removeOrphans(isOpen: (runId: string) => boolean): Promise<void> {

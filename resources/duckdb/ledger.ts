@@ -85,6 +85,16 @@ export async function recentEntries(client: Client, assetKey: string, options: R
   return readLedgerEntries(assetKey, rows);
 }
 
+/** The latest runs that published an asset, the last one first. */
+export async function recentRuns(client: Client, assetKey: string, limit: number): Promise<string[]> {
+  if (!(await hasLedger(client))) return [];
+  const { rows } = await client.text({
+    text: `SELECT run_id FROM ${LEDGER} WHERE asset_key = $1 GROUP BY run_id ORDER BY max(published_at) DESC LIMIT ${BigInt(limit)}`,
+    parameters: [assetKey],
+  });
+  return rows.map(([runId]) => runId ?? "");
+}
+
 /** The cursor of an asset's latest publish. */
 export async function lastCursor(client: Client, assetKey: string): Promise<string | null> {
   if (!(await hasLedger(client))) return null;

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import {
   type PublishedSnapshot,
   type PublishedTable,
@@ -7,63 +8,100 @@ import {
   type SnapshotJob,
 } from "../snapshot.ts";
 import { StatementError } from "../errors.ts";
+import type { Attempt } from "../store.ts";
 import { Client } from "./client.ts";
 import { type DuckDBConfig, requireOtherName } from "./config.ts";
+import { interruptible } from "./interruptible.ts";
+import { recentRuns } from "./ledger.ts";
 import { createView, exportPart, fileName, partsOf, readTable, type TableState } from "./snapshot_tables.ts";
-import { SnapshotFolder } from "./snapshot_folder.ts";
+import { type Contents, SnapshotFolder } from "./snapshot_folder.ts";
 
 /** A table, and the names of its files. */
-type Located = TableState & { readonly files: readonly string[] };
+type Located = TableState & Pick<PublishedTable, "files" | "runs">;
 
 /**
  * Publishes what has changed since the last snapshot: new Parquet files for changed tables and months, a small file of
  * views over all of them, and then the link. Readers have the old snapshot or the new one, all of it; so has whoever
  * comes after a crash at any moment, and the next run removes what the crash left.
  *
- * @param warehouse Held open meanwhile, so that nobody else writes it or makes a snapshot of it.
+ * @param open Opens the warehouse; it is held meanwhile, so that nobody else writes it or makes a snapshot of it.
  * @throws SnapshotError
  */
 export async function publishSnapshot(
+  open: () => Promise<Client>,
+  config: Pick<DuckDBConfig, "path" | "publishedDir" | "keepSnapshotsMs">,
+  job: SnapshotJob,
+  attempt: Pick<Attempt, "log" | "signal">,
+): Promise<PublishedSnapshot> {
+  const folder = new SnapshotFolder(config.publishedDir);
+  const present = folder.current();
+  if (present !== undefined && folder.isWhole(present.contents) && hasRows(present.contents, job.needed))
+    return { ...present.contents, ...UNCHANGED, id: present.id, path: pathOf(config) };
+  return await interruptible(await open(), attempt, async (warehouse) => {
+    try {
+      return await publishChanges(warehouse, folder, config, job, attempt.log);
+    } catch (error) {
+      throw snapshotError(config.publishedDir, error);
+    }
+  });
+}
+
+const UNCHANGED = { isNew: false, missing: [], filesWritten: 0, bytesWritten: 0, snapshotsRemoved: 0 };
+
+function pathOf({ publishedDir }: Pick<DuckDBConfig, "publishedDir">): string {
+  return join(publishedDir, "current", SNAPSHOT_FILE);
+}
+
+function hasRows({ tables, checkedAt }: Contents, needed: SnapshotJob["needed"]): boolean {
+  if (needed === undefined || (needed.doneAt !== null && needed.doneAt >= new Date(checkedAt))) return false;
+  return tables.some(
+    ({ schema, table, runs }) => `${schema}/${table}` === needed.assetKey && runs.includes(needed.runId),
+  );
+}
+
+async function publishChanges(
   warehouse: Client,
+  folder: SnapshotFolder,
   config: Pick<DuckDBConfig, "path" | "publishedDir" | "keepSnapshotsMs">,
   job: SnapshotJob,
   log: (message: string) => void,
 ): Promise<PublishedSnapshot> {
-  const folder = new SnapshotFolder(config.publishedDir);
-  try {
-    await folder.tidy(config.path);
-    const before = folder.current();
-    const [[engine] = []] = (await warehouse.text("SELECT version()")).rows;
-    const { states, missing } = await readTables(warehouse, job, before?.contents.tables ?? []);
-    const located = states.map((state) => ({
-      ...state,
-      files: state.parts.map((part) => fileName(state, part, engine ?? "")),
-    }));
-    const tables = located.map(published);
-    const version = digest(tables.map(({ schema, table, version: own }) => [schema, table, own]));
-    let [filesWritten, bytesWritten] = [0, 0];
-    let id = before?.id;
-    const isNew = before === undefined || before.contents.version !== version || !folder.isWhole(before.contents);
-    if (isNew) {
-      for (const state of located)
-        for (const [index, part] of state.parts.entries()) {
-          const bytes = await folder.put(state.files[index] ?? "", (path) => exportPart(warehouse, state, part, path));
-          filesWritten += bytes > 0 ? 1 : 0;
-          bytesWritten += bytes;
-        }
-      const made = { version, source: config.path, tables };
-      const proven = new Set(before?.contents.tables.map((table) => table.version));
-      const isProven = (state: Located): boolean => proven.has(published(state).version);
-      ({ id } = await folder.publish(job.now, made, (path) => writeViews(path, located, folder, isProven)));
-      log(`Snapshot ${id}: ${tables.length} tables, ${filesWritten} files written`);
-    }
-    const snapshotsRemoved = await folder.retire(job.now, config.keepSnapshotsMs);
-    const path = `${config.publishedDir}/current/${SNAPSHOT_FILE}`;
-    return { id: id ?? "", path, isNew, version, tables, missing, filesWritten, bytesWritten, snapshotsRemoved };
-  } catch (error) {
-    throw snapshotError(config.publishedDir, error);
+  const checkedAt = new Date().toISOString();
+  await folder.tidy(config.path);
+  const before = folder.current();
+  const [[engine] = []] = (await warehouse.text("SELECT version()")).rows;
+  const { states, missing } = await readTables(warehouse, job, before?.contents.tables ?? []);
+  const located: Located[] = [];
+  for (const state of states) {
+    const files = state.parts.map((part) => fileName(state, part, engine ?? ""));
+    located.push({ ...state, files, runs: await recentRuns(warehouse, `${state.schema}/${state.table}`, RUNS) });
   }
+  const tables = located.map(published);
+  const version = digest(tables.map(({ schema, table, version: own }) => [schema, table, own]));
+  const found = { version, tables, missing, path: pathOf(config) };
+  if (before?.contents.version === version && folder.isWhole(before.contents)) {
+    await folder.note(before.id, { ...before.contents, checkedAt, tables });
+    const snapshotsRemoved = await folder.retire(job.now, config.keepSnapshotsMs);
+    return { ...UNCHANGED, ...found, id: before.id, snapshotsRemoved };
+  }
+  let [filesWritten, bytesWritten] = [0, 0];
+  for (const state of located)
+    for (const [index, part] of state.parts.entries()) {
+      const bytes = await folder.put(state.files[index] ?? "", (path) => exportPart(warehouse, state, part, path));
+      filesWritten += bytes > 0 ? 1 : 0;
+      bytesWritten += bytes;
+    }
+  const proven = new Set(before?.contents.tables.map((table) => table.version));
+  const isProven = (state: Located): boolean => proven.has(published(state).version);
+  const made = { version, source: config.path, checkedAt, tables };
+  const id = await folder.publish(job.now, made, (path) => writeViews(path, located, folder, isProven));
+  log(`Snapshot ${id}: ${tables.length} tables, ${filesWritten} files written`);
+  const snapshotsRemoved = await folder.retire(job.now, config.keepSnapshotsMs);
+  return { ...found, id, isNew: true, filesWritten, bytesWritten, snapshotsRemoved };
 }
+
+/** A run whose rows are older than those of so many others has nobody who waits for it. */
+const RUNS = 100;
 
 async function readTables(
   warehouse: Client,
@@ -86,9 +124,9 @@ async function readTables(
   return { states, missing };
 }
 
-function published({ schema, table, timeColumn, comment, columns, parts, files }: Located): PublishedTable {
+function published({ schema, table, timeColumn, comment, columns, parts, files, runs }: Located): PublishedTable {
   const rowCount = String(parts.reduce((all, part) => all + part.rowCount, 0n));
-  return { schema, table, timeColumn, rowCount, version: digest([comment, columns, files]), files };
+  return { schema, table, timeColumn, rowCount, version: digest([comment, columns, files]), files, runs };
 }
 
 /** Makes the file of views, and reads through it what readers will, of tables that changed. */

@@ -17,6 +17,7 @@ const KEEP_AT_LEAST = 2;
 const contents = z.strictObject({
   version: z.string(),
   source: z.string(),
+  checkedAt: z.string(),
   folder: z.string(),
   tables: z.array(
     z.strictObject({
@@ -26,6 +27,7 @@ const contents = z.strictObject({
       rowCount: z.string(),
       version: z.string(),
       files: z.array(z.string()),
+      runs: z.array(z.string()),
     }),
   ),
 });
@@ -35,6 +37,8 @@ export interface Contents {
   readonly version: string;
   /** The warehouse that it is of. */
   readonly source: string;
+  /** When the warehouse was last found to be as here, or became so here; nobody wrote it then. */
+  readonly checkedAt: string;
   /** The folder that its views name. */
   readonly folder: string;
   readonly tables: readonly PublishedTable[];
@@ -105,21 +109,16 @@ export class SnapshotFolder {
   }
 
   /**
-   * Makes a snapshot and shows it to readers, in one moment.
+   * Makes a snapshot and shows it to readers, in one moment; returns its id.
    *
    * @param fill Writes the file with the views at a path, and proves it.
    */
-  async publish(
-    now: Date,
-    made: Omit<Contents, "folder">,
-    fill: (path: string) => Promise<void>,
-  ): Promise<{ readonly id: string }> {
+  async publish(now: Date, made: Omit<Contents, "folder">, fill: (path: string) => Promise<void>): Promise<string> {
     const id = `${now.toISOString().replaceAll(/[-:.]/g, "")}-${made.version.slice(0, 8)}`;
     const unfinished = join(this.#folder, `${UNFINISHED}${id}`);
     await mkdir(unfinished);
     await fill(join(unfinished, SNAPSHOT_FILE));
-    const text = JSON.stringify({ ...made, folder: this.#folder } satisfies Contents, null, 1);
-    await writeFile(join(unfinished, CONTENTS), text);
+    await writeFile(join(unfinished, CONTENTS), textOf({ ...made, folder: this.#folder }));
     for (const name of [SNAPSHOT_FILE, CONTENTS, "."]) await sync(join(unfinished, name));
     await rename(unfinished, join(this.#folder, id));
     // Relative: the whole folder may be moved, or mounted elsewhere.
@@ -127,7 +126,14 @@ export class SnapshotFolder {
     await symlink(id, link);
     await rename(link, join(this.#folder, LINK));
     await sync(this.#folder);
-    return { id };
+    return id;
+  }
+
+  /** Writes down which runs the present snapshot has the rows of: of data that did not change, another run may be. */
+  async note(id: string, contents: Contents): Promise<void> {
+    const unfinished = join(this.#folder, `${UNFINISHED}${CONTENTS}`);
+    await writeFile(unfinished, textOf(contents));
+    await rename(unfinished, join(this.#folder, id, CONTENTS));
   }
 
   /** Removes snapshots that readers left long enough ago, then the files that only those had. Returns how many. */
@@ -168,6 +174,10 @@ export class SnapshotFolder {
       return undefined;
     }
   }
+}
+
+function textOf(made: Contents): string {
+  return JSON.stringify(made, null, 1);
 }
 
 function timeOf(id: string): number {

@@ -1,7 +1,7 @@
-import { join } from "node:path";
 import type { SupersetStore } from "../../resources/superset/connection.ts";
 import { storeDatabase } from "../../resources/superset/databases.ts";
 import type { Superset } from "../../resources/superset/open.ts";
+import { currentSnapshot } from "../../resources/snapshot.ts";
 import type { StoreKind } from "../../resources/store.ts";
 import type { SupersetRunContext } from "./run_context.ts";
 
@@ -11,7 +11,7 @@ export async function databaseOf(
   store: StoreKind,
   { projectDir, env }: Pick<SupersetRunContext, "projectDir" | "env">,
 ): Promise<number> {
-  const duckdbSnapshot = join(projectDir, "published", "current", "warehouse.duckdb");
+  const duckdbSnapshot = currentSnapshot(projectDir, env);
   const { id } = await storeDatabase(superset, { store: store.name as SupersetStore, env, duckdbSnapshot });
   return id;
 }

@@ -8,8 +8,9 @@ import { escapeMarkdown } from "../redaction.ts";
 import { type AssetReport, durationMetadata } from "../report.ts";
 import type { ResolvedAsset } from "../resolve.ts";
 import { databaseOf } from "./database.ts";
-import { datasetKey } from "./nodes.ts";
+import { datasetDeps, datasetKey } from "./nodes.ts";
 import type { SupersetRunContext } from "./run_context.ts";
+import { requireInSnapshot } from "./snapshot_node.ts";
 import { wantedDataset } from "./wanted.ts";
 
 /** The node that syncs the dataset of an asset, ready to run. */
@@ -24,7 +25,7 @@ export function datasetNode(asset: ResolvedAsset): ResolvedAsset {
     body: { kind: "superset", run: (context) => runDataset(asset, context) },
     target: null,
     checks: [],
-    deps: [asset.key],
+    deps: datasetDeps(asset),
     sqlDeps: new Set(),
   };
 }
@@ -39,6 +40,7 @@ async function runDataset(asset: ResolvedAsset, context: SupersetRunContext): Pr
   const { signal, log, env, redact } = context;
   const clock = startClock();
   const superset = openSuperset(env, { signal, log });
+  await requireInSnapshot(asset, context);
   const wanted = wantedDataset(asset, await databaseOf(superset, asset.store, context), env);
   const published = publishedData(asset.key, context);
   const synced = await syncDataset(superset.client, wanted, published);

@@ -1,6 +1,7 @@
 import type { ManifestAsset } from "../../definitions/manifest_schema.ts";
 import type { SourcePosition } from "../../definitions/fault.ts";
 import type { Sync } from "../../definitions/superset/dataset.ts";
+import { DEFAULT_STORE } from "../../resources/stores.ts";
 import { projectPath } from "../import_scan.ts";
 import type { ResolvedAsset } from "../resolve.ts";
 
@@ -9,7 +10,7 @@ const TIMEOUT_SECONDS = 900;
 
 /** What a project declares for Superset, as an asset of Dagster that follows others. */
 export interface SupersetNode {
-  /** `superset/dataset/<schema>/<table>`, `superset/dashboard/<name>` or `superset/warm/<name>`. */
+  /** `superset/snapshot`, `superset/dataset/<schema>/<table>`, `superset/dashboard/<name>` or `superset/warm/<name>`. */
   readonly key: string;
   readonly description: string;
   /** Keys of the assets that it follows. */
@@ -23,6 +24,14 @@ export interface SupersetNode {
 
 /** The first part of the keys of what is in Superset. */
 const FOLDER = "superset";
+
+/** The key of the node that shows the tables of DuckDB to Superset. */
+export const SNAPSHOT_KEY = `${FOLDER}/snapshot`;
+
+/** What the dataset of an asset follows: the asset first, then what Superset reads instead of a file of DuckDB. */
+export function datasetDeps({ key, store }: Pick<ResolvedAsset, "key" | "store">): string[] {
+  return store === DEFAULT_STORE ? [key, SNAPSHOT_KEY] : [key];
+}
 
 /** The key of the node that syncs the dataset of an asset. */
 export function datasetKey(assetKey: string): string {
@@ -44,7 +53,7 @@ export function datasetNodes(assets: readonly ResolvedAsset[]): SupersetNode[] {
       {
         key: datasetKey(asset.key),
         description: `The dataset of ${asset.key} in Superset: its columns, metrics and descriptions, and a cache without old rows.`,
-        deps: [asset.key],
+        deps: datasetDeps(asset),
         sync: superset.sync ?? "onMaterialize",
         owners,
         codeVersion: asset.codeVersion,

@@ -2,11 +2,11 @@ import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { expect, test } from "vitest";
+import { z } from "../../../definitions/index.ts";
 import { duckdb } from "../../../resources/duckdb/kind.ts";
-import type { SnapshotJob } from "../../../resources/snapshot.ts";
-import type { PublishedSnapshot } from "../../../resources/store.ts";
+import type { PublishedSnapshot, SnapshotJob } from "../../../resources/snapshot.ts";
 import { flipSnapshots, killSnapshots } from "./snapshot_soak.ts";
-import { attempt, Warehouse } from "./warehouse.ts";
+import { attempt, targetOf, Warehouse } from "./warehouse.ts";
 
 /** `npm run soak -- snapshots` has more. */
 const KILLS = 3;
@@ -137,6 +137,29 @@ test("a snapshot that is damaged or was moved is made anew, one of another wareh
   await publish(warehouse, { tables });
   expect(await sql(first.path, "SELECT y FROM retail.x", "READ_ONLY")).toEqual([["2"]]);
   expect(readdirSync(join(folder, "current")).sort()).toEqual(["snapshot.json", "warehouse.duckdb"]);
+});
+
+test("what a reader is about to show is published first, unless the snapshot has it; the file is left alone then", async () => {
+  const warehouse = new Warehouse();
+  const target = targetOf({ id: z.int() }, "retail/x");
+  const job = (runId: string, doneAt: Date | null = null): Pick<SnapshotJob, "tables" | "needed"> => ({
+    tables: [line("x")],
+    needed: { assetKey: "retail/x", runId, doneAt },
+  });
+  await warehouse.publishRows(target, [{ id: 1 }], { runId: "first" });
+  const first = await publish(warehouse, job("first"));
+  await warehouse.publishRows(target, [{ id: 2 }], { runId: "second" });
+  expect(await publish(warehouse, job("first"))).toMatchObject({ id: first.id, isNew: false });
+  const second = await publish(warehouse, job("second"));
+  expect(second).toMatchObject({ isNew: true, tables: [{ runs: ["second", "first"] }] });
+  // The same rows by another run: no new snapshot, and known from now on.
+  await warehouse.publishRows(target, [{ id: 2 }], { runId: "third" });
+  expect(await publish(warehouse, job("third"))).toMatchObject({ id: second.id, isNew: false });
+  await warehouse.publishRows(target, [{ id: 3 }], { runId: "fourth" });
+  expect(await publish(warehouse, job("third"))).toMatchObject({ id: second.id });
+  // Of a run that may have published more since, only the clock knows.
+  expect(await publish(warehouse, job("third", new Date(0)))).toMatchObject({ id: second.id });
+  expect(await publish(warehouse, job("third", new Date()))).toMatchObject({ isNew: true });
 });
 
 test(`readers during ${FLIPS} flips see no error, no mixture and nothing older than before`, async () => {

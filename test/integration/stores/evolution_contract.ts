@@ -54,7 +54,7 @@ export function describeEvolution(tools: () => StoreHarness): void {
         asset,
         stores as unknown as OpenStores,
         { signal, log, partitionKeys: null, window: null, keys: null },
-        { ...request, partitions: null, fullRefresh, redact: (text) => text },
+        { ...request, partitions: null, upstream: null, fullRefresh, redact: (text) => text },
       );
       return outcome;
     } finally {

@@ -83,18 +83,19 @@ def stored() -> Iterator[dg.DagsterInstance]:
 class Ticks:
     """Evaluates the conditions of a project again and again."""
 
-    def __init__(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> None:
+    def __init__(self, defs: dg.Definitions, instance: dg.DagsterInstance, *keys: dg.AssetKey) -> None:
         self._defs, self._instance, self._cursor = defs, instance, None
+        self._keys = keys or (DATASET, DASHBOARD)
 
     def tick(self) -> set[dg.AssetKey]:
         result = dg.evaluate_automation_conditions(
             defs=self._defs,
             instance=self._instance,
-            asset_selection=dg.AssetSelection.assets(DATASET, DASHBOARD),
+            asset_selection=dg.AssetSelection.assets(*self._keys),
             cursor=self._cursor,
         )
         self._cursor = result.cursor
-        return {key for key in (DATASET, DASHBOARD) if result.get_num_requested(key) > 0}
+        return {key for key in self._keys if result.get_num_requested(key) > 0}
 
 
 def publish(instance: dg.DagsterInstance, key: dg.AssetKey, version: str, partition: str | None = None) -> None:
@@ -149,6 +150,34 @@ def test_a_dataset_of_a_partitioned_table_is_synced_although_partitions_are_miss
     # Of all partitions together: another one changes it, the same content again does not.
     versions = [one.data_version for one in (first, second, third) if one is not None]
     assert versions[0] != versions[1] == versions[2]
+
+
+def test_of_tables_in_one_snapshot_the_dataset_is_synced_whose_own_table_changed(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    other = dg.AssetKey(["retail", "users"])
+    snapshot = dg.AssetKey(["superset", "snapshot"])
+    assets = [
+        *(declared(key, "query", []) for key in (TABLE, other)),
+        declared(snapshot, "superset", [TABLE, other], **EAGER),
+        declared(DATASET, "superset", [TABLE, snapshot], **EAGER),
+    ]
+    document = {"version": 1, "source_digest": "00", "assets": assets, "schedules": [], "sensors": [], "faults": []}
+    (tmp_path / "manifest.json").write_text(json.dumps(document))
+    ticks = Ticks(TypeScriptAssetsComponent().build_project_defs(tmp_path), instance, snapshot, DATASET)
+    ticks.tick()
+    publish(instance, TABLE, "1")
+    # The snapshot with the dataset, in one run.
+    assert ticks.tick() == {snapshot, DATASET}
+    publish(instance, snapshot, "1")
+    publish(instance, DATASET, "1")
+    ticks.tick()
+    assert ticks.tick() == set()
+    publish(instance, other, "1")
+    assert ticks.tick() == {snapshot}
+    publish(instance, snapshot, "2")
+    ticks.tick()
+    assert ticks.tick() == set()
 
 
 def test_syncs_have_a_sensor_of_their_own_that_runs_where_there_is_a_superset(

@@ -1,0 +1,157 @@
+import { createHash } from "node:crypto";
+import { realpathSync } from "node:fs";
+import type { SourcePosition } from "../../definitions/fault.ts";
+import type { ManifestAsset } from "../../definitions/manifest_schema.ts";
+import { timeOf } from "../../definitions/partitions.ts";
+import { metadata } from "../../pipes/index.ts";
+import type { PublishedSnapshot, SnapshotJob, SnapshotTable } from "../../resources/snapshot.ts";
+import type { StoreKind } from "../../resources/store.ts";
+import { DEFAULT_STORE } from "../../resources/stores.ts";
+import { startClock } from "../clock.ts";
+import { loadAllAssets } from "../load_assets.ts";
+import { type AssetReport, durationMetadata } from "../report.ts";
+import { type ResolvedAsset, resolveAsset } from "../resolve.ts";
+import { describeNode, SNAPSHOT_KEY, type SupersetNode } from "./nodes.ts";
+import type { SupersetRunContext } from "./run_context.ts";
+
+/** The store whose file readers cannot open while it is written. */
+const STORE: StoreKind = DEFAULT_STORE;
+const DESCRIPTION =
+  "The tables of DuckDB as Superset reads them: a file of views over Parquet files that never change, behind a link. " +
+  "Superset waits for no publish, and no publish for Superset.";
+
+/** Of the project's assets, those whose tables are in the snapshot: shown in Superset, and in DuckDB. */
+function inSnapshot(assets: readonly ResolvedAsset[]): ResolvedAsset[] {
+  return assets.filter(
+    ({ defined, store, target }) => defined.options.superset !== undefined && store === STORE && target !== null,
+  );
+}
+
+/** The node of the snapshot as the manifest has it; none where nothing is in it. */
+export function describeSnapshot(assets: readonly ResolvedAsset[], projectDir: string): ManifestAsset[] {
+  const shown = inSnapshot(assets);
+  const [first] = shown;
+  if (first === undefined) return [];
+  const node: SupersetNode = {
+    key: SNAPSHOT_KEY,
+    description: DESCRIPTION,
+    deps: shown.map(({ key }) => key).sort(),
+    sync: "onMaterialize",
+    owners: [],
+    codeVersion: codeVersion(shown),
+    position: first.defined.position,
+  };
+  return [
+    {
+      ...describeNode(node, projectDir),
+      kinds: ["superset", STORE.name],
+      pool: "superset_snapshot",
+      exclusive: STORE.exclusive("query"),
+    },
+  ];
+}
+
+/** The node of the snapshot, ready to run. */
+export async function snapshotNode(project: string): Promise<ResolvedAsset> {
+  const projectDir = realpathSync(project);
+  const { tables, shown, isKnown } = await readProject(projectDir);
+  const position: SourcePosition = shown[0]?.defined.position ?? { file: projectDir, line: 1 };
+  const options = { description: DESCRIPTION, body: { task: () => Promise.resolve() } };
+  const run = async (context: SupersetRunContext): Promise<AssetReport> => {
+    const clock = startClock();
+    const found = await publish(context, { tables, keepOthers: !isKnown });
+    return { dataVersion: found.version, metadata: tell(found, clock()), checks: [], partitions: null };
+  };
+  return {
+    key: SNAPSHOT_KEY,
+    defined: { key: SNAPSHOT_KEY, options, columns: [], position, callers: [], faults: [] },
+    body: { kind: "superset", run },
+    target: null,
+    store: STORE,
+    checks: [],
+    deps: shown.map(({ key }) => key).sort(),
+    sqlDeps: new Set(),
+    sources: [position],
+    codeVersion: codeVersion(shown),
+    faults: [],
+  };
+}
+
+/**
+ * Makes sure that Superset finds the rows of an asset as Dagster has recorded them: the snapshot may have been made before
+ * they were, by a run that was under way. Without Dagster nobody knows, so whatever changed is published.
+ *
+ * @returns the version of the table in the snapshot; `undefined`: Superset reads the store itself
+ */
+export async function requireInSnapshot(
+  asset: ResolvedAsset,
+  context: SupersetRunContext,
+): Promise<string | undefined> {
+  if (asset.store !== STORE || asset.target === null) return undefined;
+  const { schema, table } = asset.target;
+  const recorded = context.upstream?.[asset.key] ?? undefined;
+  const isOften = asset.defined.options.partitions !== undefined;
+  const needed =
+    recorded === undefined
+      ? undefined
+      : { assetKey: asset.key, runId: recorded.runId, doneAt: isOften ? new Date(recorded.at) : null };
+  // Other tables stay as they are declared, which this step need not read.
+  const found = await publish(context, { tables: [tableOf(asset)], keepOthers: true, needed });
+  return found.tables.find((one) => one.schema === schema && one.table === table)?.version;
+}
+
+async function publish(
+  { projectDir, env, runId, signal, log }: SupersetRunContext,
+  job: Omit<SnapshotJob, "now">,
+): Promise<PublishedSnapshot> {
+  const store = await STORE.open(projectDir, env);
+  if (store.publishSnapshot === undefined) throw new TypeError(`${STORE.name} has no snapshots`);
+  const startedAt = new Date();
+  const attempt = { runId, rootRunId: runId, codeVersion: "", startedAt, signal, log: log.info };
+  try {
+    return await store.publishSnapshot({ ...job, now: startedAt }, attempt);
+  } finally {
+    await store.close();
+  }
+}
+
+async function readProject(projectDir: string): Promise<{
+  readonly shown: readonly ResolvedAsset[];
+  readonly tables: readonly SnapshotTable[];
+  /** Whether all that is declared could be read. */
+  readonly isKnown: boolean;
+}> {
+  const { assets, files, faults } = await loadAllAssets(projectDir);
+  const assetFiles = new Set(assets.map(({ position }) => position.file).filter((file) => files.has(file)));
+  const resolved = assets.map((asset) => resolveAsset(asset, projectDir, assetFiles));
+  const shown = inSnapshot(resolved);
+  const isKnown = faults.length === 0 && resolved.every((one) => one.faults.length === 0);
+  return { shown, tables: shown.map(tableOf), isKnown };
+}
+
+function tableOf({ key, target, body, defined }: ResolvedAsset): SnapshotTable {
+  const { partitions } = body.kind === "archive" ? body : defined.options;
+  const timeColumn = partitions === undefined ? undefined : timeOf(partitions)?.column;
+  return { assetKey: key, schema: target?.schema ?? "", table: target?.table ?? "", timeColumn: timeColumn ?? null };
+}
+
+/** Changes with the list of the tables. */
+function codeVersion(shown: readonly ResolvedAsset[]): string {
+  const keys = shown.map(({ key }) => key).sort(); // prettier-ignore
+  return createHash("sha256").update(keys.join("\n")).digest("hex").slice(0, 16);
+}
+
+function tell(found: PublishedSnapshot, seconds: number): AssetReport["metadata"] {
+  const rows = found.tables.map(({ schema, table, rowCount }) => `- ${schema}.${table}: ${rowCount} rows`);
+  return {
+    snapshot: metadata.text(found.id),
+    path: metadata.path(found.path),
+    tables: metadata.md(rows.length === 0 ? "(none)" : rows.join("\n")),
+    ...(found.missing.length === 0 ? {} : { not_there_yet: metadata.text(found.missing.join(", ")) }),
+    is_new: metadata.bool(found.isNew),
+    files_written: metadata.int(found.filesWritten),
+    bytes_written: metadata.int(found.bytesWritten),
+    snapshots_removed: metadata.int(found.snapshotsRemoved),
+    ...durationMetadata({ publish: seconds }),
+  };
+}
