@@ -88,6 +88,9 @@ class StepReport:
         self._partitions: list[PartitionReport] = []
         for message in session.get_custom_messages():
             self._partitions.extend(read_partition_reports(_payload_of(message, asset.name)))
+        self._is_in_vain = any(
+            _payload_of(message, asset.name).get("retryable") is False for message in session.get_custom_messages()
+        )
         self._failures: list[tuple[str, str]] = []
         for message in session.get_custom_messages():
             for key, reason in _payload_of(message, asset.name).get("failures") or ():
@@ -210,7 +213,8 @@ class StepReport:
         metadata: dict[str, Any] = {"exit_code": self._ending.return_code}
         if self._tail.text:
             metadata["stderr"] = dg.MetadataValue.md(f"```\n{self._tail.text}\n```")
-        return dg.Failure("\n\n".join(parts), metadata=metadata, allow_retries=not self._ending.timed_out)
+        allow_retries = not self._ending.timed_out and not self._is_in_vain
+        return dg.Failure("\n\n".join(parts), metadata=metadata, allow_retries=allow_retries)
 
     def _partial(self) -> dg.Failure:
         published = {partition.key for partition in self._partitions if partition.data_version is not None}
@@ -242,7 +246,7 @@ def _renamed(result: AnyResult, asset_key: dg.AssetKey) -> AnyResult:
 
 def _outcome_of(message: Any, name: str) -> str | None:
     payload = _payload_of(message, name)
-    if not payload or "partitions" in payload:
+    if not payload or "partitions" in payload or "retryable" in payload:
         return None
     outcome = payload.get("outcome")
     return outcome if outcome in OUTCOMES else f"unknown ({outcome!r})"

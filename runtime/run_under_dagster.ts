@@ -1,11 +1,13 @@
 import { z } from "zod";
 import type { BodyContext, TimeWindow } from "../definitions/body.ts";
+import { ProjectError } from "../definitions/project_error.ts";
 import { type PipesContext, runWithPipes } from "../pipes/index.ts";
 import { OpenStores } from "../resources/stores.ts";
 import { checkPublished } from "./check_published.ts";
 import { findAsset } from "./find_asset.ts";
 import type { PartitionReport, RunPartition } from "./partitions.ts";
 import { type AssetResult, runAsset } from "./run_asset.ts";
+import { isInSuperset } from "./superset/nodes.ts";
 import type { SupersetRunContext } from "./superset/run_context.ts";
 import { terminationSignal } from "./termination.ts";
 import { startWatchdog } from "./watchdog.ts";
@@ -85,6 +87,11 @@ export async function runUnderDagster(
             extras.checks_only === null
               ? await runAsset(asset, stores, context, request)
               : await checkPublished(asset, stores, context, request, extras.checks_only);
+        } catch (error) {
+          // Superset is asked again where that may help; a wrong password stays wrong.
+          if (isInSuperset(key) && error instanceof ProjectError && !error.retryable)
+            pipes.reportCustomMessage({ dagster_typescript: { asset_key: key, retryable: false } });
+          throw error;
         } finally {
           // Before the report: the next step need not wait for the file while this one talks to Dagster.
           await stores.close();

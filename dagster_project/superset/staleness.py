@@ -131,7 +131,8 @@ class Staleness:
         table = node.deps[0] if node is not None and node.deps else key
         version = latest_version(instance, self._asset_key(table))
         entry = instance.get_latest_materialization_event(self._asset_key(key))
-        metadata = {} if entry is None or entry.asset_materialization is None else entry.asset_materialization.metadata
+        materialization = None if entry is None else entry.asset_materialization
+        metadata: Mapping[str, dg.MetadataValue[Any]] = {} if materialization is None else materialization.metadata
         shown = metadata.get("table_data_version")
         run = metadata.get("published_by")
         row = f"| {'/'.join(key)} | {'/'.join(table)} | {run.value if run is not None else 'not known'} |"

@@ -44,6 +44,11 @@ export function tryGetDatasetAsset(key: string): string | undefined {
   return folder === FOLDER && kind === "dataset" && parts.length === 2 ? parts.join("/") : undefined;
 }
 
+/** Whether a key is that of something in Superset, rather than of an asset of two parts. */
+export function isInSuperset(key: string): boolean {
+  return key.startsWith(`${FOLDER}/`) && key.split("/").length > 2;
+}
+
 /** The nodes of the datasets that assets declare, sorted as the assets are. */
 export function datasetNodes(assets: readonly ResolvedAsset[]): SupersetNode[] {
   return assets.flatMap((asset) => {

@@ -83,6 +83,16 @@ export const all_by_day = defineAsset("shop/all_by_day", {
   body: archive(by_day, { olderThan: "30d", to: "cold" }),
 });
 """
+SHOWN = """
+import { count, defineAsset, sql, z } from "dagster-typescript";
+
+export const shown = defineAsset("shop/shown", {
+  description: "A table that Superset shows.",
+  columns: z.strictObject({ id: z.int32() }),
+  superset: { metrics: { rows: count() } },
+  body: sql`SELECT CAST(7 AS INTEGER) AS id`,
+});
+"""
 QUERY = """
 import { DuckDBInstance } from "@duckdb/node-api";
 const instance = await DuckDBInstance.create(process.argv[1], { access_mode: "READ_ONLY" });
@@ -397,3 +407,26 @@ def told(project: Project) -> dict[str, Any]:
 
 def as_numbers(rows: list[list[Any]]) -> list[list[Any]]:
     return [[day, int(count)] for day, count in rows]
+
+
+def test_a_fault_of_superset_leaves_the_table_published_and_says_what_to_do(
+    project: Project, published: list[dg.DagsterEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUCKDB_PATH", str(project.warehouse))
+    for name in ("WAREHOUSE", "SUPERSET_URL"):
+        monkeypatch.delenv(name, raising=False)
+    file = project.folder / "assets" / "shop" / "shown.ts"
+    file.write_text(SHOWN)
+    subprocess.run([str(NODE), "runtime/manifest.ts"], cwd=project.folder, check=True, capture_output=True)
+    keys = [dg.AssetKey(["shop", "shown"]), dg.AssetKey(["superset", "dataset", "shop", "shown"])]
+    job = TypeScriptAssetsComponent().build_project_defs(project.folder).resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.from_config(str(project.home)) as instance:
+        result = job.execute_in_process(instance=instance, asset_selection=keys, raise_on_error=False)
+    file.unlink()
+    assert names(kinds(result.all_events, dg.DagsterEventType.ASSET_MATERIALIZATION)) == ["shown"]
+    assert project.query("SELECT id FROM shop.shown") == [[7]]
+    [failure] = kinds(result.all_events, dg.DagsterEventType.STEP_FAILURE)
+    assert failure.step_key == "superset__dataset__shop__shown"
+    assert "SUPERSET_URL is not set" in str(failure.step_failure_data.user_failure_data)
+    # Nothing changes by itself, so nothing is tried again.
+    assert kinds(result.all_events, dg.DagsterEventType.STEP_UP_FOR_RETRY) == []

@@ -188,7 +188,7 @@ def test_syncs_have_a_sensor_of_their_own_that_runs_where_there_is_a_superset(
 
     def sensors() -> dict[str, dg.SensorDefinition]:
         defs = TypeScriptAssetsComponent().build_project_defs(folder)
-        return {sensor.name: sensor for sensor in defs.sensors or [] if isinstance(sensor, dg.SensorDefinition)}
+        return {sensor.name: sensor for sensor in defs.sensors or []}
 
     found = sensors()
     own = found["typescript_superset"].asset_selection
@@ -264,7 +264,6 @@ def test_a_dashboard_says_that_it_is_stale_and_which_asset_failed(stored: dg.Dag
 
     defs = Component().build_project_defs(folder)
     sensor = next(one for one in defs.sensors or [] if getattr(one, "name", "") == "superset_up_to_date")
-    assert isinstance(sensor, dg.SensorDefinition)
 
     def tick(cursor: str | None) -> tuple[list[Any], str | None]:
         data = sensor.evaluate_tick(dg.build_sensor_context(stored, cursor=cursor))
