@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.manifest import Key, Manifest, ManifestAsset
-from dagster_project.superset.nodes import is_configured, superset_nodes
+from dagster_project.superset.nodes import SNAPSHOT, is_configured, superset_nodes
 from dagster_project.superset.versions import latest_version
 
 CHECK = "up_to_date"
@@ -93,7 +93,8 @@ class Staleness:
             if key in ordered or key in way:
                 return
             asset = self._assets.get(key)
-            for dep in asset.deps if asset is not None else ():
+            # What a snapshot follows are all tables, also those that this dashboard does not show.
+            for dep in asset.deps if asset is not None and key != SNAPSHOT else ():
                 visit(dep, way | {key})
             ordered[key] = None
 
