@@ -63,13 +63,11 @@ async function compare(
   const assets = await assetsWithDataset(projectDir);
   const context = { projectDir, env: process.env };
   const superset = openSuperset(process.env, { signal: terminationSignal() });
-  const databases = new Map<string, number>();
   const datasets: { dataset: string; differences: readonly string[] }[] = [];
   for (const asset of assets) {
     const key = datasetKey(asset.key);
     if (keys.length > 0 && !keys.includes(key)) continue;
-    const id = databases.get(asset.store.name) ?? (await databaseOf(superset, asset.store, context));
-    databases.set(asset.store.name, id);
+    const id = await databaseOf(superset, asset.store, context);
     const wanted = wantedDataset(asset, id, process.env);
     const { differences } = await compareDataset(superset.client, wanted, publishedOf(key));
     datasets.push({ dataset: key, differences });

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { metadata, type MetadataMap } from "../../pipes/index.ts";
 import { type Synced, syncDataset } from "../../resources/superset/dataset/sync.ts";
 import type { PublishedData } from "../../resources/superset/dataset/wanted.ts";
-import { openSuperset } from "../../resources/superset/open.ts";
 import { startClock } from "../clock.ts";
 import { escapeMarkdown } from "../redaction.ts";
 import { type AssetReport, durationMetadata } from "../report.ts";
@@ -10,6 +9,7 @@ import type { ResolvedAsset } from "../resolve.ts";
 import { databaseOf } from "./database.ts";
 import { datasetDeps, datasetKey } from "./nodes.ts";
 import type { SupersetRunContext } from "./run_context.ts";
+import { sessionOf } from "./session.ts";
 import { requireInSnapshot } from "./snapshot_node.ts";
 import { wantedDataset } from "./wanted.ts";
 
@@ -37,9 +37,9 @@ function noDataset({ key, defined }: ResolvedAsset): ResolvedAsset["faults"] {
 }
 
 async function runDataset(asset: ResolvedAsset, context: SupersetRunContext): Promise<AssetReport> {
-  const { signal, log, env, redact } = context;
+  const { log, env, redact } = context;
   const clock = startClock();
-  const superset = openSuperset(env, { signal, log });
+  const superset = sessionOf(context);
   await requireInSnapshot(asset, context);
   const wanted = wantedDataset(asset, await databaseOf(superset, asset.store, context), env);
   const published = publishedData(asset.key, context);
