@@ -1,4 +1,15 @@
-import { acceptedValues, copy, defineAsset, onCron, parquet, rowCount, unique, within, z } from "dagster-typescript";
+import {
+  acceptedValues,
+  copy,
+  count,
+  defineAsset,
+  onCron,
+  parquet,
+  rowCount,
+  unique,
+  within,
+  z,
+} from "dagster-typescript";
 
 export const demographics = defineAsset("retail/demographics", {
   description: "What is known about the households that answered the survey, about one in three.",
@@ -24,5 +35,6 @@ export const demographics = defineAsset("retail/demographics", {
   tags: { domain: "reference", privacy: "personal" },
   freshness: within("25h"),
   automation: onCron("0 5 * * *", { timezone: "America/New_York" }),
+  superset: { metrics: { households: count() }, cacheTimeout: "24h" },
   body: copy(parquet("data/completejourney/demographics.parquet")),
 });

@@ -1,6 +1,8 @@
 import {
   acceptedValues,
   copy,
+  count,
+  countDistinct,
   defineAsset,
   notNull,
   onCron,
@@ -34,5 +36,6 @@ export const products = defineAsset("retail/products", {
   tags: { domain: "reference" },
   freshness: within("25h"),
   automation: onCron("0 5 * * *", { timezone: "America/New_York" }),
+  superset: { metrics: { articles: count(), makers: countDistinct("manufacturer_id") }, cacheTimeout: "24h" },
   body: copy(parquet("data/completejourney/products.parquet")),
 });

@@ -79,7 +79,7 @@ async function bareCalls(env: DatasetsEnv, names: readonly string[]): Promise<Me
   for (const name of names) {
     const uuid = supersetUuid("dataset", "postgres", `wide/${name}`);
     const query = new URLSearchParams({ q: toRison({ columns: DATASET_FIELDS }) });
-    const read = await fetch(`${api}/dataset/${uuid}?${query}`, { headers });
+    const read = await fetch(`${api}/dataset/${uuid}?${query.toString()}`, { headers });
     const { id, result } = dataset.parse(await read.json());
     const extra = JSON.parse(result.extra) as Record<string, object>;
     // Another run, so that all cache keys change; the sync after it finds what it wrote itself, but for that.

@@ -27,8 +27,10 @@ export function checkDataset({ superset, body }: AssetOptions<Shape>, columns: r
   };
   for (const [name, metric] of Object.entries(superset.metrics ?? {})) checkMetric(name, metric, require, bad);
   for (const name of Object.keys(superset.columns ?? {})) require("columns", name);
-  if (superset.timeColumn !== undefined) {
-    const column = require("timeColumn", superset.timeColumn);
+  // Of any shape, the compiler knows of no column that holds a time.
+  const timeColumn = superset.timeColumn as string | undefined;
+  if (timeColumn !== undefined) {
+    const column = require("timeColumn", timeColumn);
     if (column !== undefined && !TIMES.has(column.type.kind))
       bad(`timeColumn ${column.name}: expected a timestamp or a date, got ${column.type.kind}`);
   }

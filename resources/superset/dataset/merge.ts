@@ -57,9 +57,9 @@ export function merge(wanted: WantedDataset, found: Found, published: PublishedD
   const record: SyncRecord = {
     asset: wanted.assetKey,
     ...(wanted.link === undefined ? {} : { url: wanted.link }),
-    run_id: isNewData ? published.runId : (extra.record?.run_id ?? published.runId),
+    run_id: isNewData ? published.runId : extra.record.run_id,
     data_version: published.dataVersion,
-    published_at: isNewData ? published.at : (extra.record?.published_at ?? published.at),
+    published_at: isNewData ? published.at : extra.record.published_at,
     sync_id: extra.record?.sync_id ?? syncId,
     shape: shapeOf(wanted),
     written: { dataset: own.digests, columns: columns.digests, metrics: metrics.digests },
@@ -186,7 +186,7 @@ function mergeColumns(
     digests[name] = settled.digests;
     if (actual !== undefined) return { id: actual.id, column_name: name, ...settled.changed };
     judge.differences.push(`column ${name}: added`);
-    const values = Object.fromEntries(fields.map((field) => [field.name, field.current]));
+    const values = Object.fromEntries(fields.map((field) => [field.name, field.current] as const));
     return { column_name: name, type: column.type, ...values, ...settled.changed };
   });
   for (const column of dataset.columns) {
@@ -230,7 +230,7 @@ function mergeMetrics(
     if (actual === undefined) {
       judge.differences.push(`metric ${metric.name}: added`);
       digests[metric.name] = digestsOf(values);
-      const fields = METRIC_FIELDS.map((name, index) => [name, values[index] ?? null]);
+      const fields = METRIC_FIELDS.map((name, index) => [name, values[index] ?? null] as const);
       return { metric_name: metric.name, ...Object.fromEntries(fields) };
     }
     const fields = METRIC_FIELDS.map((name, index) => ({ name, wanted: values[index], current: actual[name] ?? null }));

@@ -258,7 +258,7 @@ test("300 columns with quotes, emoji and slashes in their names are synced, and 
   const names = [`it's "50%" /of\\ it:x 🦆`, ...Array.from({ length: 299 }, (_, index) => `c_${index}`)];
   const columns = names.map((name) => column(name, { type: "integer", description: `About ${name}`, label: name }));
   const quoted = names.map((name) => `"${name.replaceAll('"', '""')}"`);
-  const base = await createOrders(`${quoted.map((name) => `${name} integer`).join(", ")}`);
+  const base = await createOrders(quoted.map((name) => `${name} integer`).join(", "));
   await sql.query(`INSERT INTO ${base.schema}.orders (${quoted[0]}) VALUES (41), (1)`);
   const metrics = [{ ...NOTHING, name: "odd", expression: `SUM(${quoted[0]})` }];
   const wanted = { ...base, columns, metrics, timeColumn: undefined };
@@ -420,7 +420,9 @@ async function createUser(email: string, roles: readonly number[]): Promise<{ id
   const all = roles.length > 0 ? roles : [await roleOf("Gamma")];
   const body = { ...names, password, active: true, roles: all };
   const { id } = await client.post("/security/users/", body, z.object({ id: z.number() }));
-  onTestFinished(async () => void (await client.delete(`/security/users/${id}`)));
+  onTestFinished(async () => {
+    await client.delete(`/security/users/${id}`);
+  });
   return { id, password };
 }
 
