@@ -16,7 +16,7 @@ import { loadAllAssets } from "./load_assets.ts";
 import { sortByNeeds } from "./order.ts";
 import { mappingsOf, type PartitionsByKey } from "./partition_mappings.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
-import { dashboardFaults, dashboardNodes } from "./superset/dashboard_nodes.ts";
+import { dashboardFaults, dashboardNodes, handMadeNodes } from "./superset/dashboard_nodes.ts";
 import { describeSnapshot } from "./superset/snapshot_node.ts";
 import { datasetNodes, describeNode } from "./superset/nodes.ts";
 import { describeSchedule, describeSensor, triggerFaults } from "./resolve_triggers.ts";
@@ -62,7 +62,8 @@ export async function buildManifest(project: string, listener: BuildListener = {
   const faulty = new Set(faults.map(({ asset }) => asset));
   const soundAssets = resolved.filter(({ key }) => !faulty.has(key));
   const soundDashboards = dashboards.filter(({ key }) => !faulty.has(key));
-  const nodes = [...datasetNodes(soundAssets), ...dashboardNodes(soundDashboards, byKey)];
+  const datasets = datasetNodes(soundAssets);
+  const nodes = [...datasets, ...dashboardNodes(soundDashboards, byKey), ...handMadeNodes(datasets)];
   const sound = triggers.filter(({ key }) => !faulty.has(key)).sort((a, b) => compare(a.key, b.key));
   return {
     version: 1,

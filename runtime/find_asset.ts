@@ -4,7 +4,7 @@ import { ProjectError } from "../definitions/project_error.ts";
 import { importDefinition } from "./import_definition.ts";
 import { locate } from "./locate.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
-import { tryGetDashboardOf } from "./superset/dashboard_nodes.ts";
+import { HAND_MADE_KEY, tryGetDashboardOf } from "./superset/dashboard_nodes.ts";
 import { SNAPSHOT_KEY, tryGetDatasetAsset } from "./superset/nodes.ts";
 
 /** No file defines the asset. */
@@ -33,6 +33,12 @@ export async function findAsset(key: string, project: string): Promise<ResolvedA
     const node = await tryGetDashboardNode(shown.kind, shown.name, project);
     if (node !== undefined) return node;
     throw new UnknownAssetError(`no file defines the dashboard of ${key}: expected assets/dashboards/${shown.name}.ts`);
+  }
+  if (key === HAND_MADE_KEY) {
+    const { tryGetHandMadeNode } = await import("./superset/hand_made_node.ts");
+    const node = await tryGetHandMadeNode(realpathSync(project));
+    if (node !== undefined) return node;
+    throw new UnknownAssetError("no asset has a dataset that a dashboard could show: give one superset: { … }");
   }
   // Node imports files by their real path, so that is where assets are found to be defined.
   const projectDir = realpathSync(project);

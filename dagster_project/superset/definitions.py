@@ -6,6 +6,7 @@ import dagster as dg
 
 from dagster_project.manifest import Key, Manifest
 from dagster_project.superset.automation import automation_sensor
+from dagster_project.superset.hand_made import hand_made_specs, read_hand_made
 from dagster_project.superset.reconcile import NodeComparer, reconcile_schedule
 from dagster_project.superset.staleness import Staleness, staleness_checks, staleness_sensor
 
@@ -18,7 +19,7 @@ def superset_definitions(
     comparer: NodeComparer,
     cron: str,
 ) -> dg.Definitions:
-    """Return the sensors, the schedule and the checks of a project that has something in Superset.
+    """Return what a project that has something in Superset has beside its assets.
 
     Args:
         name: Of the component; sensors begin with it.
@@ -33,6 +34,7 @@ def superset_definitions(
     if staleness.dashboards:
         sensors.append(staleness_sensor(staleness))
     return dg.Definitions(
+        assets=hand_made_specs(read_hand_made(comparer.project_dir), manifest, asset_key),
         asset_checks=staleness_checks(staleness, asset_key),
         schedules=[reconcile_schedule(manifest, comparer, asset_key, cron)],
         sensors=sensors,

@@ -62,7 +62,7 @@ export interface BigNumberOptions<S extends Shape, M extends string> extends Sha
 
 /** One metric, over all rows, in large figures. @param name names it within its dashboard */
 export function bigNumber<S extends Shape, M extends string>(name: string, options: BigNumberOptions<S, M>): Chart {
-  return chart("big_number", name, options, { metrics: [options.metric], width: 3, height: 16 });
+  return chart("big_number", name, options, { metrics: [options.metric], width: 3, height: 20 });
 }
 
 /** Options of {@link timeSeries}. */
@@ -169,6 +169,6 @@ export function refTo(dataset: TableRef | undefined): TableRef {
 
 /** `revenue_by_week` → `Revenue by week`. */
 export function inWords(name: string): string {
-  const words = String(name).replaceAll("_", " ");
+  const words = name.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -54,7 +54,7 @@ export async function chartData(client: SupersetClient, context: QueryContext): 
     client.post("/chart/data", body, z.union([answered, pending]), { repeatable: true });
   const first = await ask(context);
   if ("result" in first) return read(first as z.infer<typeof answered>);
-  await finished(client, (first as z.infer<typeof pending>).job_id, deadline);
+  await finished(client, first.job_id, deadline);
   // Now it is in the cache; by force it would be computed once more.
   const second = await ask({ ...context, force: false });
   if ("result" in second) return { ...read(second as z.infer<typeof answered>), isCached: false };

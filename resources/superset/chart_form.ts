@@ -68,7 +68,7 @@ function partsOf({ kind, metrics, by, time, limit, format }: Chart): Readonly<Re
   const [metric] = metrics;
   switch (kind) {
     case "big_number":
-      return { metric, y_axis_format: format, header_font_size: 0.4, subheader_font_size: 0.15 };
+      return { metric, y_axis_format: format, header_font_size: 0.5, subheader_font_size: 0.15 };
     case "time_series":
       return {
         x_axis: time?.column,
@@ -106,7 +106,7 @@ function partsOf({ kind, metrics, by, time, limit, format }: Chart): Readonly<Re
         row_limit: limit,
         sort_by_metric: true,
         number_format: format,
-        label_type: "key_percent",
+        label_type: "percent",
         show_labels: true,
         show_legend: true,
         date_format: "smart_date",

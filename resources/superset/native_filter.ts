@@ -7,7 +7,7 @@ export interface ExtraFormData {
 }
 
 /** What the filter does before a reader touches it. */
-export function defaultOf(filter: DashboardFilter): ExtraFormData {
+function defaultOf(filter: DashboardFilter): ExtraFormData {
   if (filter.kind === "time") return filter.default === NO_FILTER ? {} : { time_range: filter.default };
   return filter.default.length === 0 ? {} : { filters: [{ col: filter.column, op: "IN", val: filter.default }] };
 }
@@ -54,7 +54,7 @@ export function nativeFilter(
 }
 
 /** Superset wants this beginning of it. */
-export function nativeFilterId({ name }: DashboardFilter): string {
+function nativeFilterId({ name }: DashboardFilter): string {
   return `NATIVE_FILTER-${name}`;
 }
 

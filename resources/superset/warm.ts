@@ -28,8 +28,8 @@ export interface WarmOutcome {
   readonly fault: string | null;
 }
 
-/** One question of the page. */
-interface Question {
+/** One question of the page: of a chart, or of a filter for its values. */
+export interface Question {
   readonly name: string;
   readonly context: QueryContext;
 }
@@ -82,7 +82,7 @@ export async function warmDashboard(
 }
 
 /** What the page asks, by what Superset has: a chart that somebody has changed since is asked as it is now. */
-async function questionsOf(client: SupersetClient, uuid: string, concurrency: number): Promise<Question[]> {
+export async function questionsOf(client: SupersetClient, uuid: string, concurrency: number): Promise<Question[]> {
   const { result: dashboard } = await client.get(`/dashboard/${uuid}`, dashboardAnswer);
   const metadata = JSON.parse(dashboard.json_metadata ?? "{}") as { native_filter_configuration?: unknown };
   const native = filters.parse(metadata.native_filter_configuration ?? []);

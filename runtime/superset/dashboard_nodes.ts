@@ -17,6 +17,9 @@ export function warmKey(name: string): string {
   return `superset/warm/${name}`;
 }
 
+/** The key of the node that lists the dashboards that people made. */
+export const HAND_MADE_KEY = "superset/hand_made";
+
 /** The dashboard that a node is about, and what the node does; `undefined`: it is no such node. */
 export function tryGetDashboardOf(
   key: string,
@@ -142,4 +145,22 @@ export function dashboardNodes(
 /** As often as the most eager of its datasets. */
 function syncOf(modes: readonly Sync[]): Sync {
   return (["onMaterialize", "scheduled"] as const).find((mode) => modes.includes(mode)) ?? "manual";
+}
+
+/** The node that lists the dashboards that people made, after all datasets; none where there are none. */
+export function handMadeNodes(datasets: readonly SupersetNode[]): SupersetNode[] {
+  const [first] = datasets;
+  if (first === undefined) return [];
+  return [
+    {
+      key: HAND_MADE_KEY,
+      description:
+        "Lists the dashboards that people made in Superset. They stand in the graph once definitions are loaded again.",
+      deps: datasets.map(({ key }) => key),
+      sync: syncOf(datasets.map(({ sync }) => sync)),
+      owners: [],
+      codeVersion: "1",
+      position: first.position,
+    },
+  ];
 }

@@ -5,6 +5,7 @@ import { timeFilter, valueFilter } from "../../../definitions/superset/dashboard
 import type { SupersetClient } from "../../../resources/superset/client/client.ts";
 import { type DashboardPlan, dashboardUuid, syncDashboard } from "../../../resources/superset/dashboard.ts";
 import { chartData } from "../../../resources/superset/chart_data.ts";
+import { handMadeDashboards } from "../../../resources/superset/hand_made.ts";
 import { type WarmOutcome, warmDashboard } from "../../../resources/superset/warm.ts";
 import { Server } from "../postgres/server.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
@@ -118,4 +119,29 @@ test("a dataset that is not in Superset is named, with what to do", async () => 
   await expect(lacking).rejects.toThrow(
     /shows shop\/sales, whose dataset is not in Superset: materialize superset\/dataset/,
   );
+});
+
+test("a dashboard that a person made is found by the datasets that it shows, and a declared one is not", async () => {
+  const declared = await syncDashboard(client, plan("declared"));
+  const id = z.object({ id: z.number() });
+  const empty = await client.post("/dashboard/", { dashboard_title: "Nothing in it" }, id);
+  const mine = await client.post("/dashboard/", { dashboard_title: "Mine" }, id);
+  const own = { slice_name: "by hand", viz_type: "table", datasource_id: shop.datasetId, datasource_type: "table" };
+  await client.post("/chart/", { ...own, params: "{}", dashboards: [mine.id] }, id);
+  const uuid = z.object({ result: z.object({ uuid: z.string() }) });
+  const { result } = await client.get(`/dataset/${shop.datasetId}`, uuid);
+  const datasets = new Map([
+    [result.uuid, "shop/sales"],
+    [dashboardUuid("no dataset"), "shop/never_synced"],
+  ]);
+  const found = await handMadeDashboards(client, datasets, new Set([dashboardUuid("declared")]));
+  expect(found).toContainEqual({
+    id: mine.id,
+    title: "Mine",
+    url: `${superset.url}/superset/dashboard/${mine.id}/`,
+    assets: ["shop/sales"],
+  });
+  const ids = found.map((one) => one.id);
+  expect(ids).not.toContain(declared.id);
+  expect(ids).not.toContain(empty.id);
 });
