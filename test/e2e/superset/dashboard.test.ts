@@ -73,6 +73,7 @@ test.each([
     const client = superset.client();
     await syncDashboard(client, own);
     await shop.publish(7);
+    await shop.sync(7);
     const outcomes = await warmDashboard([{ role: null, client }], dashboardUuid(own.name), { concurrency: 4 });
     expect(outcomes.filter(({ fault }) => fault !== null)).toEqual([]);
 

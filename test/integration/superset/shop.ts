@@ -1,9 +1,12 @@
 import { z } from "zod";
-import { date, type Asset, count, defineAsset, sum } from "../../../definitions/index.ts";
+import { type Asset, count, date, defineAsset, sum } from "../../../definitions/index.ts";
 import { bigNumber } from "../../../definitions/superset/chart.ts";
 import { chartQuery, type QueryContext, withFilters } from "../../../resources/superset/chart_query.ts";
 import type { SupersetClient } from "../../../resources/superset/client/client.ts";
 import type { DashboardDataset } from "../../../resources/superset/dashboard.ts";
+import { syncDataset } from "../../../resources/superset/dataset/sync.ts";
+import type { WantedDataset } from "../../../resources/superset/dataset/wanted.ts";
+import { supersetUuid } from "../../../resources/superset/uuid.ts";
 import type { Server } from "../postgres/server.ts";
 
 const columns = z.strictObject({ day: date(), department: z.string(), amount: z.int() });
@@ -13,18 +16,19 @@ type Sales = Asset<(typeof columns)["shape"], "revenue" | "lines">;
 export interface Shop {
   readonly sales: Sales;
   readonly datasetId: number;
+  readonly datasetUuid: string;
   readonly datasets: ReadonlyMap<string, DashboardDataset>;
-  /** Publishes other rows and busts the dataset. @returns the revenue of meat and deli */
+  /** Publishes other rows. @returns the revenue of meat and deli */
   readonly publish: (round: number) => Promise<number>;
+  /** Syncs the dataset after a publish. */
+  readonly sync: (round: number) => Promise<void>;
   /** What a page asks for the revenue of meat and deli in 2017. */
   readonly revenueQuery: () => QueryContext;
-  readonly setMetric: (name: string, expression: string) => Promise<void>;
+  /** Gives the metric `lines` another expression. */
+  readonly breakLines: (expression: string) => Promise<void>;
 }
 
 const made = z.object({ id: z.number() });
-const dataset = z.object({
-  result: z.object({ metrics: z.array(z.object({ id: z.number(), metric_name: z.string(), expression: z.string() })) }),
-});
 
 /** Makes the table `<schema>.sales` and its dataset. */
 export async function makeShop(client: SupersetClient, server: Server, schema: string): Promise<Shop> {
@@ -35,7 +39,7 @@ export async function makeShop(client: SupersetClient, server: Server, schema: s
     body: { async *rows() {} },
   });
   await server.sql(`CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.sales (day date, department text, amount bigint);`);
-  const fill = async (round: number): Promise<number> => {
+  const publish = async (round: number): Promise<number> => {
     await server.sql(`BEGIN; DELETE FROM ${schema}.sales;
       INSERT INTO ${schema}.sales SELECT date '2017-01-01' + i % 300, (ARRAY['MEAT', 'DELI', 'FUEL'])[1 + i % 3], i * ${round}
       FROM generate_series(1, 600) AS t (i); COMMIT;`);
@@ -44,36 +48,64 @@ export async function makeShop(client: SupersetClient, server: Server, schema: s
     );
     return Number(total);
   };
-  await fill(0);
+  await publish(1);
   const uri = server.url.replace(/^postgres:/, "postgresql:");
-  const { id: database } = await client.post("/database/", { database_name: schema, sqlalchemy_uri: uri }, made);
-  const { id } = await client.post("/dataset/", { database, schema, table_name: "sales" }, made);
-  const metrics = [
-    { metric_name: "revenue", expression: "SUM(amount)" },
-    { metric_name: "lines", expression: "COUNT(*)" },
-  ];
-  await client.put(`/dataset/${id}`, { metrics, main_dttm_col: "day" }, z.unknown());
+  const { id: databaseId } = await client.post("/database/", { database_name: schema, sqlalchemy_uri: uri }, made);
+  const wanted = wantedSales(schema, databaseId);
+  const at = new Date().toISOString();
+  const sync = async (round: number, lines = "COUNT(*)"): Promise<number> => {
+    const metrics = wanted.metrics.map((metric) =>
+      metric.name === "lines" ? { ...metric, expression: lines } : metric,
+    );
+    const published = { dataVersion: `version ${round}`, runId: `run ${round}`, at };
+    return (await syncDataset(client, { ...wanted, metrics }, published)).datasetId;
+  };
+  const id = await sync(1);
   const shown = { id, timeColumn: "day", columns: Object.keys(columns.shape) };
   return {
     sales,
     datasetId: id,
+    datasetUuid: wanted.uuid,
     datasets: new Map([["shop/sales", shown]]),
-    publish: async (round) => {
-      const total = await fill(round);
-      await client.put(`/dataset/${id}`, { extra: JSON.stringify({ run_id: `${schema} ${round}` }) }, z.unknown());
-      return total;
+    publish,
+    sync: async (round) => {
+      await sync(round);
     },
     revenueQuery: () =>
       withFilters(chartQuery(bigNumber("total", { dataset: sales, metric: "revenue" }), shown), [
         { time_range: "2017-01-01 : 2018-01-01" },
         { filters: [{ col: "department", op: "IN", val: ["MEAT", "DELI"] }] },
       ]),
-    setMetric: async (name, expression) => {
-      const { result } = await client.get(`/dataset/${id}`, dataset);
-      const changed = result.metrics.map((metric) =>
-        metric.metric_name === name ? { ...metric, expression } : metric,
-      );
-      await client.put(`/dataset/${id}`, { metrics: changed }, z.unknown());
+    breakLines: async (expression) => {
+      await sync(1, expression);
     },
+  };
+}
+
+function wantedSales(schema: string, databaseId: number): WantedDataset {
+  const column = { label: undefined, description: undefined, filterable: true, groupable: true };
+  const metric = { label: undefined, description: undefined, format: undefined };
+  return {
+    uuid: supersetUuid("dataset", "postgres", `${schema}/sales`),
+    databaseId,
+    schema,
+    table: "sales",
+    assetKey: "shop/sales",
+    description: "x",
+    columns: [
+      { ...column, name: "day", type: "date", isTime: true },
+      { ...column, name: "department", type: "text", isTime: false },
+      { ...column, name: "amount", type: "bigint", isTime: false },
+    ],
+    metrics: [
+      { ...metric, name: "revenue", expression: "SUM(amount)" },
+      { ...metric, name: "lines", expression: "COUNT(*)" },
+    ],
+    timeColumn: "day",
+    cacheTimeoutSeconds: 600,
+    certifiedBy: undefined,
+    owners: [],
+    onConflict: "overwrite",
+    link: undefined,
   };
 }
