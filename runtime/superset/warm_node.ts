@@ -18,6 +18,8 @@ export class NotWarmError extends ProjectError {
 
 /** As many as Superset's own worker of the local engine answers side by side, with room for readers. */
 const CONCURRENCY = 4;
+/** Few, since each of many charts would wait: a store that is down is not there for the next chart either. */
+const RETRY = { maxAttempts: 3 };
 /** A message that lists more is not read. */
 const SHOWN = 20;
 
@@ -27,9 +29,9 @@ export async function runWarm(
   { signal, log, env, redact }: SupersetRunContext,
 ): Promise<AssetReport> {
   const clock = startClock();
-  const { client } = openSuperset(env, { signal, log });
+  const { client } = openSuperset(env, { signal, log, retry: RETRY });
   const { roles = [], concurrency = CONCURRENCY } = options.warm ?? {};
-  const others = roles.map((role) => ({ role, client: roleAccount(role, env, { signal, log }) }));
+  const others = roles.map((role) => ({ role, client: roleAccount(role, env, { signal, log, retry: RETRY }) }));
   const outcomes = await warmDashboard([{ role: null, client }, ...others], dashboardUuid(name), {
     concurrency,
     signal,

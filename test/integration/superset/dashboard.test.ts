@@ -2,9 +2,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { bar, bigNumber, pie, table, timeSeries } from "../../../definitions/superset/chart.ts";
 import { timeFilter, valueFilter } from "../../../definitions/superset/dashboard_filter.ts";
+import { chartData } from "../../../resources/superset/chart_data.ts";
 import type { SupersetClient } from "../../../resources/superset/client/client.ts";
 import { type DashboardPlan, dashboardUuid, syncDashboard } from "../../../resources/superset/dashboard.ts";
 import { handMadeDashboards } from "../../../resources/superset/hand_made.ts";
+import { roleAccount } from "../../../resources/superset/role_account.ts";
 import { type WarmOutcome, warmDashboard } from "../../../resources/superset/warm.ts";
 import { Server } from "../postgres/server.ts";
 import { holdFresh } from "./fresh_rounds.ts";
@@ -97,6 +99,35 @@ test("no answer after a sync is of the old rows, and all come from the cache aft
     expect(outcomes).toHaveLength(6);
   };
   expect(await holdFresh({ client, shop, rounds: 5, warm: warmAll })).toBeGreaterThan(0);
+});
+
+test("the answers of a role with rows of its own are warm too, and are its own", async () => {
+  await syncDashboard(client, plan("roles"));
+  const id = z.object({ id: z.number() });
+  const roles = await client.list("security/roles", z.object({ id: z.number(), name: z.string() }));
+  const alpha = roles.find(({ name }) => name === "Alpha") ?? expect.fail();
+  const butcher = await client.post("/security/roles/", { name: "Butcher" }, id);
+  const credentials = { username: "butcher", password: "a long enough secret" };
+  const person = { first_name: "B", last_name: "B", email: "butcher@example.com", active: true };
+  await client.post("/security/users/", { ...person, ...credentials, roles: [alpha.id, butcher.id] }, id);
+  const rule = { name: "meat", filter_type: "Regular", clause: "department = 'MEAT'", group_key: "" };
+  await client.post("/rowlevelsecurity/", { ...rule, roles: [butcher.id], tables: [shop.datasetId] }, id);
+  const env = { ...superset.env, SUPERSET_ROLE_BUTCHER_USERNAME: "butcher" };
+  expect(() => roleAccount("Butcher", env)).toThrow(/SUPERSET_ROLE_BUTCHER_PASSWORD of an account that has it/);
+  const own = roleAccount("Butcher", { ...env, SUPERSET_ROLE_BUTCHER_PASSWORD: credentials.password });
+
+  const accounts = [
+    { role: null, client },
+    { role: "Butcher", client: own },
+  ] as const;
+  const outcomes = await warmDashboard(accounts, dashboardUuid("roles"), { concurrency: 4 });
+  expect(faultsOf(outcomes)).toEqual([]);
+  expect(outcomes.filter(({ role }) => role === "Butcher")).toHaveLength(6);
+  const [all, meat] = [await chartData(client, shop.revenueQuery()), await chartData(own, shop.revenueQuery())];
+  expect([all.isCached, meat.isCached]).toEqual([true, true]);
+  const [[sum] = []] = await server.sql("SELECT sum(amount) FROM dash.sales WHERE department = 'MEAT'");
+  expect(meat.data).toEqual([[{ revenue: Number(sum) }]]);
+  expect(all.data).not.toEqual(meat.data);
 });
 
 test("a chart that cannot be answered is named with its reason, and the others are warm", async () => {
