@@ -8,6 +8,7 @@ import type { Manifest, ManifestAsset } from "../definitions/manifest_schema.ts"
 import { keysOf } from "../definitions/partitions.ts";
 import type { Disproof } from "../resources/store.ts";
 import { warehouseFaults } from "../resources/stores.ts";
+import { archiveFaults } from "./archive_faults.ts";
 import { bindCheck, bindKeys, listOf } from "./bind_sql.ts";
 import { bindCursor } from "./cursor.ts";
 import { deprecationFaults } from "./deprecations.ts";
@@ -156,35 +157,6 @@ function graphFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault
     const way = cycle === undefined ? "" : `: ${[...cycle, cycle[0]].join(" → ")}`;
     if (position !== undefined)
       faults.push({ code: "cycle", asset: key, position, message: `the assets need each other${way}` });
-  }
-  return faults;
-}
-
-/** A second archive, whose view would miss the rows of the first, and tables that would lose rows as they become cold. */
-function archiveFaults(resolved: readonly ResolvedAsset[]): Fault[] {
-  const faults: Fault[] = [];
-  const archives = new Map<string, string>();
-  for (const { key, body, defined } of resolved) {
-    if (body.kind !== "archive") continue;
-    const { assetKey } = body.source;
-    const first = archives.get(assetKey);
-    if (first === undefined) archives.set(assetKey, key);
-    else {
-      const message = `archive: ${first} archives ${assetKey} already, whose cold rows this view would not show`;
-      faults.push({ code: "bad_option", asset: key, position: defined.position, message });
-    }
-  }
-  for (const { key, sqlDeps, defined } of resolved) {
-    const { partitions, write, partitionMappings = [] } = defined.options;
-    // Those add to what they have, or read the time of their own partitions, which a run sees to.
-    const isByTime = partitions !== undefined && "start" in partitions;
-    for (const dep of sqlDeps) {
-      const archive = archives.get(dep);
-      const readsOthers = partitionMappings.some(({ assetKey }) => assetKey === dep);
-      if (archive === undefined || write !== undefined || (isByTime && !readsOthers)) continue;
-      const message = `reads "${dep}" in SQL, which loses its cold rows to an archive: read "${archive}", which has all`;
-      faults.push({ code: "bad_option", asset: key, position: defined.position, message });
-    }
   }
   return faults;
 }
