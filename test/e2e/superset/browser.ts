@@ -1,6 +1,9 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
+import path from "node:path";
 import { type Browser, chromium, type Page, type Response } from "playwright-core";
 import { z } from "zod";
+import { findProgram, installDebian } from "../../../ops/engines/install_debian.ts";
+import { checkout } from "../../../ops/process.ts";
 import type { LocalSuperset } from "../../integration/superset/local_superset.ts";
 
 /** An answer that a page got for a chart or for the values of a filter. */
@@ -18,13 +21,28 @@ const body = z.looseObject({
   result: z.array(z.looseObject({ is_cached: z.boolean().nullish(), data: z.unknown() })).optional(),
 });
 
-/** Starts the system's Chromium without a window. */
+/** Where a browser is unpacked on a machine that has none. */
+const HOME = path.join(checkout, ".state/engines/chromium");
+
+/** Starts Chromium without a window: the one that `CHROMIUM` names, the system's, or Debian's, unpacked below `.state`. */
 export async function startBrowser(): Promise<Browser> {
-  const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-  const executablePath = process.env["CHROMIUM"] ?? places.find((place) => existsSync(place));
-  if (executablePath === undefined)
-    throw new Error("no Chromium on this machine: install Debian's package chromium, or name one in CHROMIUM");
-  return await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-background-networking"] });
+  const args = ["--no-sandbox", "--disable-background-networking"];
+  const { command, libraries } = await findChromium();
+  const env = libraries.length === 0 ? {} : { LD_LIBRARY_PATH: libraries.join(path.delimiter) };
+  return await chromium.launch({ executablePath: command, args, env: { ...process.env, ...env } });
+}
+
+async function findChromium(): Promise<ReturnType<typeof findProgram>> {
+  const named = process.env["CHROMIUM"] ?? "";
+  if (named !== "") return { command: named, libraries: [] };
+  // Its package has a script that looks for the program where it would be installed.
+  const unpacked = path.join(HOME, "root/usr/lib/chromium/chromium");
+  if (!existsSync(unpacked)) {
+    mkdirSync(HOME, { recursive: true });
+    await installDebian(HOME, "Chromium", "chromium");
+  }
+  const found = findProgram(HOME, "chromium");
+  return existsSync(unpacked) ? { ...found, command: unpacked } : found;
 }
 
 /** A page of a person who has logged in, high enough for a whole dashboard: Superset loads what is seen. */
