@@ -80,24 +80,18 @@ export async function snapshotNode(project: string): Promise<ResolvedAsset> {
 /**
  * Makes sure that Superset finds the rows of an asset as Dagster has recorded them: the snapshot may have been made before
  * they were, by a run that was under way. Without Dagster nobody knows, so whatever changed is published.
- *
- * @returns the version of the table in the snapshot; `undefined`: Superset reads the store itself
  */
-export async function requireInSnapshot(
-  asset: ResolvedAsset,
-  context: SupersetRunContext,
-): Promise<string | undefined> {
-  if (asset.store !== STORE || asset.target === null) return undefined;
-  const { schema, table } = asset.target;
+export async function requireInSnapshot(asset: ResolvedAsset, context: SupersetRunContext): Promise<void> {
+  // Any other store Superset reads itself.
+  if (asset.store !== STORE || asset.target === null) return;
   const recorded = context.upstream?.[asset.key] ?? undefined;
   const isOften = asset.defined.options.partitions !== undefined;
   const needed =
     recorded === undefined
       ? undefined
       : { assetKey: asset.key, runId: recorded.runId, doneAt: isOften ? new Date(recorded.at) : null };
-  // Other tables stay as they are declared, which this step need not read.
-  const found = await publish(context, { tables: [tableOf(asset)], keepOthers: true, needed });
-  return found.tables.find((one) => one.schema === schema && one.table === table)?.version;
+  // The other tables stay as they are in it: what is declared of them, this step need not read.
+  await publish(context, { tables: [tableOf(asset)], keepOthers: true, needed });
 }
 
 async function publish(
