@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import {
   type PublishedSnapshot,
@@ -37,6 +38,8 @@ export async function publishSnapshot(
   const present = folder.current();
   if (present !== undefined && folder.isWhole(present.contents) && hasRows(present.contents, job.needed))
     return { ...present.contents, ...UNCHANGED, id: present.id, path: pathOf(config) };
+  if (!existsSync(config.path))
+    throw new SnapshotError(`There is no warehouse at ${config.path} yet: materialize an asset first`);
   return await interruptible(await open(), attempt, async (warehouse) => {
     try {
       return await publishChanges(warehouse, folder, config, job, attempt.log);
@@ -79,10 +82,11 @@ async function publishChanges(
   const tables = located.map(published);
   const version = digest(tables.map(({ schema, table, version: own }) => [schema, table, own]));
   const found = { version, tables, missing, path: pathOf(config) };
-  if (before?.contents.version === version && folder.isWhole(before.contents)) {
-    await folder.note(before.id, { ...before.contents, checkedAt, tables });
+  const whole = before !== undefined && folder.isWhole(before.contents) ? before : undefined;
+  if (whole?.contents.version === version) {
+    await folder.note(whole.id, { ...whole.contents, checkedAt, tables });
     const snapshotsRemoved = await folder.retire(job.now, config.keepSnapshotsMs);
-    return { ...UNCHANGED, ...found, id: before.id, snapshotsRemoved };
+    return { ...UNCHANGED, ...found, id: whole.id, snapshotsRemoved };
   }
   let [filesWritten, bytesWritten] = [0, 0];
   for (const state of located)
@@ -91,7 +95,7 @@ async function publishChanges(
       filesWritten += bytes > 0 ? 1 : 0;
       bytesWritten += bytes;
     }
-  const proven = new Set(before?.contents.tables.map((table) => table.version));
+  const proven = new Set(whole?.contents.tables.map((table) => table.version));
   const isProven = (state: Located): boolean => proven.has(published(state).version);
   const made = { version, source: config.path, checkedAt, tables };
   const id = await folder.publish(job.now, made, (path) => writeViews(path, located, folder, isProven));

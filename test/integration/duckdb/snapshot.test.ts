@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { expect, test } from "vitest";
@@ -119,8 +119,12 @@ test("a snapshot that is damaged or was moved is made anew, one of another wareh
   expect(await publish(warehouse, { tables })).toMatchObject({ isNew: true });
   expect(await sql(first.path, "SELECT y FROM retail.x", "READ_ONLY")).toEqual([["1"]]);
 
-  const store = await duckdb.open(warehouse.dir, { DUCKDB_PATH: join(warehouse.dir, "other.duckdb") });
+  const path = join(warehouse.dir, "other.duckdb");
+  const store = await duckdb.open(warehouse.dir, { DUCKDB_PATH: path });
   const job = { tables, keepOthers: false, now: new Date() };
+  await expect(store.publishSnapshot?.(job, attempt())).rejects.toThrow(/no warehouse/);
+  expect(existsSync(path)).toBe(false);
+  await sql(path, "CREATE SCHEMA retail");
   await expect(store.publishSnapshot?.(job, attempt())).rejects.toMatchObject({ code: "snapshot_not_published" });
   await store.close();
 
