@@ -18,7 +18,7 @@ from dagster.components.resolved.core_models import (
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
 from dagster_project.executor import EXCLUSIVE_TAG
-from dagster_project.extras import FULL_REFRESH, RESTORE
+from dagster_project.extras import FULL_REFRESH, REPLAY, RESTORE
 from dagster_project.faults import OpNames, placeholders, refusals, report
 from dagster_project.launcher import NodeLauncher, StepResult
 from dagster_project.manifest import Key, Manifest, ManifestAsset
@@ -36,6 +36,14 @@ _CONFIG_OF_INCREMENTAL = {
     FULL_REFRESH: dg.Field(
         bool, default_value=False, description="Make the whole table anew, instead of adding what is new to it."
     )
+}
+_CONFIG_OF_INCREMENTAL_ROWS = {
+    **_CONFIG_OF_INCREMENTAL,
+    REPLAY: dg.Field(
+        bool,
+        default_value=False,
+        description="Publish the quarantined rows that keep the contract by now, and compute nothing else.",
+    ),
 }
 _CONFIG_OF_ARCHIVE = {
     RESTORE: dg.Field(
@@ -227,7 +235,9 @@ class TypeScriptAssetsComponent(dg.Component, dg.Resolvable):
 def _config_schema(asset: ManifestAsset) -> dict[str, dg.Field] | None:
     if asset.body == "archive":
         return _CONFIG_OF_ARCHIVE
-    return _CONFIG_OF_INCREMENTAL if asset.incremental else None
+    if not asset.incremental:
+        return None
+    return _CONFIG_OF_INCREMENTAL_ROWS if asset.body == "rows" else _CONFIG_OF_INCREMENTAL
 
 
 def _sensors(name: str, keys: Sequence[dg.AssetKey]) -> list[dg.SensorDefinition]:

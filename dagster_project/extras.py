@@ -13,6 +13,7 @@ from dagster_project.superset.versions import latest_version
 from dagster_project.two_dimensions import TwoDimensions
 
 FULL_REFRESH = "full_refresh"
+REPLAY = "replay"
 RESTORE = "restore"
 MAX_OPEN_RUNS = 10_000
 _PAGE = 100
@@ -43,6 +44,7 @@ def build_extras(
             "open_run_ids": _open_run_ids(context.instance),
             **_partitions(context, keys),
             "full_refresh": _config(context).get(FULL_REFRESH) is True,
+            "replay": _config(context).get(REPLAY) is True,
             "restore": list(_config(context).get(RESTORE, ())),
             "upstream": _upstream(context, selection, asset),
             "watchdog": True,

@@ -41,6 +41,9 @@ export function isRecent({ ofPartitions }: RecentOptions): string {
   return `partition_keys IS ${ofPartitions ? "NOT NULL" : "NULL"}`;
 }
 
+/** The latest publish of a table to which runs add; it has no partitions. */
+export const LATEST: RecentOptions = { limit: 1, ofPartitions: false };
+
 /**
  * The latest lines of an asset, the last one first, as {@link readLedgerEntries} takes them.
  *

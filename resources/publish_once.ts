@@ -13,6 +13,8 @@ interface Ledger {
   readonly find: () => Promise<LedgerEntry | undefined>;
   /** The cursor of the latest publish; `null`: none. */
   readonly lastCursor: () => Promise<string | null>;
+  /** The run of the latest publish; `undefined`: none. */
+  readonly lastRun: () => Promise<string | undefined>;
 }
 
 /**
@@ -27,10 +29,16 @@ interface Ledger {
  */
 export async function earlierPublish(
   { kind }: WriteStrategy,
-  { assetKey, after }: LedgerEntry,
+  { assetKey, after, replayAfter }: LedgerEntry,
   ledger: Ledger,
 ): Promise<LedgerEntry | undefined> {
-  if (kind === "append" && typeof after !== "string") {
+  // Whatever was published since, it may hold the same rows: a full refresh, another replay.
+  if (replayAfter !== undefined && (await ledger.lastRun()) !== replayAfter)
+    throw new CursorMovedError(
+      `${assetKey}: another run has published since this replay began, and may have brought the same rows. Nothing was ` +
+        "published; run it again",
+    );
+  if (kind === "append" && typeof after !== "string" && replayAfter === undefined) {
     const earlier = await ledger.find();
     if (earlier !== undefined) return earlier;
   }

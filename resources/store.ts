@@ -81,6 +81,8 @@ export interface Attempt {
   readonly startedAt: Date;
   /** The partitions that it computes; without partitions `null` or absent. */
   readonly partitionKeys?: readonly string[] | null | undefined;
+  /** Absent but for a replay. An attempt that publishes nothing leaves the quarantine as it was then. */
+  readonly replay?: Replay | undefined;
   /** Ends waits, for example on a lock. */
   readonly signal: AbortSignal;
   readonly log: (message: string) => void;
@@ -118,8 +120,31 @@ export interface QuarantinedRow {
   /** Counted from 1, in the order in which the body yielded. */
   readonly rowNumber: number;
   readonly reason: string;
-  /** The row as JSON text. */
+  /** The row as JSON text, for people: not every value has a form there. */
   readonly value: string;
+  /** The very row, as text for {@link KeptRow.exact}; `null`: it has none, so it cannot be replayed. */
+  readonly exact?: string | null;
+  /** Of a row that a replay could not publish: the run whose body yielded it. */
+  readonly origin?: string | null;
+}
+
+/** A quarantined row, and what became of the run that quarantined it. */
+export interface KeptRow extends QuarantinedRow {
+  readonly runId: string;
+  readonly exact: string | null;
+  readonly origin: string | null;
+  /** Whether its run has published. What failed is read again, the bad rows too. */
+  readonly isPublished: boolean;
+  /** The cursor that the run which yielded it has left; `null`: none. */
+  readonly cursor: string | null;
+}
+
+/** Quarantined rows that are tried again, instead of what the body would yield. */
+export interface Replay {
+  /** The run of the latest publish when they were read: when there is a later one, nothing is published. */
+  readonly latest: string;
+  /** The runs that quarantined them: their rows leave the quarantine with the publish, for those that it brings. */
+  readonly runs: readonly string[];
 }
 
 /** By which a publish is found again. */
@@ -153,6 +178,8 @@ export interface LedgerEntry {
    * published rows that these would double: nothing is published then.
    */
   readonly after?: string | null | undefined;
+  /** Of a replay the run of the latest publish when its rows were read, with the same consequence. */
+  readonly replayAfter?: string | undefined;
   /** What was to be reported to Dagster, as JSON: reported again if the process died before it could. */
   readonly report: string;
 }
@@ -279,6 +306,8 @@ export interface Store {
   ): Promise<Staged>;
   stageCopy(target: Target, source: BulkSource, columns: CopiedColumns, attempt: Attempt): Promise<Staged>;
   stageRows(target: Target, attempt: Attempt): Promise<RowWriter>;
+  /** The asset's quarantined rows, in the order in which they came. */
+  quarantined(target: Target, attempt: Attempt): Promise<readonly KeptRow[]>;
   /** Writes all rows of a table to a new Parquet file, with the types of the contract: the common ground of the stores. */
   exportParquet(target: Target, path: string, attempt: Attempt): Promise<void>;
   /** Lends an archive to one run. Absent where {@link StoreKind.archiveFault} says that none can be. */

@@ -40,7 +40,7 @@ export async function runArchive(
   const store: Store = await stores.get(asset.store);
   if (target === null || store.withArchive === undefined) throw new TypeError(`${asset.key} has no archive`);
   const attempt: Attempt = {
-    ...request,
+    ...{ runId: request.runId, rootRunId: request.rootRunId },
     codeVersion: asset.codeVersion,
     startedAt: new Date(),
     partitionKeys: null,

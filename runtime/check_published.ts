@@ -37,7 +37,7 @@ export async function checkPublished(
   const { signal, log, partitionKeys } = context;
   const bound = bindChecks(asset, checks, context, request.now);
   const attempt: Attempt = {
-    ...request,
+    ...{ runId: request.runId, rootRunId: request.rootRunId },
     codeVersion: asset.codeVersion,
     startedAt: new Date(),
     partitionKeys,

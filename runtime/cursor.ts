@@ -28,6 +28,26 @@ export class Cursor {
     return new Date(begin).toISOString().replace("Z", micros === "" ? "Z" : micros);
   }
 
+  /**
+   * Whether a run that begins at `start` reads a row again.
+   *
+   * @param start `null`: it begins with the first row.
+   */
+  reads(row: Readonly<Record<string, unknown>>, start: string | null): boolean {
+    if (this.#column === undefined) return false;
+    const value = row[this.#column.name];
+    const text = value instanceof Date ? value.toISOString().replace("Z", "000Z") : String(value);
+    // Years of more than four digits are not in the order of texts.
+    return start === null || /^[+-]\d{6}-/.test(text) || isBeyond(text, start, this.#column);
+  }
+
+  /** Whether a row is beyond another; without a column of the cursor none is. */
+  isNewer(one: Readonly<Record<string, unknown>>, other: Readonly<Record<string, unknown>>): boolean {
+    const [left, right] = [one, other].map((row) => row[this.#column?.name ?? ""]);
+    if (left instanceof Date && right instanceof Date) return left > right;
+    return this.#column !== undefined && isBeyond(String(left), String(right), this.#column);
+  }
+
   /** Told by the body. */
   save(cursor: string): void {
     if (this.#column !== undefined)

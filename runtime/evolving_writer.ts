@@ -81,10 +81,8 @@ export class EvolvingWriter implements RowWriter {
 
   async #copyInto(writer: RowWriter): Promise<void> {
     const evolved = this.target.columns.slice(this.#declared.columns.length);
-    const wide = evolved.filter(({ type }) => type.kind === "int64").map(({ name }) => name);
     try {
-      for await (const page of this.#spool.pages())
-        await writer.append(wide.length === 0 ? page : page.map((row) => withBigints(row, wide)));
+      for await (const page of this.#spool.pages()) await writer.append(withBigints(page, evolved));
     } catch (error) {
       await writer.discard();
       throw error;
@@ -108,10 +106,15 @@ function withPlain(row: ValidRow, documents: readonly string[]): ValidRow {
   return { ...row, ...Object.fromEntries(plain) };
 }
 
-function withBigints(row: ValidRow, names: readonly string[]): ValidRow {
-  const wide = names.flatMap((name): [string, bigint][] => {
-    const value = row[name];
-    return typeof value === "number" ? [[name, BigInt(value)]] : [];
+/** Rows as a store takes them: whole numbers of 64 bits in columns that evolved are `bigint`. */
+export function withBigints(rows: readonly ValidRow[], evolved: readonly Column[]): readonly ValidRow[] {
+  const wide = evolved.filter(({ type }) => type.kind === "int64").map(({ name }) => name);
+  if (wide.length === 0) return rows;
+  return rows.map((row) => {
+    const values = wide.flatMap((name): [string, bigint][] => {
+      const value = row[name];
+      return typeof value === "number" ? [[name, BigInt(value)]] : [];
+    });
+    return values.length === 0 ? row : { ...row, ...Object.fromEntries(values) };
   });
-  return wide.length === 0 ? row : { ...row, ...Object.fromEntries(wide) };
 }

@@ -8,7 +8,7 @@ import { runAlone } from "./run_alone.ts";
 
 const HELP = `Computes assets and publishes their tables.
 
-  node runtime/main.ts [--partitions FIRST...LAST] [--full-refresh] [--restore FIRST...LAST] <schema/table>...
+  node runtime/main.ts [--partitions FIRST...LAST] [--full-refresh | --replay] [--restore FIRST...LAST] <schema/table>...
 
 Launched by Dagster, it computes one asset and reports through Pipes. Without Dagster it computes all the given assets
 in one process, each after those it reads, and prints a line for each; exit code 1 when one fails or is refused.
@@ -18,6 +18,7 @@ in one process, each after those it reads, and prints a line for each; exit code
   --full-refresh              make tables anew to which their assets would add
   --restore KEY               of archives, bring this partition back into the table instead of archiving others;
   --restore FIRST...LAST      or those from one to another. May be said more than once
+  --replay                    publish the quarantined rows that keep the contract by now, and compute nothing else
 `;
 
 const redact = createRedact(process.env);
@@ -34,6 +35,7 @@ const config = {
     partitions: { type: "string" },
     restore: { type: "string", multiple: true },
     "full-refresh": { type: "boolean" },
+    replay: { type: "boolean", default: false },
     // Dagster may pass its two values as arguments instead of variables.
     "dagster-pipes-context": { type: "string" },
     "dagster-pipes-messages": { type: "string" },
@@ -46,6 +48,7 @@ const options = parseOptions(HELP, config, ({ positionals, values }) => {
     partitions: values.partitions,
     restore: values.restore ?? [],
     fullRefresh: values["full-refresh"] ?? false,
+    replay: values.replay,
   };
 });
 if (options !== undefined) {

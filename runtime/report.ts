@@ -6,6 +6,7 @@ import type { Profile } from "./history.ts";
 import { projectPath } from "./import_scan.ts";
 import type { PartitionReport } from "./partitions.ts";
 import { escapeMarkdown, type Redact } from "./redaction.ts";
+import type { ReplayCounts } from "./replay.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 import type { ColumnPromise } from "./schema_evolution.ts";
 
@@ -20,6 +21,8 @@ export interface AssetReport {
   readonly profile?: Profile;
   /** What charts may rely on from now on; absent for a task. */
   readonly promise?: ColumnPromise;
+  /** Of a replay, what became of its rows. */
+  readonly replay?: ReplayCounts | undefined;
 }
 
 /** The verdict of one check. */
@@ -41,6 +44,7 @@ export interface TableReport {
   readonly checks: readonly CheckReport[];
   readonly profile: Profile;
   readonly promise: ColumnPromise;
+  readonly replay?: ReplayCounts | undefined;
   readonly partitions: readonly PartitionReport[] | null;
   readonly statement: string | null;
   /** Rows that the body yielded, where they passed through TypeScript. */
@@ -73,6 +77,7 @@ export function tableReport(report: TableReport): AssetReport {
     partitions: report.partitions,
     profile: report.profile,
     promise: report.promise,
+    replay: report.replay,
     metadata: {
       "dagster/column_schema": metadata.tableSchema(
         target.columns.map(({ name, type, nullable, description }) => ({
@@ -89,6 +94,7 @@ export function tableReport(report: TableReport): AssetReport {
       rows_written: metadata.int(rowCount),
       rows_quarantined: metadata.int(report.rowsQuarantined),
       ...contractMetadata(report),
+      ...replayMetadata(report),
       sample: metadata.md(sampleMarkdown(facts.sample, report.redact)),
       ...(statement === null ? {} : { sql: metadata.md(fenced("sql", statement)) }),
       code: metadata.text(
@@ -104,6 +110,11 @@ function contractMetadata({ differences, redact }: TableReport): MetadataMap {
   if (differences.length === 0) return {};
   const lines = differences.map((one) => `- ${escapeMarkdown(redact(one))}`);
   return { contract_differences: metadata.md(lines.join("\n")) };
+}
+
+function replayMetadata({ replay }: TableReport): MetadataMap {
+  if (replay === undefined) return {};
+  return { rows_replayed: metadata.int(replay.replayed), rows_superseded: metadata.int(replay.superseded) };
 }
 
 /** How many rows there are, where a run knows: one that adds to a table knows only its own. */

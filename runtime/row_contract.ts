@@ -18,8 +18,11 @@ export class RowContract {
   readonly #surplus = new Map<string, number>();
   readonly #missing = new Map<string, number>();
 
-  /** @param target With the columns that evolved. */
-  constructor(declared: z.ZodObject, { columns }: Pick<Target, "columns">, policy: ContractPolicy) {
+  /**
+   * @param target With the columns that evolved.
+   * @param takesNew Whether rows that evolve the table may do so.
+   */
+  constructor(declared: z.ZodObject, { columns }: Pick<Target, "columns">, policy: ContractPolicy, takesNew = true) {
     this.columns = columns;
     this.#names = new Set(columns.map(({ name }) => name));
     this.#isLenient = policy === "warn";
@@ -36,7 +39,7 @@ export class RowContract {
       const evolved = columns.filter(({ name }) => !(name in shape));
       const more: Record<string, z.ZodType> = {};
       for (const { name, type } of evolved) more[name] = valuesOf(type).nullish();
-      this.schema = extended(declared, more).loose();
+      this.schema = takesNew ? extended(declared, more).loose() : extended(declared, more);
     }
   }
 

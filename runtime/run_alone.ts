@@ -21,6 +21,8 @@ export interface Selection {
   readonly restore: readonly string[];
   /** Of the assets that add to their tables: whether these are made anew. */
   readonly fullRefresh: boolean;
+  /** Tries their quarantined rows once more, instead of what their bodies would yield. */
+  readonly replay: boolean;
 }
 
 /** An option is for other assets than those that are named: without a word it would do nothing. */
@@ -51,6 +53,7 @@ export async function runAlone(
     upstream: null,
     now: new Date(),
     fullRefresh: selection.fullRefresh,
+    replay: selection.replay,
     redact,
   };
   const stores = new OpenStores(projectDir);

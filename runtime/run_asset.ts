@@ -1,6 +1,6 @@
 import type { BodyContext } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
-import { isAboutTable } from "../definitions/check.ts";
+import { type Check, isAboutTable } from "../definitions/check.ts";
 import type {
   Attempt,
   CheckContext,
@@ -29,6 +29,14 @@ import { Cursor } from "./cursor.ts";
 import { requireEvolved } from "./evolved.ts";
 import { historyOf, type Profile, profileOf } from "./history.ts";
 import type { Redact } from "./redaction.ts";
+import {
+  readReplay,
+  type ReplayCounts,
+  ReplayRefusedError,
+  requireReplayable,
+  type StagedReplay,
+  stageReplay,
+} from "./replay.ts";
 import type { ResolvedAsset } from "./resolve.ts";
 import { runEach } from "./run_each.ts";
 import { runTask } from "./run_task.ts";
@@ -54,6 +62,8 @@ export interface RunRequest {
   readonly isOpen: (runId: string) => boolean;
   /** Makes the whole table anew, where a run would add to it otherwise. */
   readonly fullRefresh: boolean;
+  /** Tries the quarantined rows once more, instead of what the body would yield. */
+  readonly replay: boolean;
   /** The partitions to compute; `null` without partitions. */
   readonly partitions: readonly RunPartition[] | null;
   /** Partitions that an archive brings back, each a key or `first...last`; empty: it archives. */
@@ -93,6 +103,7 @@ export async function runAsset(
   request: RunRequest,
 ): Promise<AssetResult> {
   requireSound(asset);
+  if (request.replay) requireReplayable(asset, request.fullRefresh);
   if (asset.body.kind === "task") return { outcome: "published", report: await runTask(asset.body.task, context) };
   if (asset.body.kind === "superset") {
     const { signal, log } = context;
@@ -143,8 +154,10 @@ async function runTable(
     buckets: plan?.buckets,
   };
   const store = await stores.get(asset.store);
-  const attempt: Attempt = {
-    ...request,
+  const given: Attempt = {
+    ...{ runId: request.runId, rootRunId: request.rootRunId },
+    // What the run that quarantined the rows has published is not what its replay has.
+    ...(request.replay ? { rootRunId: `${request.rootRunId} replay` } : {}),
     codeVersion: asset.codeVersion,
     startedAt: new Date(),
     partitionKeys: context.partitionKeys,
@@ -152,17 +165,23 @@ async function runTable(
     log: context.log.info,
   };
   if (request.resume) {
-    const published = await inTurn(() => store.findPublished(target, attempt));
+    const published = await inTurn(() => store.findPublished(target, given));
     if (published !== undefined) return reuse(published, context);
   }
-  const evolution = { asset, target, store, attempt };
+  const evolution = { asset, target, store, attempt: given };
   if (canAskEarly(asset)) await inTurn(() => requireUnbroken(evolution));
-  const last = write === undefined || request.fullRefresh ? null : await store.lastCursor(target, attempt);
+  const last = write === undefined || request.fullRefresh ? null : await store.lastCursor(target, given);
   const cursor = write === undefined ? null : new Cursor(write, target, last);
-  const history = await inTurn(() => historyOf(asset.checks, store, target, attempt));
+  const history = await inTurn(() => historyOf(asset.checks, store, target, given));
   const clock = startClock();
-  const body = await stage({ asset, target, stores, context, attempt, cursor, inTurn });
-  const { staged, differences } = body;
+  const { attempt, ...body } = request.replay
+    ? await replayed(asset, store, target, given, cursor)
+    : {
+        attempt: given,
+        counts: undefined,
+        ...(await stage({ asset, target, stores, context, attempt: given, cursor, inTurn })),
+      };
+  const { staged, differences, counts } = body;
   for (const one of differences) context.log.warning(`${asset.key}: its source differs from the contract: ${one}`);
   const stageSeconds = clock();
   return await inTurn(async () => {
@@ -170,7 +189,7 @@ async function runTable(
       const { checks, window } = bindChecks(asset, asset.checks, context, request.now);
       const { signal, log } = context;
       const against: CheckContext = { now: new Date(), window, history, signal, log };
-      const found = await staged.check(checks, against);
+      const found = await judge(staged, checks, against, counts !== undefined);
       const outcomes = plan === null ? found : judgePartitions(plan, found, against);
       const describe = (one: CheckOutcome): string => describeFailure(one, plan?.partitions.length);
       const checkSeconds = clock();
@@ -195,7 +214,9 @@ async function runTable(
       }
       for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describe(one)}`);
       const result = await publish(asset, body.target, store, staged, attempt, context, {
-        profile: profileOf(target, outcomes),
+        // Later runs are no more like a replay than it is like them.
+        profile: counts === undefined ? profileOf(target, outcomes) : { strategy: "replay", nullShares: {} },
+        replay: counts,
         promise: await requireUnbroken(evolution),
         checks: outcomes.map((one) => checkReport(one, true, request.redact)),
         partitions: (facts) => (plan === null ? null : reportPartitions(plan, facts, outcomes, against)),
@@ -216,6 +237,54 @@ async function runTable(
       throw error;
     }
   });
+}
+
+/** Stages the quarantined rows that are good by now. */
+async function replayed(
+  asset: ResolvedAsset,
+  store: Store,
+  target: Target,
+  given: Attempt,
+  cursor: Cursor | null,
+): Promise<StagedReplay & { readonly attempt: Attempt }> {
+  const found = await readReplay(store, target, given);
+  if (found === null || cursor === null)
+    throw new ReplayRefusedError(
+      `${asset.key} has published nothing yet: run it without a replay, which reads all rows`,
+    );
+  const attempt = { ...given, replay: found.replay };
+  return { attempt, ...(await stageReplay(asset, store, target, cursor, attempt, found.rows)) };
+}
+
+/** Some rows of many runs say nothing about what is true of the rows of one run together. */
+async function judge(
+  staged: Staged,
+  checks: readonly Check[],
+  against: CheckContext,
+  isReplay: boolean,
+): Promise<readonly CheckOutcome[]> {
+  if (!isReplay) return await staged.check(checks, against);
+  const found = await staged.check(
+    checks.filter((check) => !isAboutTable(check)),
+    against,
+  );
+  return checks.map(
+    (check) =>
+      found.find((outcome) => outcome.check === check) ?? {
+        ...{
+          check,
+          passed: true,
+          failedRows: 0n,
+          checkedRows: 0n,
+          error: null,
+          sample: null,
+          kept: null,
+          buckets: null,
+        },
+        counts: { failedRows: 0n, checkedRows: 0n, newest: null },
+        measured: "not judged: a replay brings some rows of earlier runs",
+      },
+  );
 }
 
 /** A run of partitions replaces those and leaves the others. */
@@ -247,6 +316,7 @@ async function publish(
   known: {
     readonly profile: Profile;
     readonly promise: ColumnPromise;
+    readonly replay: ReplayCounts | undefined;
     readonly checks: readonly CheckReport[];
     readonly partitions: (facts: StagedFacts) => readonly PartitionReport[] | null;
     readonly body: StagedBody;
@@ -267,6 +337,7 @@ async function publish(
     checks: known.checks,
     profile: known.profile,
     promise: known.promise,
+    replay: known.replay,
     partitions: known.partitions(facts),
     statement: staged.statement,
     rowsRead: known.body.read,
@@ -280,6 +351,7 @@ async function publish(
     ...ledgerEntry(asset, target.columns, attempt, facts, report, known.redact),
     cursor: known.cursor(facts.cursor),
     after: known.after,
+    replayAfter: attempt.replay?.latest,
   };
   const standing = await staged.publish(entry);
   if (standing !== entry) return reuse(standing, context);

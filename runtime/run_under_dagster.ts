@@ -24,6 +24,7 @@ const extrasSchema = z.object({
   partition_windows: z.array(range).nullable(),
   partition_values: z.array(z.string()).nullable(),
   full_refresh: z.boolean(),
+  replay: z.boolean(),
   checks_only: z.array(z.string()).nullable(),
   restore: z.array(z.string()),
   upstream: z
@@ -52,6 +53,7 @@ export async function runUnderDagster(
         isOpen: (runId: string) => open.has(runId),
         partitions: runPartitions(extras),
         fullRefresh: extras.full_refresh,
+        replay: extras.replay,
         restore: extras.restore,
         upstream: upstreamOf(extras.upstream),
         now: new Date(),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { exactText } from "./exact_text.ts";
 import type { Column } from "../definitions/column_type.ts";
 import type { QuarantinedRow } from "../resources/store.ts";
 
@@ -35,7 +36,11 @@ export class RowValidator {
       this.#seen += 1;
       const result = this.#parse(row);
       if (typeof result === "object") good.push(result);
-      else bad.push({ rowNumber: this.#seen, reason: cut(result, MAX_REASON_LENGTH), value: describeValue(row) });
+      else
+        bad.push({
+          ...{ rowNumber: this.#seen, reason: cut(result, MAX_REASON_LENGTH), value: describeValue(row) },
+          exact: exactText(row),
+        });
     }
     return { good, bad };
   }

@@ -14,6 +14,7 @@ import type {
   CheckOutcome,
   CopiedColumns,
   FailedRow,
+  KeptRow,
   LedgerEntry,
   PartitionSet,
   QueryWindow,
@@ -36,6 +37,7 @@ import {
   findLedgerEntry,
   lastCursor,
   publishesOf,
+  quarantinedRows,
   recentEntries,
   replaceFailedRows,
 } from "./ledger.ts";
@@ -114,6 +116,10 @@ export class ClickHouseStore implements Store {
     attempt: Attempt,
   ): Promise<ReadonlyMap<string, LastPublish>> {
     return await publishesOf(this.#for(target, attempt), target, keys);
+  }
+
+  async quarantined(target: Target, attempt: Attempt): Promise<readonly KeptRow[]> {
+    return await quarantinedRows(this.#for(target, attempt), target);
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {

@@ -5,8 +5,17 @@ import { CLICKHOUSE_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { requireValues, valueRules } from "./contract.ts";
 import { stagedFacts } from "./inspect.ts";
+import { LATEST } from "../ledger_entry.ts";
 import { earlierPublish } from "../publish_once.ts";
-import { findLedgerEntry, lastCursor, prepareEntry, recordEntry, settleEntry } from "./ledger.ts";
+import {
+  dropReplayed,
+  findLedgerEntry,
+  lastCursor,
+  prepareEntry,
+  recentEntries,
+  recordEntry,
+  settleEntry,
+} from "./ledger.ts";
 import { type IsOpen, type Lock, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
 import { attachOthers, buildPartitions, replaceInPlace } from "./partitions.ts";
@@ -93,6 +102,11 @@ export class ClickHouseStaged implements Staged {
     const standing = await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, (lock) =>
       this.#publish(entry, lock, prepared),
     );
+    const { replay } = this.#attempt;
+    if (replay !== undefined)
+      await dropReplayed(this.#client.unending(), this.#target.assetKey, replay).catch((error: unknown) => {
+        this.#attempt.log(`Published; what was replayed is not out of the quarantine yet: ${String(error)}`);
+      });
     await this.discard().catch((error: unknown) => {
       this.#attempt.log(`Published; what is left of staging will be dropped by a later run: ${String(error)}`);
     });
@@ -134,6 +148,7 @@ export class ClickHouseStaged implements Staged {
     const earlier = await earlierPublish(target.strategy, entry, {
       find: () => findLedgerEntry(client, target, entry),
       lastCursor: () => lastCursor(client, target),
+      lastRun: async () => (await recentEntries(client, target, LATEST))[0]?.runId,
     });
     if (earlier !== undefined) return earlier;
 

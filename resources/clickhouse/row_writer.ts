@@ -125,6 +125,6 @@ export class ClickHouseRowWriter implements RowWriter {
   }
 
   async #keepQuarantine(): Promise<void> {
-    await replaceQuarantine(this.#client.unending(), this.#target, this.#attempt.runId, this.#quarantine);
+    await replaceQuarantine(this.#client.unending(), this.#target, this.#attempt, this.#quarantine);
   }
 }

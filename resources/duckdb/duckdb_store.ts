@@ -19,6 +19,7 @@ import type {
   CheckOutcome,
   CopiedColumns,
   FailedRow,
+  KeptRow,
   LedgerEntry,
   PartitionSet,
   QueryWindow,
@@ -37,7 +38,7 @@ import { duckdbDialect, parameter } from "./dialect.ts";
 import { WarehouseLockedError } from "./errors.ts";
 import { exportTable } from "./export.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
-import { findLedgerEntry, keepFailedRows, lastCursor, publishesOf, recentEntries } from "./ledger.ts";
+import { findLedgerEntry, keepFailedRows, lastCursor, publishesOf, quarantinedRows, recentEntries } from "./ledger.ts";
 import { interruptible } from "./interruptible.ts";
 import { hasTable, maxOf } from "./max_of.ts";
 import { requireContract } from "./contract.ts";
@@ -180,6 +181,10 @@ export class DuckDBStore implements Store {
     return await SideFileWriter.create(
       await SideFile.create(this.#config.stagingDir, target, attempt, (waiting) => this.#open(waiting)),
     );
+  }
+
+  async quarantined({ assetKey }: Target, attempt: Attempt): Promise<readonly KeptRow[]> {
+    return await quarantinedRows(await this.#open(attempt), assetKey);
   }
 
   async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {

@@ -2,8 +2,8 @@ import type { LastPublish } from "../../definitions/tick.ts";
 import { CREATE_FAILED_ROWS, replaceFailedRows } from "../failed_rows.ts";
 import { lastPublishes } from "../last_publishes.ts";
 import { readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
-import { replacedRows } from "../quarantine.ts";
-import type { Attempt, FailedRow, LedgerEntry, PublishedBy, Target } from "../store.ts";
+import { deleteQuarantined, readQuarantine, replacedRuns } from "../quarantine.ts";
+import type { Attempt, FailedRow, KeptRow, LedgerEntry, PublishedBy, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
 import { OWN_SCHEMA, ownTable, quote } from "../quote.ts";
@@ -36,8 +36,13 @@ export async function createOwnTables(client: Client): Promise<void> {
     quarantined_at TIMESTAMPTZ NOT NULL,
     row_number BIGINT NOT NULL,
     reason VARCHAR NOT NULL,
-    value VARCHAR NOT NULL
+    value VARCHAR NOT NULL,
+    exact VARCHAR,
+    origin VARCHAR
   )`);
+  // So does a quarantine older than replays.
+  for (const column of ["exact", "origin"])
+    await client.run(`ALTER TABLE ${QUARANTINE} ADD COLUMN IF NOT EXISTS ${column} VARCHAR`);
 }
 
 /** Writes a line of the ledger, inside the transaction of its publish. */
@@ -131,23 +136,26 @@ async function hasLedger(client: Client): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Replaces an asset's quarantined rows, or those of the run, by those of this run, read from an attached staging file. */
+/** Replaces an asset's quarantined rows, or those of some runs, by those of this run, read from an attached staging file. */
 export async function replaceQuarantine(
   client: Client,
   target: Pick<Target, "assetKey" | "strategy">,
-  runId: string,
+  attempt: Attempt,
   source: string,
 ): Promise<void> {
   const { assetKey } = target;
-  const ofRun = replacedRows(target) === "of the run";
+  await client.run(deleteQuarantined(QUARANTINE, assetKey, replacedRuns(target, attempt)));
   await client.run({
-    text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1${ofRun ? " AND run_id = $2" : ""}`,
-    parameters: ofRun ? [assetKey, runId] : [assetKey],
+    text: `INSERT INTO ${QUARANTINE} (asset_key, run_id, quarantined_at, row_number, reason, value, exact, origin)
+      SELECT $1, $2, now(), row_number, reason, value, exact, origin FROM ${source}`,
+    parameters: [assetKey, attempt.runId],
   });
-  await client.run({
-    text: `INSERT INTO ${QUARANTINE} SELECT $1, $2, now(), row_number, reason, value FROM ${source}`,
-    parameters: [assetKey, runId],
-  });
+}
+
+/** An asset's quarantined rows. */
+export async function quarantinedRows(client: Client, assetKey: string): Promise<KeptRow[]> {
+  await client.transaction(() => createOwnTables(client));
+  return await readQuarantine((statement) => client.text(statement), QUARANTINE, LEDGER, assetKey);
 }
 
 /** Replaces the rows that failed an asset's checks, in a transaction of its own. */

@@ -1,12 +1,13 @@
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
+import { LATEST } from "../ledger_entry.ts";
 import { earlierPublish } from "../publish_once.ts";
 import type { CheckContext, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { stagedFacts } from "./inspect.ts";
-import { createOwnTables, findLedgerEntry, insertLedgerEntry, lastCursor } from "./ledger.ts";
+import { createOwnTables, findLedgerEntry, insertLedgerEntry, lastCursor, recentEntries } from "./ledger.ts";
 import { quote, stagingName } from "../quote.ts";
 import type { Statement } from "../render_sql.ts";
 import { writeStaged } from "./write.ts";
@@ -94,6 +95,7 @@ export class WarehouseStaged implements Staged {
     const earlier = await earlierPublish(this.#target.strategy, entry, {
       find: () => findLedgerEntry(client, entry),
       lastCursor: () => lastCursor(client, entry.assetKey),
+      lastRun: async () => (await recentEntries(client, entry.assetKey, LATEST))[0]?.runId,
     });
     if (earlier !== undefined) {
       await this.discard();

@@ -59,10 +59,14 @@ export class SideFileWriter implements RowWriter {
     }
   }
 
-  quarantine({ rowNumber, reason, value }: QuarantinedRow): void {
+  quarantine({ rowNumber, reason, value, exact = null, origin = null }: QuarantinedRow): void {
     this.#quarantine.appendBigInt(BigInt(rowNumber));
     this.#quarantine.appendVarchar(reason);
     this.#quarantine.appendVarchar(value);
+    for (const text of [exact, origin]) {
+      if (text === null) this.#quarantine.appendNull();
+      else this.#quarantine.appendVarchar(text);
+    }
     this.#quarantine.endRow();
   }
 

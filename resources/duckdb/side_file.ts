@@ -64,7 +64,9 @@ export class SideFile {
     // Read once and thrown away: to compress it costs more than a third of a copy's time, twice its size costs less.
     await client.run("PRAGMA force_compression = 'uncompressed'");
     await client.run(`CREATE TABLE ${ROWS} (${columnDefinitions(target)})`);
-    await client.run(`CREATE TABLE ${QUARANTINE} (row_number BIGINT, reason VARCHAR, value VARCHAR)`);
+    await client.run(
+      `CREATE TABLE ${QUARANTINE} (row_number BIGINT, reason VARCHAR, value VARCHAR, exact VARCHAR, origin VARCHAR)`,
+    );
     return new SideFile(path, client, target, attempt, openWarehouse);
   }
 
@@ -123,12 +125,12 @@ export class SideFile {
   async copyQuarantine(warehouse: Client): Promise<void> {
     if (!this.#hasQuarantine) return;
     await createOwnTables(warehouse);
-    await replaceQuarantine(warehouse, this.target, this.runId, `${ATTACHED}.${QUARANTINE}`);
+    await replaceQuarantine(warehouse, this.target, this.#attempt, `${ATTACHED}.${QUARANTINE}`);
   }
 
   /** Keeps the quarantined rows of an attempt that publishes nothing, for people to look at; outside of a transaction. */
   async keepQuarantine(): Promise<void> {
-    if (!this.#hasQuarantine) return;
+    if (!this.#hasQuarantine || this.#attempt.replay !== undefined) return;
     if (this.#client !== undefined && (await count(this.#client, QUARANTINE)) === 0n) return;
     // Without either, the warehouse could not be opened, and that is the fault to tell of.
     if (this.#client === undefined && this.#warehouse === undefined) return;

@@ -18,6 +18,7 @@ import type {
   CheckOutcome,
   CopiedColumns,
   FailedRow,
+  KeptRow,
   LedgerEntry,
   PartitionSet,
   QueryWindow,
@@ -41,6 +42,7 @@ import {
   hasTable,
   lastCursor,
   publishesOf,
+  quarantinedRows,
   recentEntries,
   takeTurn,
 } from "./ledger.ts";
@@ -134,6 +136,10 @@ export class HyperStore implements Store {
     attempt: Attempt,
   ): Promise<ReadonlyMap<string, LastPublish>> {
     return await this.#with(target, attempt, (client) => publishesOf(client, target.assetKey, keys));
+  }
+
+  async quarantined(target: Target, attempt: Attempt): Promise<readonly KeptRow[]> {
+    return await this.#with(target, attempt, (client) => quarantinedRows(client, target.assetKey));
   }
 
   async stageQuery(target: Target, sql: Sql, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {

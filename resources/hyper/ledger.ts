@@ -1,8 +1,8 @@
 import type { LastPublish } from "../../definitions/tick.ts";
 import { lastPublishes } from "../last_publishes.ts";
 import { readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
-import { replacedRows } from "../quarantine.ts";
-import type { LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
+import { deleteQuarantined, readQuarantine, replacedRuns } from "../quarantine.ts";
+import type { Attempt, KeptRow, LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
 import { TURNS } from "./names.ts";
@@ -16,7 +16,10 @@ const ROWS_PER_INSERT = 200;
 
 /** Makes the runtime's own tables where they are missing; outside of a transaction. */
 export async function createOwnTables(client: Client): Promise<void> {
-  if (await hasTable(client, OWN_SCHEMA, "turns")) return;
+  if (await hasTable(client, OWN_SCHEMA, "turns")) {
+    await growQuarantine(client);
+    return;
+  }
   await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(OWN_SCHEMA)}`);
   await client.run(`CREATE TABLE IF NOT EXISTS ${LEDGER} (
     asset_key text NOT NULL,
@@ -38,10 +41,24 @@ export async function createOwnTables(client: Client): Promise<void> {
     quarantined_at timestamptz NOT NULL,
     row_number bigint NOT NULL,
     reason text NOT NULL,
-    value text NOT NULL
+    value text NOT NULL,
+    exact text,
+    origin text
   )`);
   // The last one, by which the others are known to be there.
   await client.run(`CREATE TABLE IF NOT EXISTS ${TURNS} (asset_key text NOT NULL, run_id text NOT NULL)`);
+}
+
+/** A quarantine older than replays keeps its rows. */
+async function growQuarantine(client: Client): Promise<void> {
+  const { rows } = await client.text({
+    text: `SELECT a.attname FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'quarantine'`,
+    parameters: [OWN_SCHEMA],
+  });
+  const has = new Set(rows.map(([name]) => name));
+  for (const name of ["exact", "origin"])
+    if (!has.has(name)) await client.run(`ALTER TABLE ${QUARANTINE} ADD COLUMN ${name} text`);
 }
 
 /** Whether a table exists. */
@@ -143,28 +160,36 @@ export async function publishesOf(
   return await lastPublishes(client, lines, keys);
 }
 
-/** Replaces an asset's quarantined rows, or those of the run, by those of this run; inside a transaction. */
+/** Replaces an asset's quarantined rows, or those of some runs, by those of this run; inside a transaction. */
 export async function replaceQuarantine(
   client: Client,
   target: Pick<Target, "assetKey" | "strategy">,
-  runId: string,
+  attempt: Attempt,
   quarantined: readonly QuarantinedRow[],
 ): Promise<void> {
   const { assetKey } = target;
-  const ofRun = replacedRows(target) === "of the run";
-  await client.run({
-    text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1${ofRun ? " AND run_id = $2" : ""}`,
-    parameters: ofRun ? [assetKey, runId] : [assetKey],
-  });
+  await client.run(deleteQuarantined(QUARANTINE, assetKey, replacedRuns(target, attempt)));
   for (let start = 0; start < quarantined.length; start += ROWS_PER_INSERT) {
     const page = quarantined.slice(start, start + ROWS_PER_INSERT);
     const values = page.map((_, index) => {
-      const first = index * 3 + 3;
-      return `($1, $2, now(), CAST($${first} AS bigint), $${first + 1}, $${first + 2})`;
+      const first = index * 5 + 3;
+      // A parameter that is NULL has no type here.
+      const maybe = [3, 4].map((one) => `nullif($${first + one}, '')`);
+      return `($1, $2, now(), CAST($${first} AS bigint), $${first + 1}, $${first + 2}, ${maybe.join(", ")})`;
     });
     await client.run({
-      text: `INSERT INTO ${QUARANTINE} VALUES ${values.join(", ")}`,
-      parameters: [assetKey, runId, ...page.flatMap((row) => [row.rowNumber, row.reason, row.value])],
+      text: `INSERT INTO ${QUARANTINE} (asset_key, run_id, quarantined_at, row_number, reason, value, exact, origin)
+        VALUES ${values.join(", ")}`,
+      parameters: [
+        ...[assetKey, attempt.runId],
+        ...page.flatMap((row) => [row.rowNumber, row.reason, row.value, row.exact ?? "", row.origin ?? ""]),
+      ],
     });
   }
+}
+
+/** An asset's quarantined rows; outside of a transaction. */
+export async function quarantinedRows(client: Client, assetKey: string): Promise<KeptRow[]> {
+  await createOwnTables(client);
+  return await readQuarantine((statement) => client.text(statement), QUARANTINE, LEDGER, assetKey);
 }

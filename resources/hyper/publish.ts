@@ -1,5 +1,6 @@
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
+import { LATEST } from "../ledger_entry.ts";
 import { earlierPublish } from "../publish_once.ts";
 import type {
   Attempt,
@@ -23,6 +24,7 @@ import {
   findLedgerEntry,
   insertLedgerEntry,
   lastCursor,
+  recentEntries,
   replaceQuarantine,
   takeTurn,
 } from "./ledger.ts";
@@ -111,10 +113,11 @@ export class HyperStaged implements Staged {
       const earlier = await earlierPublish(target.strategy, entry, {
         find: () => findLedgerEntry(client, entry),
         lastCursor: () => lastCursor(client, entry.assetKey),
+        lastRun: async () => (await recentEntries(client, entry.assetKey, LATEST))[0]?.runId,
       });
       if (earlier !== undefined) return earlier;
       await writeStaged(client, target, stage);
-      await replaceQuarantine(client, target, entry.runId, this.quarantined);
+      await replaceQuarantine(client, target, this.#attempt, this.quarantined);
       await insertLedgerEntry(client, entry);
       return entry;
     });
@@ -144,7 +147,7 @@ export class HyperStaged implements Staged {
         swap.hasBegun = true;
         const describe = (name: string): Promise<void> => describeColumns(client, target, name);
         await fillNext(client, target, { stage: this.stage, runId: entry.runId, describe });
-        await replaceQuarantine(turn, target, entry.runId, this.quarantined);
+        await replaceQuarantine(turn, target, this.#attempt, this.quarantined);
         await insertLedgerEntry(turn, entry);
         await markPublished(turn, assetKey, entry.runId);
         await swapIn(client, target);
@@ -172,7 +175,8 @@ export class HyperStaged implements Staged {
     if (this.#ended) return;
     try {
       this.client.serveNobody();
-      if (this.quarantined.length > 0 && this.client.usable) await this.keepQuarantine();
+      const isKept = this.quarantined.length > 0 && this.#attempt.replay === undefined;
+      if (isKept && this.client.usable) await this.keepQuarantine();
     } finally {
       await this.release();
     }
@@ -184,7 +188,7 @@ export class HyperStaged implements Staged {
     this.client.serveNobody();
     await this.#inTurn(async () => {
       await createOwnTables(client);
-      await client.transaction(() => replaceQuarantine(client, target, this.#attempt.runId, quarantined));
+      await client.transaction(() => replaceQuarantine(client, target, this.#attempt, quarantined));
     });
     this.quarantined = [];
   }

@@ -3,8 +3,8 @@ import { literal, OWN_SCHEMA, ownTable, quote } from "../quote.ts";
 import type { LastPublish } from "../../definitions/tick.ts";
 import { lastPublishes } from "../last_publishes.ts";
 import { readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
-import { replacedRows } from "../quarantine.ts";
-import type { LedgerEntry, PublishedBy, Target } from "../store.ts";
+import { deleteQuarantined, readQuarantine, replacedRuns } from "../quarantine.ts";
+import type { Attempt, KeptRow, LedgerEntry, PublishedBy, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
 
@@ -14,7 +14,8 @@ const QUARANTINE = ownTable("quarantine");
 /** Makes the runtime's own tables where they are missing, inside a transaction. */
 export async function createOwnTables(client: Client): Promise<void> {
   const complete = `SELECT pg_catalog.to_regclass(${literal(LEDGER)}) IS NOT NULL
-    AND pg_catalog.to_regclass(${literal(QUARANTINE)}) IS NOT NULL`;
+    AND EXISTS (SELECT 1 FROM pg_catalog.pg_attribute
+      WHERE attrelid = pg_catalog.to_regclass(${literal(QUARANTINE)}) AND attname = 'origin')`;
   if ((await client.text(complete)).rows[0]?.[0] === "true") return;
   await lock(client, OWN_SCHEMA);
   await createSchema(client, OWN_SCHEMA);
@@ -40,8 +41,12 @@ export async function createOwnTables(client: Client): Promise<void> {
       quarantined_at timestamptz NOT NULL,
       row_number bigint NOT NULL,
       reason text NOT NULL,
-      value text NOT NULL
+      value text NOT NULL,
+      exact text,
+      origin text
     )`,
+    // One that is older than replays keeps its rows.
+    `ALTER TABLE ${QUARANTINE} ADD COLUMN IF NOT EXISTS exact text, ADD COLUMN IF NOT EXISTS origin text`,
   ]);
 }
 
@@ -152,23 +157,25 @@ async function hasLedger(client: Client): Promise<boolean> {
   return rows[0]?.[0] === "true";
 }
 
-/** Replaces an asset's quarantined rows, or those of the run, by those of this run. */
+/** Replaces an asset's quarantined rows, or those of some runs, by those of this run. */
 export async function replaceQuarantine(
   client: Client,
   target: Pick<Target, "assetKey" | "strategy">,
-  runId: string,
+  attempt: Attempt,
   source: string | null,
 ): Promise<void> {
   const { assetKey } = target;
-  const ofRun = replacedRows(target) === "of the run";
-  await client.run({
-    text: `DELETE FROM ${QUARANTINE} WHERE asset_key = $1${ofRun ? " AND run_id = $2" : ""}`,
-    parameters: ofRun ? [assetKey, runId] : [assetKey],
-  });
+  await client.run(deleteQuarantined(QUARANTINE, assetKey, replacedRuns(target, attempt)));
   if (source === null) return;
   await client.run({
-    text: `INSERT INTO ${QUARANTINE} (asset_key, run_id, quarantined_at, row_number, reason, value)
-      SELECT $1, $2, pg_catalog.now(), row_number, reason, value FROM ${source}`,
-    parameters: [assetKey, runId],
+    text: `INSERT INTO ${QUARANTINE} (asset_key, run_id, quarantined_at, row_number, reason, value, exact, origin)
+      SELECT $1, $2, pg_catalog.now(), row_number, reason, value, exact, origin FROM ${source}`,
+    parameters: [assetKey, attempt.runId],
   });
+}
+
+/** An asset's quarantined rows, inside a transaction. */
+export async function quarantinedRows(client: Client, assetKey: string): Promise<KeptRow[]> {
+  await createOwnTables(client);
+  return await readQuarantine((statement) => client.text(statement), QUARANTINE, LEDGER, assetKey);
 }

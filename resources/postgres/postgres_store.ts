@@ -18,6 +18,7 @@ import type {
   CheckOutcome,
   CopiedColumns,
   FailedRow,
+  KeptRow,
   LedgerEntry,
   PartitionSet,
   QueryWindow,
@@ -40,6 +41,7 @@ import {
   lastCursor,
   lockAsset,
   publishesOf,
+  quarantinedRows,
   recentEntries,
 } from "./ledger.ts";
 import { stageMaterializedView } from "./materialized_view.ts";
@@ -135,6 +137,12 @@ export class PostgresStore implements Store {
   ): Promise<ReadonlyMap<string, LastPublish>> {
     return await this.#connections.transaction({ assetKey, runId, signal, isReadOnly: true }, (client) =>
       publishesOf(client, assetKey, keys),
+    );
+  }
+
+  async quarantined({ assetKey }: Target, { runId, signal }: Attempt): Promise<readonly KeptRow[]> {
+    return await this.#connections.transaction({ assetKey, runId, signal }, (client) =>
+      quarantinedRows(client, assetKey),
     );
   }
 

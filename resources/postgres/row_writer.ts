@@ -6,7 +6,7 @@ import { StagedInTable } from "./staged.ts";
 import { COPY_NULL, copyText, toCopyText } from "./types.ts";
 import { expectsSwap } from "./write.ts";
 
-const QUARANTINE_COLUMNS = "row_number bigint, reason text, value text";
+const QUARANTINE_COLUMNS = "row_number bigint, reason text, value text, exact text, origin text";
 
 /** Writes validated rows into a staging table. */
 export class PostgresRowWriter implements RowWriter {
@@ -54,10 +54,11 @@ export class PostgresRowWriter implements RowWriter {
     await this.#rows.add(lines);
   }
 
-  quarantine({ rowNumber, reason, value }: QuarantinedRow): void {
+  quarantine({ rowNumber, reason, value, exact = null, origin = null }: QuarantinedRow): void {
     // A reason may quote a value with the very character for which it is here.
     const [why, what] = [reason, value].map((text) => copyText(text.replaceAll("\0", "\\0"), "quarantine"));
-    this.#quarantined.push(`${rowNumber}\t${why ?? ""}\t${what ?? ""}\n`);
+    const more = [exact, origin].map((text) => (text === null ? COPY_NULL : copyText(text, "quarantine")));
+    this.#quarantined.push(`${[rowNumber, why ?? "", what ?? "", ...more].join("\t")}\n`);
   }
 
   async finish(): Promise<Staged> {

@@ -1,5 +1,6 @@
 import type { Check } from "../../definitions/check.ts";
 import { runChecks } from "../checks.ts";
+import { LATEST } from "../ledger_entry.ts";
 import { earlierPublish } from "../publish_once.ts";
 import type { Attempt, CheckContext, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../store.ts";
 import { checkReader, POSTGRES_CHECKS } from "./checks.ts";
@@ -12,6 +13,7 @@ import {
   insertLedgerEntry,
   lastCursor,
   lockAsset,
+  recentEntries,
   replaceQuarantine,
 } from "./ledger.ts";
 import type { LockWait } from "./lock_wait.ts";
@@ -67,6 +69,7 @@ abstract class StagingTable implements Staged {
     const earlier = await earlierPublish(this.target.strategy, entry, {
       find: () => findLedgerEntry(client, entry),
       lastCursor: () => lastCursor(client, entry.assetKey),
+      lastRun: async () => (await recentEntries(client, entry.assetKey, LATEST))[0]?.runId,
     });
     if (earlier !== undefined) {
       await this.forget(client);
@@ -154,7 +157,9 @@ export class StagedInTable extends StagingTable {
     // Also after the end of the run was asked for.
     await this.connections.transaction({ assetKey, runId: this.attempt.runId }, async (client) => {
       await client.run(`DROP TABLE IF EXISTS ${this.stage}`);
-      if (this.#quarantine !== null) await this.#keepQuarantine(client);
+      if (this.#quarantine === null) return;
+      if (this.attempt.replay === undefined) await this.#keepQuarantine(client);
+      else await client.run(`DROP TABLE IF EXISTS ${this.#quarantine}`);
     });
   }
 
@@ -174,7 +179,7 @@ export class StagedInTable extends StagingTable {
   }
 
   async #keepQuarantine(client: Client): Promise<void> {
-    await replaceQuarantine(client, this.target, this.attempt.runId, this.#quarantine);
+    await replaceQuarantine(client, this.target, this.attempt, this.#quarantine);
     if (this.#quarantine !== null) await client.run(`DROP TABLE IF EXISTS ${this.#quarantine}`);
   }
 }

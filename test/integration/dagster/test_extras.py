@@ -66,6 +66,7 @@ def test_a_reexecution_of_what_the_root_run_reported_computes_it_again(dagster: 
         "partition_windows": None,
         "partition_values": None,
         "full_refresh": False,
+        "replay": False,
         "checks_only": None,
         "restore": [],
         "watchdog": True,
@@ -127,6 +128,13 @@ def test_a_full_refresh_is_asked_for_in_the_launchpad(dagster: Any) -> None:
     config = {"ops": {"bodies__plain": {"config": {"full_refresh": True}}}}
     assert extras(dagster.assets("plain", run_config=config), "plain")["full_refresh"] is True
     assert extras(dagster.assets("plain"), "plain")["full_refresh"] is False
+
+
+def test_a_replay_is_asked_for_in_the_launchpad(dagster: Any) -> None:
+    config = {"ops": {"bodies__plain": {"config": {"replay": True}}}}
+    assert extras(dagster.assets("plain", run_config=config), "plain")["replay"] is True
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        dagster.assets("after_plain", run_config={"ops": {"bodies__after_plain": {"config": {"replay": True}}}})
 
 
 def test_an_asset_whose_runs_add_nothing_takes_no_full_refresh(dagster: Any) -> None:

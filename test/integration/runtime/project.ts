@@ -43,6 +43,7 @@ export interface Launch {
   readonly partitionKeys?: readonly string[] | null;
   readonly window?: { readonly start: string; readonly end: string } | null;
   readonly fullRefresh?: boolean;
+  readonly replay?: boolean;
   readonly checksOnly?: readonly string[];
   readonly restore?: readonly string[];
   /** The data of the assets that what is in Superset follows. */
@@ -203,6 +204,7 @@ function contextOf(key: string, runId: string, launch: Launch): object {
         partition_windows: launch.windows ?? (launch.window == null ? null : [launch.window]),
         partition_values: launch.values ?? null,
         full_refresh: launch.fullRefresh ?? false,
+        replay: launch.replay ?? false,
         checks_only: launch.checksOnly ?? null,
         restore: launch.restore ?? [],
         upstream: launch.upstream ?? null,

@@ -4,14 +4,28 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type AssetOptions, defineAsset, type Shape } from "../../../definitions/asset.ts";
+import { type AssetOptions, defineAsset, type DefinedAsset, type Shape } from "../../../definitions/asset.ts";
 import type { Body } from "../../../definitions/body.ts";
-import { copy, date, merge, parquet, z } from "../../../definitions/index.ts";
+import {
+  acceptedValues,
+  append,
+  copy,
+  date,
+  int64,
+  merge,
+  parquet,
+  rowCount,
+  timestamp,
+  tsCheck,
+  unique,
+  z,
+} from "../../../definitions/index.ts";
 import { definedAssets } from "../../../definitions/registry.ts";
-import type { Store } from "../../../resources/store.ts";
+import type { Store, Target } from "../../../resources/store.ts";
 import { OpenStores } from "../../../resources/stores.ts";
 import { resolveAsset } from "../../../runtime/resolve.ts";
 import { type AssetResult, runAsset, type RunRequest } from "../../../runtime/run_asset.ts";
+import { attempt } from "./attempt.ts";
 import type { StoreHarness } from "./contract.ts";
 
 /** What a run said beside its result. */
@@ -44,6 +58,7 @@ export function describeRuns(harnessOf: () => StoreHarness): void {
     body: Body<string, never> | Rows,
     options: Partial<AssetOptions<Shape>> & { readonly shape?: Shape } = {},
     request: Partial<RunRequest> = {},
+    { keepsOpen = false } = {},
   ): Promise<Told> => {
     const { shape = SHAPE, ...others } = options;
     const columns = z.strictObject(shape as typeof SHAPE);
@@ -74,15 +89,29 @@ export function describeRuns(harnessOf: () => StoreHarness): void {
           log: { debug: quiet, info: quiet, warning: warn, error: quiet },
         },
         {
-          ...{ runId, rootRunId: runId, resume: false, isOpen: () => true, fullRefresh: false, partitions: null },
+          ...{
+            runId,
+            rootRunId: runId,
+            resume: false,
+            isOpen: () => true,
+            fullRefresh: false,
+            replay: false,
+            partitions: null,
+          },
           ...{ restore: [], now: new Date(), upstream: null, redact: (text) => text },
           ...request,
         },
       );
       return { ...result, warnings };
     } finally {
-      await harnessOf().store.close();
+      if (!keepsOpen) await harnessOf().store.close();
     }
+  };
+  /** The table of an asset to which runs add. */
+  const targetOf = (key: string): Target => {
+    const defined = definedAssets().findLast((asset) => asset.key === key);
+    const { target } = resolveAsset(defined as DefinedAsset, folder, new Set());
+    return { ...(target as Target), strategy: { kind: "append" } };
   };
   const read = async (key: string, columns = "id, t"): Promise<string[]> => {
     const harness = harnessOf();
@@ -105,6 +134,142 @@ export function describeRuns(harnessOf: () => StoreHarness): void {
     };
     return schema.raw_value.columns.map(({ name, type }) => `${name} ${type}`);
   };
+
+  const quarantine = async (key: string, columns = "reason"): Promise<string[]> => {
+    const harness = harnessOf();
+    const table = harness.table("_dagster_typescript/quarantine");
+    const rows = await harness.query(`SELECT ${columns} FROM ${table} WHERE asset_key = '${key}'`);
+    return rows.map((row) => row.join(" ")).sort();
+  };
+  const counts = ({ report: { metadata } }: AssetResult): unknown[] =>
+    ["rows_read", "rows_replayed", "rows_superseded", "rows_quarantined"].map(
+      (name) => (metadata[name] as { readonly raw_value: unknown } | undefined)?.raw_value,
+    );
+
+  describe("a replay", () => {
+    const loose = { id: z.int(), code: z.string(), n: int64().nullable(), at: timestamp().nullable() };
+    const strict = { ...loose, code: z.string().regex(/^[A-Z]+$/) };
+    const none = { n: null, at: null };
+    const added = { write: append({ cursor: "id" }), quarantine: { maxRows: 9 }, shape: strict };
+    const fixed = { ...added, shape: loose };
+    const again = { replay: true };
+    /** One row that is good, and below its cursor one that the rule takes for bad. */
+    const seed = async (key: string): Promise<void> => {
+      await run(key, [{ id: 1, code: "low", ...none }, { id: 5, code: "OK", ...none }], added); // prettier-ignore
+    };
+
+    it("publishes what is good by now, as it was, once; what is still bad stays with its new reason", async () => {
+      const key = newKey();
+      const at = new Date("2024-01-01T00:00:00.123Z");
+      const first = [
+        { id: 1, code: "low", n: 2n ** 60n, at },
+        { id: 2, code: NaN, ...none },
+        { id: 3, code: "low", ...none, fn: () => 1 },
+        { id: 5, code: "OK", ...none },
+        // Beyond the cursor: the next run reads it again.
+        { id: 7, code: "late", ...none },
+      ];
+      await run(key, first, added);
+      await run(key, [{ id: 7, code: "late", ...none }, { id: 9, code: "OK", ...none }], added); // prettier-ignore
+      await expect(run(key, [{ id: "x" }], { ...added, quarantine: { maxRows: 0 } })).rejects.toThrow();
+      expect(await read(key, "id")).toEqual(["5", "9"]);
+
+      const replayed = await run(key, [], fixed, again);
+      // Of the five, one is there twice: the later one counts. What a failed run quarantined is none of them.
+      expect(counts(replayed)).toEqual([5, 2, 1, 2]);
+      expect(await read(key, "id, n, code")).toEqual([
+        ...["1 1152921504606846976 low", "5 NULL OK", "7 NULL late", "9 NULL OK"],
+      ]);
+      const reasons = await quarantine(key);
+      expect(reasons.join("\n")).toMatch(/cannot be replayed.*\n.*code: .*expected string, received NaN/i);
+
+      expect(counts(await run(key, [], fixed, again))).toEqual([2, 0, 0, 2]);
+      expect(await quarantine(key)).toEqual(reasons);
+      await run(key, [{ id: 12, code: "more", ...none }], fixed);
+      expect(await read(key, "id")).toEqual(["1", "12", "5", "7", "9"]);
+    });
+
+    it("leaves the quarantine alone where a check refuses the rows, and is overtaken by whatever is published", async () => {
+      const key = newKey();
+      await seed(key);
+      const refused = await run(key, [], { ...fixed, checks: [acceptedValues("code", ["OK"])] }, again);
+      expect(refused.outcome).toBe("refused");
+      expect(await quarantine(key, "row_number")).toEqual(["1"]);
+
+      const waiting = Promise.withResolvers<undefined>();
+      const open = Promise.withResolvers<undefined>();
+      const gate = tsCheck("gate", async () => {
+        waiting.resolve(undefined);
+        await open.promise;
+        return [];
+      });
+      const slow = run(key, [], { ...fixed, checks: [gate] }, again);
+      slow.catch(() => undefined);
+      await waiting.promise;
+      // It closes nothing that the slow one uses.
+      const quick = await run(key, [], fixed, again, { keepsOpen: true });
+      open.resolve(undefined);
+      await expect(slow).rejects.toThrow(/another run has published/);
+      expect(counts(quick)).toEqual([1, 1, 0, 0]);
+      expect(await read(key, "id")).toEqual(["1", "5"]);
+      expect(await quarantine(key)).toEqual([]);
+    });
+
+    it("judges rows one by one, not what is true of the rows of a whole run", async () => {
+      const key = newKey();
+      await seed(key);
+      const checks = [rowCount({ min: 100 }), unique("id")];
+      const { outcome, report } = await run(key, [], { ...fixed, checks }, again);
+      expect(outcome).toBe("published");
+      expect(JSON.stringify(report.checks)).toContain("not judged");
+      expect(await read(key, "id")).toEqual(["1", "5"]);
+    });
+
+    it("merges the newest row of a key, never an older one over a newer", async () => {
+      const key = newKey();
+      const shape = { id: z.int(), v: z.int(), code: z.string() };
+      const options = { write: merge({ cursor: "v" }), key: ["id"], quarantine: { maxRows: 9 } } as const;
+      const narrow = { ...options, shape: { ...shape, code: strict.code } };
+      const first = [
+        [1, 1, "OK"], [2, 2, "old"], [3, 3, "lost"], [4, 4, "older"], [4, 5, "newer"], [1, 6, "update"], [9, 9, "OK"],
+      ] as const; // prettier-ignore
+      await run(key, first.map(([id, v, code]) => ({ id, v, code })), narrow); // prettier-ignore
+      await run(key, [{ id: 2, v: 10, code: "NEW" }], narrow);
+      expect(counts(await run(key, [], { ...options, shape }, again))).toEqual([5, 3, 2, 0]);
+      expect(await read(key, "id, code")).toEqual(["1 update", "2 NEW", "3 lost", "4 newer", "9 OK"]);
+      expect(await quarantine(key)).toEqual([]);
+    });
+
+    it("is refused where runs read all rows anew, and where nobody can tell which row is newer", async () => {
+      const key = newKey();
+      const refusals = [
+        [{ shape: loose }, /reads all of its rows anew/],
+        [{ shape: loose, write: merge(), key: ["id"] }, /without a cursor/],
+        [{ shape: loose, write: merge({ cursor: "id" }), key: ["n"] }, /never NULL; n is none/],
+        [{ ...fixed }, /published nothing yet/],
+      ] as const;
+      for (const [options, why] of refusals) await expect(run(key, [], options, again)).rejects.toThrow(why);
+      await expect(run(key, [], fixed, { replay: true, fullRefresh: true })).rejects.toThrow(/one of the two/);
+    });
+
+    it("that was killed before its rows left the quarantine does not publish them again", async () => {
+      const key = newKey();
+      await seed(key);
+      const { store, kind } = harnessOf();
+      // The other stores write both in one transaction.
+      if (kind.name !== "clickhouse") return;
+      const target = targetOf(key);
+      const [row] = await store.quarantined(target, attempt());
+      if (row === undefined) throw new TypeError("nothing is in quarantine");
+      await run(key, [], fixed, again);
+      const writer = await store.stageRows(target, attempt({ runId: row.runId }));
+      writer.quarantine(row);
+      await writer.fail();
+      expect(await quarantine(key, "row_number")).toEqual(["1"]);
+      expect(counts(await run(key, [], fixed, again))).toEqual([0, 0, 0, 0]);
+      expect(await read(key, "id")).toEqual(["1", "5"]);
+    });
+  });
 
   describe("the contract of a run", () => {
     it("is frozen: a copy with columns that nobody declared is refused, unless they are to be ignored", async () => {
