@@ -1,5 +1,6 @@
 // kill -9 in the middle of publishes, and a rerun after each
 import { killAndRerun, killCaseName, killCases } from "../../test/integration/stores/kill.ts";
+import { killReplays } from "../../test/integration/stores/kill_replay.ts";
 import { openStore, type StoreName } from "../../test/integration/stores/open_store.ts";
 import { parseOptions } from "../../runtime/parse_options.ts";
 import { onStop } from "../process.ts";
@@ -8,7 +9,7 @@ import { readStores, soakFailed } from "./arguments.ts";
 const USAGE = `npm run soak -- kill [options]
 
 Kills the process of a publish at random moments with kill -9, then runs it again, on real engines and with every write
-strategy. After each rerun no row is lost, doubled or partial; in the end no staging is left behind; and who looked at the
+strategy; so are replays of quarantined rows. After each rerun no row is lost, doubled or partial; in the end no staging is left behind; and who looked at the
 table meanwhile saw whole publishes only.
 
   --times N     kills of each store (default 100)
@@ -49,6 +50,9 @@ async function killStore(name: StoreName, times: number): Promise<void> {
       sum.reads += report.reads;
       console.log(`${name}: ${killCaseName(one)}: ${share} kills, nothing wrong`);
     }
+    const replays = Math.ceil(times / 5);
+    const ended = await killReplays(open, replays);
+    console.log(`${name}: replays of quarantined rows: ${ended} of ${replays} killed in time, nothing wrong`);
     console.log(
       `${name}: ${killed} kills (${sum.staging} while staging, ${sum.publishing} while publishing, ${sum.finished} too late), ` +
         `${sum.reads} looks at the tables: nothing lost, doubled, partial or left behind`,

@@ -269,7 +269,7 @@ async function growQuarantine(client: Client): Promise<void> {
   await client.run(`ALTER TABLE ${QUARANTINE}${onCluster(client)} ${added.join(", ")}`);
 }
 
-/** An asset's quarantined rows, but for those that a replay has tried whose process died before it could drop them. */
+/** An asset's quarantined rows; drops those that a replay has tried whose process died before it could. */
 export async function quarantinedRows(client: Client, target: Target): Promise<KeptRow[]> {
   const { assetKey, schema, table } = target;
   await growQuarantine(client);
@@ -287,7 +287,9 @@ export async function quarantinedRows(client: Client, target: Target): Promise<K
   const cursors = new Map(lines.map(([run, cursor]) => [run ?? "", cursor ?? null]));
   const lastReplay = lines.findLastIndex(([, , isReplay]) => isReplay === "1");
   // A replay tries all that is published: what is from before the last one is done with.
-  const done = new Set(lines.slice(0, Math.max(0, lastReplay)).map(([run]) => run));
+  const done = new Set(lines.slice(0, Math.max(0, lastReplay)).map(([run]) => run ?? ""));
+  const left = [...new Set(rows.map(([run]) => run ?? ""))].filter((run) => done.has(run));
+  await deleteRuns(client, assetKey, left);
   return keptRows(
     rows.filter(([run]) => !done.has(run ?? "")),
     cursors,

@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
 import { killAndRerun, killCases } from "./kill.ts";
+import { killReplays } from "./kill_replay.ts";
 import { openStore, STORE_NAMES } from "./open_store.ts";
 import { raceForOnePartition } from "./race.ts";
 
 /** Kills of each store, and one of each case; `npm run soak -- kill` has more. */
 const KILLS = 10;
 const RACES = 2;
+const REPLAYS = 1;
 
 test.each(STORE_NAMES)(
   "%s: whenever its process is killed, a rerun makes the table exact, readers see whole publishes, and of runs at once the last one stands",
@@ -21,6 +23,8 @@ test.each(STORE_NAMES)(
         if (open.hasReaders) expect(reads).toBeGreaterThan(0);
       }
       await raceForOnePartition(open, RACES);
+      // With transactions and without them; the soak has the others.
+      if (name === "duckdb" || name === "clickhouse") await killReplays(open, REPLAYS);
     } finally {
       await open.close();
     }

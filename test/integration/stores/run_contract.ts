@@ -268,6 +268,7 @@ export function describeRuns(harnessOf: () => StoreHarness): void {
       expect(await quarantine(key, "row_number")).toEqual(["1"]);
       expect(counts(await run(key, [], fixed, again))).toEqual([0, 0, 0, 0]);
       expect(await read(key, "id")).toEqual(["1", "5"]);
+      expect(await quarantine(key)).toEqual([]);
     });
   });
 
