@@ -132,3 +132,29 @@ test("rows, pages and Arrow batches of one body end up in one table, each row va
   ]);
   expect(metadataOf(messages)["rows_quarantined"]).toEqual({ raw_value: 2, type: "int" });
 });
+
+test("Dagster is told what became of replayed rows, and a re-execution of the replay tells it again", async () => {
+  const asset = (rule: string): string =>
+    source(
+      `yield { id: 1, t: "low", price: null }; yield { id: 2, t: "OK", price: null };`,
+      'quarantine: { maxRows: 1 }, write: d.append({ cursor: "id" }),',
+    ).replace("t: z.string()", `t: z.string()${rule}`);
+  const project = createProject({ "assets/a/x.ts": asset(".regex(/^[A-Z]+$/)") });
+  expect((await launch(project, "first")).code).toBe(0);
+  project.write({ "assets/a/x.ts": asset("") });
+  // A re-execution of the first run, which was asked for a replay.
+  const replay = project.launch(KEY, { runId: "again", rootRunId: "first", resume: true, replay: true });
+  expect((await replay.ended).code).toBe(0);
+  expect(metadataOf(replay.messages())).toMatchObject({
+    ...{ rows_read: { raw_value: 1 }, rows_replayed: { raw_value: 1 }, rows_written: { raw_value: 1 } },
+    ...{ rows_superseded: { raw_value: 0 }, rows_quarantined: { raw_value: 0 } },
+  });
+  const twice = project.launch(KEY, { runId: "third", rootRunId: "first", resume: true, replay: true });
+  expect((await twice.ended).code).toBe(0);
+  expect(JSON.stringify(twice.messages())).toContain('"outcome":"reused"');
+  expect(await project.query("SELECT id, t FROM a.x ORDER BY id")).toEqual([
+    ["1", "low"],
+    ["2", "OK"],
+  ]);
+  expect(await project.query(QUARANTINE)).toEqual([]);
+});

@@ -6,14 +6,19 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AssetOptions, defineAsset, type DefinedAsset, type Shape } from "../../../definitions/asset.ts";
 import type { Body } from "../../../definitions/body.ts";
+import type { Check } from "../../../definitions/check.ts";
 import {
   acceptedValues,
   append,
+  between,
   copy,
+  daily,
   date,
   int64,
   merge,
+  nullRateDrift,
   parquet,
+  recent,
   rowCount,
   timestamp,
   tsCheck,
@@ -21,7 +26,7 @@ import {
   z,
 } from "../../../definitions/index.ts";
 import { definedAssets } from "../../../definitions/registry.ts";
-import type { Store, Target } from "../../../resources/store.ts";
+import type { QueryWindow, Store, Target } from "../../../resources/store.ts";
 import { OpenStores } from "../../../resources/stores.ts";
 import { resolveAsset } from "../../../runtime/resolve.ts";
 import { type AssetResult, runAsset, type RunRequest } from "../../../runtime/run_asset.ts";
@@ -58,7 +63,7 @@ export function describeRuns(harnessOf: () => StoreHarness): void {
     body: Body<string, never> | Rows,
     options: Partial<AssetOptions<Shape>> & { readonly shape?: Shape } = {},
     request: Partial<RunRequest> = {},
-    { keepsOpen = false } = {},
+    { keepsOpen = false, window = null as QueryWindow | null } = {},
   ): Promise<Told> => {
     const { shape = SHAPE, ...others } = options;
     const columns = z.strictObject(shape as typeof SHAPE);
@@ -85,7 +90,12 @@ export function describeRuns(harnessOf: () => StoreHarness): void {
         resolveAsset(defined, folder, new Set()),
         stores,
         {
-          ...{ signal: new AbortController().signal, partitionKeys: null, window: null, keys: null },
+          ...{
+            signal: new AbortController().signal,
+            partitionKeys: request.partitions?.map((one) => one.key) ?? null,
+            window,
+            keys: null,
+          },
           log: { debug: quiet, info: quiet, warning: warn, error: quiet },
         },
         {
@@ -270,6 +280,33 @@ export function describeRuns(harnessOf: () => StoreHarness): void {
       expect(await read(key, "id")).toEqual(["1", "5"]);
       expect(await quarantine(key)).toEqual([]);
     });
+  });
+
+  it("judges a partition without rows by itself: it lacks rows, and breaks no rule about one", async () => {
+    const key = newKey();
+    const shape = { id: z.int(), day: date() };
+    const window = (day: string) => ({
+      start: new Date(`${day}T00:00:00Z`),
+      end: new Date(Date.parse(day) + 86_400_000),
+    });
+    const days = ["2024-01-01", "2024-01-02"].map((day) => ({ key: day, window: window(day), value: null }));
+    const partitions = daily("day", { start: "2024-01-01" });
+    const row = { id: 1, day: "2024-01-01" };
+    const rules = [unique("id"), between("id", { min: 0 }), nullRateDrift("id", { max: 0.1, last: 1 })];
+    const whole = { start: days[0]?.window.start ?? new Date(0), end: days[1]?.window.end ?? new Date(0) };
+    const judge = async (checks: readonly Check[]): Promise<Told> =>
+      await run(key, [row], { shape, partitions, checks } as never, { partitions: days }, { window: whole });
+    expect((await judge(rules)).outcome).toBe("published");
+    const refused = await judge([...rules, rowCount({ min: 1 }), recent("day", "1h")]);
+    expect(refused.outcome).toBe("refused");
+    expect(refused.report.checks.filter(({ passed }) => !passed).map(({ name }) => name)).toEqual([
+      ...["row_count", "recent_day"],
+    ]);
+    expect(refused.report.partitions?.map(({ checks }) => checks.map(({ passed }) => passed))).toEqual([
+      [true, true, true, true, expect.any(Boolean)],
+      [true, true, true, false, false],
+    ]);
+    expect(await read(key, "id")).toEqual(["1"]);
   });
 
   describe("the contract of a run", () => {
