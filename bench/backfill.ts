@@ -22,18 +22,22 @@ const YEAR = `${DAYS[0] ?? ""}...${DAYS.at(-1) ?? ""}`;
 /** Days of the year that are run one by one, and how many runs of thirty: the rest is extrapolated. */
 const SINGLE_RUNS = 20;
 const RUNS_OF_30 = 3;
+/** Days that dbt computes, first few and then more of them: what a day more costs, and what the start does. */
+const DBT_DAYS = [5, 25] as const;
 
 onStop();
 await runBench({
   name: "backfill",
   help: `Computes ${NAMES.join(", ")} over loaded lines, 365 daily partitions each.
 Each contender is the whole command, from the start of its process to its end, and computes tables that are there already.
-"ours, 30 per run" and "ours, 1 per run" are ${RUNS_OF_30} and ${SINGLE_RUNS} runs, extrapolated to the year. "no-op, dg launch"
-is a Python graph whose steps do nothing but record the same events, as many materializations and verdicts. "tick" is the
-median tick of a sensor that does nothing.`,
+"ours, 30 per run" and "ours, 1 per run" are ${RUNS_OF_30} and ${SINGLE_RUNS} runs, "dbt microbatch" is ${DBT_DAYS.join(" and ")} days; all three are
+extrapolated to the year. "no-op, dg launch" is a Python graph whose steps do nothing but record the same events, as many
+materializations and verdicts. "tick" is the median tick of a sensor that does nothing.`,
   rounds: 3,
-  run: async ({ rounds, say }) => {
-    await installContenders(say);
+  parts: ["ticks", "runtime", "dagster", "short_runs", "dbt"],
+  run: async ({ rounds, parts, say }) => {
+    const has = (...some: string[]): boolean => some.some((part) => parts.includes(part));
+    if (has("dbt")) await installContenders(say);
     say("preparing the projects and the loaded tables");
     const work = freshFolder("backfill", "work");
     const template = path.join(work, "template.duckdb");
@@ -103,55 +107,64 @@ median tick of a sensor that does nothing.`,
     };
     const dbt = freshFolder("backfill", "dbt");
     writeMicrobatches(dbt, sqlOf(project), MODELS, SOURCES);
+    const dbtTo = (day: string): Promise<Measured> =>
+      measure(
+        [contenderBin("dbt"), ...["run", "--quiet", "--event-time-start", DAYS[0] ?? "", "--event-time-end", day]],
+        { cwd: dbt, env: environment },
+      );
+    const microbatch = async (): Promise<Measured> => {
+      await measure([contenderBin("dbt"), "--quiet", "parse"], { cwd: dbt, env: environment });
+      const [few, more] = DBT_DAYS;
+      const first = (await dbtTo(DAYS[few] ?? "")).seconds;
+      const perDay = ((await dbtTo(DAYS[more] ?? "")).seconds - first) / (more - few);
+      return { seconds: first + perDay * (DAYS.length - few), extra: { "s a day": perDay } };
+    };
 
+    let ticks: ReturnType<typeof evaluateTicks> | undefined;
     const sensors = makeSensorProject();
-    await measure([process.execPath, "runtime/manifest.ts"], { cwd: sensors });
-    let ticks = evaluateTicks(sensors);
+    if (has("ticks")) {
+      await measure([process.execPath, "runtime/manifest.ts"], { cwd: sensors });
+      ticks = evaluateTicks(sensors);
+      await ticks;
+    }
     const tick = (name: string, key: "bench__nothing" | "plain"): Contender => ({
       name,
       run: async () => {
         // One process evaluates both in turn; the first of the two makes it.
         if (key === "bench__nothing") ticks = evaluateTicks(sensors);
-        return { seconds: median((await ticks)[key]) };
+        return { seconds: median((await ticks)?.[key] ?? []) };
       },
     });
-    await ticks;
 
+    const only = (isWanted: boolean, ...contenders: Contender[]): Contender[] => (isWanted ? contenders : []);
     const summaries = await contest(
       [
-        tick("tick, TypeScript", "bench__nothing"),
-        tick("tick, Python", "plain"),
-        {
-          name: "bare SQL",
-          run: over(() => measure([process.execPath, `${checkout}/bench/graph/bare_sql.ts`, warehouse, ...bare])),
-        },
-        { name: "ours, no checks", run: over(() => measure(alone, { cwd: unchecked, env: environment })) },
-        { name: "ours", run: over(() => measure(alone, { cwd: project, env: environment })) },
-        { name: "ours, dg launch", run: over(() => launch(project, ourHome, YEAR)) },
-        {
-          name: "no-op, dg launch",
-          run: over(() => launch(noop, noopHome, YEAR, { BENCH_GRAPH: graph })),
-        },
+        ...only(has("ticks"), tick("tick, TypeScript", "bench__nothing"), tick("tick, Python", "plain")),
+        ...only(
+          has("runtime"),
+          {
+            name: "bare SQL",
+            run: over(() => measure([process.execPath, `${checkout}/bench/graph/bare_sql.ts`, warehouse, ...bare])),
+          },
+          { name: "ours, no checks", run: over(() => measure(alone, { cwd: unchecked, env: environment })) },
+        ),
+        ...only(has("runtime", "dagster"), {
+          name: "ours",
+          run: over(() => measure(alone, { cwd: project, env: environment })),
+        }),
+        ...only(
+          has("dagster"),
+          { name: "ours, dg launch", run: over(() => launch(project, ourHome, YEAR)) },
+          { name: "no-op, dg launch", run: over(() => launch(noop, noopHome, YEAR, { BENCH_GRAPH: graph })) },
+        ),
       ],
       { rounds, warmUp: 1, say },
     );
     // Minutes each, and shown beside the others only.
     const slow = await contest(
       [
-        extrapolated("thirty", 30, RUNS_OF_30),
-        extrapolated("single", 1, SINGLE_RUNS),
-        {
-          name: "dbt microbatch",
-          run: over(() =>
-            measure(
-              [
-                contenderBin("dbt"),
-                ...["run", "--quiet", "--event-time-start", DAYS[0] ?? "", "--event-time-end", "2018-01-01"],
-              ],
-              { cwd: dbt, env: environment },
-            ),
-          ),
-        },
+        ...only(has("short_runs"), extrapolated("thirty", 30, RUNS_OF_30), extrapolated("single", 1, SINGLE_RUNS)),
+        ...only(has("dbt"), { name: "dbt microbatch", run: over(microbatch) }),
       ],
       { rounds: 1, warmUp: 0, say },
     );
@@ -159,17 +172,33 @@ median tick of a sensor that does nothing.`,
     return {
       contenders: [...summaries, ...slow],
       bars: [
-        { name: "runtime_to_bare_sql", value: get("ours, no checks").medianS / get("bare SQL").medianS, limit: 2.2 },
-        {
-          name: "dagster_to_noop",
-          value: (get("ours, dg launch").medianS - get("ours").medianS) / get("no-op, dg launch").medianS,
-          limit: 1.2,
-        },
-        {
-          name: "tick_overhead_s",
-          value: get("tick, TypeScript").medianS - get("tick, Python").medianS,
-          limit: 0.3,
-        },
+        ...(has("runtime")
+          ? [
+              {
+                name: "runtime_to_bare_sql",
+                value: get("ours, no checks").medianS / get("bare SQL").medianS,
+                limit: 2.2,
+              },
+            ]
+          : []),
+        ...(has("dagster")
+          ? [
+              {
+                name: "dagster_to_noop",
+                value: (get("ours, dg launch").medianS - get("ours").medianS) / get("no-op, dg launch").medianS,
+                limit: 1.2,
+              },
+            ]
+          : []),
+        ...(has("ticks")
+          ? [
+              {
+                name: "tick_overhead_s",
+                value: get("tick, TypeScript").medianS - get("tick, Python").medianS,
+                limit: 0.3,
+              },
+            ]
+          : []),
       ],
     };
   },
