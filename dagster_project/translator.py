@@ -210,9 +210,11 @@ def _on_cron(cron: str, timezone: str) -> Automation:
 @cache
 def _on_missing() -> Automation:
     """Like ``on_missing()``, which never asks for what was missing already when Dagster looked first."""
-    handled: Any = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
-    condition: Any = dg.AutomationCondition.on_missing()
-    return condition.replace("handled", handled.with_label("handled"))
+    when: Any = dg.AutomationCondition
+    asked = when.newly_requested().since(when.missing().newly_true())
+    # What remembers comes first: a condition after one that does not hold is not looked at.
+    condition = when.in_latest_time_window() & ~asked & when.missing() & ~when.any_deps_missing() & ~when.in_progress()
+    return condition.with_label("on_missing")
 
 
 @cache
