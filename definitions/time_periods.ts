@@ -33,6 +33,16 @@ export function periodAt({ kind, timezone }: TimePartitions, instant: number): P
 
 const DAYS = { daily: 1, weekly: 7 } as const;
 
+/** The partition of a key, whether it exists or not; `undefined`: none is called so. */
+export function tryGetPeriod(partitions: TimePartitions, key: string): Period | undefined {
+  const local = parseLocal(key.slice(0, 16));
+  if (Number.isNaN(local)) return undefined;
+  const first = periodAt(partitions, zoneOf(partitions.timezone).instantOf(local));
+  // The second of two hours of one name has its offset beside it.
+  const periods = partitions.kind === "hourly" ? [first, periodAt(partitions, first.end)] : [first];
+  return periods.find((period) => period.key === key);
+}
+
 /** The partitions that a stretch of time overlaps, whether they exist or not. */
 export function* periodsIn(partitions: TimePartitions, start: number, end: number): Generator<Period> {
   for (let period = periodAt(partitions, start); period.start < end; period = periodAt(partitions, period.end))

@@ -1,8 +1,11 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Duration, tryGetSeconds } from "../../definitions/duration.ts";
+import { timeOf } from "../../definitions/partitions.ts";
+import { definedAssets } from "../../definitions/registry.ts";
 import type { SensorContext, SensorLogic } from "../../definitions/sensor.ts";
 import type { LastPublish, RunRequest } from "../../definitions/tick.ts";
+import { placeOfPeriod, tryGetPeriod } from "../../definitions/time_periods.ts";
 import { SensorOptionError } from "./errors.ts";
 import { skipWhileLocked } from "./skip_while_locked.ts";
 import { listFolder } from "./folder.ts";
@@ -114,7 +117,7 @@ async function look(
   const files: Record<string, RememberedFile> = {};
   const found: Fresh[] = [];
   const started = performance.now();
-  let waiting = 0;
+  let [waiting, early] = [0, 0];
   for (const file of listed) {
     signal.throwIfAborted();
     const state = remember(file, before.files[file.name], now);
@@ -126,12 +129,18 @@ async function look(
       log.debug(`${file.name} waits: ${file.sizeBytes === 0 ? "it is empty" : "somebody may be writing it"}`);
       continue;
     }
+    const partitions = partitionsOfFile(options, file);
+    const unfinished = (partitions ?? []).find((key) => isUnfinished(key, context));
+    if (unfinished !== undefined) {
+      early += 1;
+      log.info(`${file.name} waits: its partition ${unfinished} is not over yet`);
+      continue;
+    }
     const content = await listing.identify(file, signal);
     if (content === undefined) {
       waiting += 1;
       continue;
     }
-    const partitions = partitionsOfFile(options, file);
     const id = digest([content, ...(partitions ?? [])]);
     files[file.name] = { ...state, loaded: partitions?.length === 0 ? null : id, done: true };
     if (partitions?.length === 0) log.debug(`${file.name} is of no partition`);
@@ -143,7 +152,8 @@ async function look(
   const next: Remembered = { ...before, files, gone: gone.slice(-MAX_GONE) };
   if (fresh.length === 0) {
     const rest = waiting === 0 ? "" : `; ${waiting} may not be whole yet`;
-    return { skip: `no new file among ${listed.length} in ${listing.place}${rest}`, cursor: next };
+    const over = early === 0 ? "" : `; ${early} of partitions that are not over yet`;
+    return { skip: `no new file among ${listed.length} in ${listing.place}${rest}${over}`, cursor: next };
   }
   log.info(`New: ${shown(fresh.map(({ file }) => file.name))}`);
   const ticks = before.ticks + 1;
@@ -154,6 +164,16 @@ async function look(
     cursor: { ...next, ticks },
     ...(options.list === undefined ? {} : { addPartitions: [{ list: options.list, keys }] }),
   };
+}
+
+/** Whether a partition will be there once its time is over: to ask for it before would fail the tick, and all files with it. */
+function isUnfinished(key: string, { assets, now }: Pick<SensorContext<Remembered>, "assets" | "now">): boolean {
+  const asked = new Set(assets.map(({ assetKey }) => assetKey));
+  return definedAssets().some(({ key: asset, options: { partitions } }) => {
+    const time = partitions === undefined || !asked.has(asset) ? undefined : timeOf(partitions);
+    const period = time && tryGetPeriod(time, key.split("|", 1)[0] ?? "");
+    return time !== undefined && period !== undefined && placeOfPeriod(time, period, now.getTime()) === "to come";
+  });
 }
 
 /** A file that no tick has asked for. */

@@ -109,6 +109,21 @@ test("the files of many days are one run with the partitions that they belong to
   expect((await inbox.tick()).runs).toMatchObject([{ partitionKeys: ["2017-01-01", "2017-01-02"] }]);
 });
 
+test("the file of a day that is not over yet waits for its end, and holds no other up", async () => {
+  const inbox = new Inbox({ partition: day }, byDay);
+  inbox.write("2017-06-01.csv", "today");
+  inbox.write("2017-05-31.csv", "yesterday");
+  expect((await inbox.tick()).runs).toMatchObject([{ partitionKeys: ["2017-05-31"] }]);
+  const waiting = await inbox.tick();
+  expect(waiting).toMatchObject({ runs: [], skip: expect.stringMatching(/; 1 of partitions that are not over yet$/) as string }); // prettier-ignore
+  expect(waiting.log).toContainEqual({
+    level: "info",
+    message: "2017-06-01.csv waits: its partition 2017-06-01 is not over yet",
+  });
+  expect((await inbox.tick(86_400)).runs).toMatchObject([{ partitionKeys: ["2017-06-01"] }]);
+  expect((await inbox.tick()).runs).toEqual([]);
+});
+
 test("at first, what a backfill has loaded since it came is left out; what came later, or changes, is not", async () => {
   const inbox = new Inbox({ partition: day }, byDay);
   for (const name of ["2017-01-01.csv", "2017-01-02.csv", "2017-01-03.csv"]) inbox.write(name, name);

@@ -27,11 +27,12 @@ ZONES = (
     ("Asia/Beirut", "2017-03-20"),
 )
 PROGRAM = """
-import { periodsIn, placeOfPeriod } from "./definitions/time_periods.ts";
+import { periodsIn, placeOfPeriod, tryGetPeriod } from "./definitions/time_periods.ts";
 const { definitions, from, to, now } = JSON.parse(process.argv.at(-1));
 const found = definitions.map((one) => Object.fromEntries(
   [...periodsIn(one, from, to)].filter((period) => placeOfPeriod(one, period, now) === "exists")
-    .map(({ key, start, end }) => [key, [start, end]])));
+    .map(({ key }) => [key, tryGetPeriod(one, key)])
+    .map(([key, period]) => [key, [period?.start, period?.end]])));
 console.log(JSON.stringify(found));
 """
 

@@ -1,6 +1,14 @@
 import { expect, test } from "vitest";
 import { daily, hourly, monthly, weekly } from "../../../definitions/index.ts";
-import { commonSeconds, dayStart, periodAt, periodsIn, shifted, spanOf } from "../../../definitions/time_periods.ts";
+import {
+  commonSeconds,
+  dayStart,
+  periodAt,
+  periodsIn,
+  shifted,
+  spanOf,
+  tryGetPeriod,
+} from "../../../definitions/time_periods.ts";
 
 const start = "2017-01-01";
 const until = Date.UTC(2018, 0, 1);
@@ -20,6 +28,14 @@ test("the hour that comes twice is two partitions", () => {
   const berlin = hourly("at", { start: "2017-01-01-00:00", timezone: "Europe/Berlin" });
   const keys = [...periodsIn(berlin, Date.UTC(2017, 9, 29, 0), Date.UTC(2017, 9, 29, 2))].map(({ key }) => key);
   expect(keys).toEqual(["2017-10-29-02:00", "2017-10-29-02:00+0100"]);
+});
+
+test("what is no key of a partition is none", () => {
+  const days = daily("at", { start });
+  expect(tryGetPeriod(days, "2017-03-04")?.start).toBe(Date.UTC(2017, 2, 4));
+  for (const text of ["", "x", "2017-02-30", "2017-03-04T00:00", "2017-03-04-12:00", "2017-03-04'; DROP TABLE x; --"])
+    expect(tryGetPeriod(days, text), text).toBeUndefined();
+  expect(tryGetPeriod(weekly("at", { start }), "2017-01-02")).toBeUndefined();
 });
 
 test("partitions are counted forth and back", () => {
