@@ -16,6 +16,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +121,35 @@ MONTHLY_SQL = """
 SELECT day, amount FROM {daily_sales}
 WHERE day >= CAST({window.start} AT TIME ZONE 'UTC' AS DATE) AND day < CAST({window.end} AT TIME ZONE 'UTC' AS DATE)
 """
+CELLS = """
+import { daily, date, defineAsset, query, staticKeys, twoDimensional, z } from "dagster-typescript";
+
+const days = daily("day", { start: "2017-01-01", end: "2017-01-08" });
+export const cells = defineAsset("shop/cells", {
+  description: "In berlin a row for each day of the month, in o'hare one.",
+  columns: z.strictObject({ day: date(), store: z.string(), n: z.int32() }),
+  partitions: twoDimensional(days, staticKeys("store", ["berlin", "o'hare"])),
+  body: {
+    async *rows({ row, window, keys }) {
+      for (let day = window!.start; day < window!.end; day = new Date(day.getTime() + 86_400_000))
+        for (const store of keys ?? [])
+          for (let n = 0; n < (store === "berlin" ? day.getUTCDate() : 1); n += 1)
+            yield row({ day: date().parse(day.toISOString().slice(0, 10)), store, n });
+    },
+  },
+});
+export const cell_days = defineAsset("shop/cell_days", {
+  description: "The rows of each day.",
+  columns: z.strictObject({ day: date(), n: z.int() }),
+  partitions: days,
+  body: query("cell_days.sql", { cells }),
+});
+"""
+CELL_DAYS_SQL = """
+SELECT day, CAST(count(*) AS BIGINT) AS n FROM {cells}
+WHERE day >= CAST({window.start} AT TIME ZONE 'UTC' AS DATE) AND day < CAST({window.end} AT TIME ZONE 'UTC' AS DATE)
+GROUP BY day
+"""
 DEFINITIONS = """
 from pathlib import Path
 import dagster as dg
@@ -219,9 +250,9 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     (folder / "sql").mkdir()
     (folder / "inbox").mkdir()
     home.mkdir()
-    for name, text in (("sales", SALES), ("inbox", INBOX), ("broken", BROKEN), ("late", LATE)):
+    for name, text in (("sales", SALES), ("inbox", INBOX), ("broken", BROKEN), ("late", LATE), ("cells", CELLS)):
         (folder / "assets" / "shop" / f"{name}.ts").write_text(text)
-    for name, text in (("daily_sales", DAILY_SQL), ("monthly_sales", MONTHLY_SQL)):
+    for name, text in (("daily_sales", DAILY_SQL), ("monthly_sales", MONTHLY_SQL), ("cell_days", CELL_DAYS_SQL)):
         (folder / "sql" / f"{name}.sql").write_text(text)
     for name in ("runtime", "definitions", "pipes", "resources", "node_modules", "package.json"):
         (folder / name).symlink_to(ROOT / name)
@@ -304,3 +335,38 @@ def test_a_late_row_computes_its_day_and_its_month_again_and_nothing_else(daemon
     daemon.wait_for_ticks("shop__late_lines", 2, TickStatus.SKIPPED)
     assert daemon.requests() == before + expected
     assert (daemon.rows_of("daily_sales", "2017-01-31"), daemon.rows_of("monthly_sales", "2017-01-01")) == (1, 2)
+
+
+def test_a_backfill_of_two_dimensions_and_of_what_reads_them_is_a_run_for_each_rectangle(daemon: Daemon) -> None:
+    graph = ReconstructableRepository.for_file(str(daemon.folder / "definitions.py"), "defs").get_definition()
+    cells = [f"2017-01-0{day}|{store}" for day in range(1, 8) for store in ("berlin", "o'hare")]
+    others = len(daemon.requests())
+    # As the dialog of the UI asks for it.
+    backfill = PartitionBackfill.from_asset_partitions(
+        asset_graph=graph.asset_graph,
+        backfill_id="cells",
+        tags={},
+        backfill_timestamp=time.time(),
+        asset_selection=[dg.AssetKey(["shop", "cells"]), dg.AssetKey(["shop", "cell_days"])],
+        partition_names=cells,
+        dynamic_partitions_store=daemon.instance,
+        all_partitions=False,
+        title=None,
+        description=None,
+        run_config=None,
+    )
+    daemon.instance.add_backfill(backfill)
+
+    def status() -> BulkActionStatus:
+        found = daemon.instance.get_backfill("cells")
+        assert found is not None
+        return found.status
+
+    wait_until(lambda: status() != BulkActionStatus.REQUESTED, "the end of the backfill")
+    assert status() == BulkActionStatus.COMPLETED_SUCCESS, daemon.output[-8000:]
+    assert sorted(daemon.requests()[others:]) == [
+        ("cell_days", "2017-01-01...2017-01-07"),
+        ("cells", "2017-01-01|berlin...2017-01-07|berlin"),
+        ("cells", "2017-01-01|o'hare...2017-01-07|o'hare"),
+    ]
+    assert [daemon.rows_of("cells", cell) for cell in cells] == [rows for day in range(1, 8) for rows in (day, 1)]
