@@ -48,13 +48,14 @@ export function describeEvolution(tools: () => StoreHarness): void {
       restore: [],
       now: new Date(),
       upstream: null,
+      replay: false,
     };
     try {
       const { outcome } = await runAsset(
         asset,
         stores as unknown as OpenStores,
         { signal, log, partitionKeys: null, window: null, keys: null },
-        { ...request, partitions: null, upstream: null, fullRefresh, redact: (text) => text },
+        { ...request, partitions: null, fullRefresh, redact: (text) => text },
       );
       return outcome;
     } finally {
