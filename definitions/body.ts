@@ -1,4 +1,5 @@
 import type { RecordBatch, Table } from "apache-arrow";
+import type { Diff } from "./diff.ts";
 import type { Duration } from "./duration.ts";
 import type { Sql, TableRef } from "./sql.ts";
 
@@ -121,7 +122,7 @@ export interface Task {
 }
 
 /** The ways to compute an asset. */
-export type Body<N extends string, R> = Query | Sql | MaterializedView | Copy<N> | Archive | Rows<R> | Task;
+export type Body<N extends string, R> = Query | Sql | MaterializedView | Copy<N> | Archive | Diff | Rows<R> | Task;
 
 /**
  * The asset is the result of a SQL file.

@@ -49,6 +49,7 @@ export {
   warn,
 } from "./check.ts";
 export { date, type Decimal, decimal, int64, json, type PlainDate, timestamp } from "./column.ts";
+export { type Diff, type DiffColumn, differences, type DiffSource, diffTables, noDifferences } from "./diff.ts";
 export type { Duration } from "./duration.ts";
 export type { Break, Deprecation } from "./evolution.ts";
 export { by, type Freshness, within } from "./freshness.ts";

@@ -5,6 +5,8 @@ import type { Sql } from "./sql.ts";
 export function readsOf({ body }: Pick<AssetOptions<Shape>, "body">): ReadonlySet<string> {
   if ("rows" in body || "task" in body) return new Set((body.deps ?? []).map(({ assetKey }) => assetKey));
   if (body.kind === "copy") return new Set("format" in body.source ? [] : [body.source.assetKey]);
+  if (body.kind === "diff")
+    return new Set([body.left, body.right].flatMap((side) => ("format" in side ? [] : [side.assetKey])));
   if (body.kind === "archive") return new Set([body.source.assetKey]);
   const query = body.kind === "materialized_view" ? body.query : body;
   return new Set(query.kind === "sql" ? keysIn(query) : Object.values(query.refs).map(({ assetKey }) => assetKey));

@@ -6,6 +6,7 @@ import { checkDataset } from "./superset/validate_dataset.ts";
 import { checkArchive } from "./validate_archive.ts";
 import { checkContract } from "./validate_contract.ts";
 import { checkRule } from "./validate_check.ts";
+import { checkDiff } from "./validate_diff.ts";
 import { checkEvolution } from "./validate_evolution.ts";
 import { checkDagsterOptions, checkLimits, checkPartitions } from "./validate_options.ts";
 import { checkStorage } from "./validate_storage.ts";
@@ -47,6 +48,7 @@ export function validate(key: string, options: AssetOptions<Shape>, position: So
     checkCopy(options, add);
     checkContract(options, columns, add);
     checkArchive(options, add);
+    checkDiff(options, add);
     checkWrite(options, columns, add);
     checkDataset(options, columns, add);
     return { options, columns, faults };
@@ -78,11 +80,11 @@ function readColumns(options: AssetOptions<Shape>, add: Add): readonly Column[] 
   if (
     !isTask &&
     !("rows" in options.body) &&
-    !["query", "sql", "materialized_view", "copy", "archive"].includes(options.body.kind)
+    !["query", "sql", "materialized_view", "copy", "archive", "diff"].includes(options.body.kind)
   ) {
     add(
       "bad_option",
-      "body: expected query(…), sql`…`, materializedView(…), copy(…), archive(…), { rows } or { task }",
+      "body: expected query(…), sql`…`, materializedView(…), copy(…), archive(…), diffTables(…), { rows } or { task }",
     );
   }
   if (isTask && (options.checks ?? []).length > 0) {

@@ -9,6 +9,7 @@ import type { BulkSource } from "./bulk_source.ts";
 import type { CopiedColumns } from "./store_sources.ts";
 import type { Buckets, PartitionSet } from "./partition_set.ts";
 import type { Claim, Disproof } from "./proof.ts";
+import type { FrozenTables } from "./frozen_tables.ts";
 import type { CheckContext, CheckOutcome, FailedRow, Sample } from "./check_outcome.ts";
 import type { PublishedSnapshot, SnapshotJob } from "./snapshot.ts";
 
@@ -237,6 +238,8 @@ export interface StoreKind {
   readonly viewFault: (view: ViewShape) => string | undefined;
   /** Why an archive in this folder or bucket cannot be; `undefined`: it can. */
   readonly archiveFault: (to: string) => string | undefined;
+  /** Why its tables cannot be compared with others; absent: they can. */
+  readonly diffFault?: string;
   /** The formats that `stageCopy` reads. */
   readonly bulkFormats: ReadonlySet<BulkSource["format"]>;
   /** The table as other stores may read it in bulk, without this store's help; `undefined`: they cannot. */
@@ -310,6 +313,8 @@ export interface Store {
   quarantined(target: Target, attempt: Attempt): Promise<readonly KeptRow[]>;
   /** Writes all rows of a table to a new Parquet file, with the types of the contract: the common ground of the stores. */
   exportParquet(target: Target, path: string, attempt: Attempt): Promise<void>;
+  /** Lends tables as they are at one moment, to be compared. Absent where {@link StoreKind.diffFault} says so. */
+  withFrozenTables?<T>(attempt: Attempt, act: (snapshot: FrozenTables) => Promise<T>): Promise<T>;
   /** Lends an archive to one run. Absent where {@link StoreKind.archiveFault} says that none can be. */
   withArchive?<T>(job: ArchiveJob, attempt: Attempt, act: (archive: Archive) => Promise<T>): Promise<T>;
   /** Shows tables to readers elsewhere, as they are now. Absent where everybody reads the store itself. */

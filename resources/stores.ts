@@ -9,7 +9,8 @@ import { nullWithoutTable, TransferDiskFullError } from "./errors.ts";
 import { createOwnedFolder, removeOrphanFolders } from "./owned_folders.ts";
 import { postgres } from "./postgres/kind.ts";
 import { postgresSource, type SourceTable } from "./postgres/source.ts";
-import type { Environment, Store, StoreKind } from "./store.ts";
+import type { FrozenTables } from "./frozen_tables.ts";
+import type { Attempt, Environment, Store, StoreKind } from "./store.ts";
 import { parseWarehouse } from "./warehouse_choices.ts";
 
 export type { SourceTable } from "./postgres/source.ts";
@@ -62,6 +63,24 @@ function storeOf(name: string): StoreKind | string {
 /** A table that no asset makes, as stores read it in bulk. */
 export function tableOfPostgres(table: SourceTable, env: Environment): BulkSource {
   return postgresSource(table, env);
+}
+
+/** Lends the tables of a PostgreSQL database that no asset makes, as they are now. */
+export async function withFrozenPostgres<T>(
+  variable: string,
+  env: Environment,
+  attempt: Pick<Attempt, "runId" | "signal">,
+  act: (snapshot: FrozenTables) => Promise<T>,
+): Promise<T> {
+  const { postgresConfig } = await import("./postgres/config.ts");
+  const { Connections } = await import("./postgres/connections.ts");
+  const { withFrozenTables } = await import("./postgres/frozen_tables.ts");
+  const connections = new Connections(postgresConfig(env, variable));
+  try {
+    return await withFrozenTables(connections, attempt, act);
+  } finally {
+    await connections.close();
+  }
 }
 
 /** Counts the rows of a table that no asset makes, and that arrived since a time; `null` without the table. */

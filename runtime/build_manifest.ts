@@ -14,6 +14,7 @@ import { bindCursor } from "./cursor.ts";
 import { deprecationFaults } from "./deprecations.ts";
 import { listFiles, projectPath } from "./import_scan.ts";
 import { loadAllAssets } from "./load_assets.ts";
+import { bodyName, exclusiveOf } from "./manifest_body.ts";
 import { sortByNeeds } from "./order.ts";
 import { mappingsOf, type PartitionsByKey } from "./partition_mappings.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
@@ -202,7 +203,7 @@ async function proofFaults(
 
 function describe(asset: ResolvedAsset, partitionsOf: PartitionsByKey, projectDir: string): ManifestAsset {
   const { options, columns } = asset.defined;
-  const { target, body } = asset;
+  const { target } = asset;
   const { partitions, freshness, automation, retry } = options;
   const single = new Set(
     asset.checks.flatMap(({ rule, columns: names, severity, maxShare }) =>
@@ -211,7 +212,7 @@ function describe(asset: ResolvedAsset, partitionsOf: PartitionsByKey, projectDi
   );
   return {
     key: asset.key.split("/"),
-    body: body.kind === "query" && body.view !== null ? "materialized_view" : body.kind,
+    body: bodyName(asset),
     store: target === null ? null : asset.store.name,
     table: target === null ? null : { schema: target.schema, name: target.table },
     description: options.description,
@@ -253,10 +254,7 @@ function describe(asset: ResolvedAsset, partitionsOf: PartitionsByKey, projectDi
           },
     timeout_seconds: tryGetSeconds(options.timeout ?? "") ?? DEFAULT_TIMEOUT_SECONDS,
     incremental: options.write !== undefined,
-    exclusive:
-      body.kind === "task" || body.kind === "superset"
-        ? null
-        : asset.store.exclusive(body.kind === "archive" ? "query" : body.kind),
+    exclusive: exclusiveOf(asset),
     code_version: asset.codeVersion,
     sources: asset.sources.map(({ file, line }) => ({ file: projectPath(projectDir, file), line })),
   };

@@ -9,6 +9,7 @@ import { keysOf, type Partitions, timeOf } from "../definitions/partitions.ts";
 import type { Sql, SqlValue, TableRef } from "../definitions/sql.ts";
 import type { StoreKind, Target } from "../resources/store.ts";
 import { type ArchivedSource, resolveArchive } from "./archived_source.ts";
+import { type ComparedSources, resolveDiff } from "./compared_sources.ts";
 import { type CopiedSource, resolveSource } from "./copied_source.ts";
 import { scanFile } from "./import_scan.ts";
 import { placeOf } from "./place.ts";
@@ -27,6 +28,7 @@ export type ResolvedBody =
     }
   | ({ readonly kind: "copy"; readonly source: CopiedSource } & Pick<Copy, "columns" | "ignore">)
   | ({ readonly kind: "archive" } & ArchivedSource)
+  | ({ readonly kind: "diff" } & ComparedSources)
   | { readonly kind: "rows"; readonly rows: Rows<unknown>["rows"] }
   | { readonly kind: "task"; readonly task: Task["task"] }
   | { readonly kind: "superset"; readonly run: (context: SupersetRunContext) => Promise<AssetReport> };
@@ -142,6 +144,13 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
       const { found, faults } = resolveArchive(body, defined, store);
       for (const { code, message } of faults) add(code, message);
       return { kind: "archive", ...found };
+    }
+    case "diff": {
+      for (const side of ["left", "right"] as const)
+        if (!("format" in body[side])) depend(`${side} of the diff`, body[side], false);
+      const { found, faults } = resolveDiff(body);
+      for (const message of faults) add("bad_option", message);
+      return { kind: "diff", ...found };
     }
     case "materialized_view": {
       const fault = store.viewFault({

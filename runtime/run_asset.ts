@@ -181,7 +181,7 @@ async function runTable(
         counts: undefined,
         ...(await stage({ asset, target, stores, context, attempt: given, cursor, inTurn })),
       };
-  const { staged, differences, counts } = body;
+  const { staged, differences, counts, summary } = body;
   for (const one of differences) context.log.warning(`${asset.key}: its source differs from the contract: ${one}`);
   const stageSeconds = clock();
   return await inTurn(async () => {
@@ -189,7 +189,8 @@ async function runTable(
       const { checks, window } = bindChecks(asset, asset.checks, context, request.now);
       const { signal, log } = context;
       const against: CheckContext = { now: new Date(), window, history, signal, log };
-      const found = await judge(staged, checks, against, counts !== undefined);
+      const judged = await judge(staged, checks, against, counts !== undefined);
+      const found = summary === undefined ? judged : judged.map((one) => ({ ...one, measured: summary }));
       const outcomes = plan === null ? found : judgePartitions(plan, found, against);
       const describe = (one: CheckOutcome): string => describeFailure(one, plan?.partitions.length);
       const checkSeconds = clock();

@@ -3,6 +3,7 @@ import type { Attempt, Staged, Target } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
 import { bindKeys } from "./bind_sql.ts";
 import { bindCursor, type Cursor } from "./cursor.ts";
+import { diffRows } from "./diff_rows.ts";
 import { stageHeldCopy } from "./stage_copy.ts";
 import { stageHeldRows } from "./stage_rows.ts";
 import type { ResolvedAsset } from "./resolve.ts";
@@ -30,6 +31,8 @@ export interface StagedBody {
   readonly target: Target;
   /** What differs from the contract and was let through, for people. */
   readonly differences: readonly string[];
+  /** What a body says of its rows, for people. */
+  readonly summary?: string;
 }
 
 /** Computes an asset's rows into staging, by its body. */
@@ -58,6 +61,13 @@ export async function stage(staging: Staging): Promise<StagedBody> {
       return { ...(await stageHeldCopy(body, staging)), read: undefined, quarantined: 0 };
     case "rows":
       return await stageHeldRows(staging, body.rows);
+    case "diff": {
+      let summary = "";
+      const rows = diffRows(body, staging, (text) => {
+        summary = text;
+      });
+      return { ...(await stageHeldRows(staging, rows)), summary };
+    }
     case "archive":
     case "task":
     case "superset":

@@ -17,12 +17,16 @@ const environment = (lock: string, folder: string, what: string): Environment =>
 });
 const CONTENDERS = environment("contenders.lock", "venv", "dbt, dagster-dbt, dlt and sling (about 800 MB)");
 const SODA = environment("soda.lock", "venv_soda", "Soda Core (about 150 MB)");
+const RELADIFF = environment("reladiff.lock", "venv_reladiff", "reladiff (about 100 MB)");
 
 /** An executable of the environment with the other projects' tools, such as `dbt`. */
 export const contenderBin = (name: string): string => path.join(CONTENDERS.folder, "bin", name);
 
 /** An executable of the environment with Soda Core, which wants packages of other versions. */
 export const sodaBin = (name: string): string => path.join(SODA.folder, "bin", name);
+
+/** An executable of the environment with reladiff. */
+export const reladiffBin = (name: string): string => path.join(RELADIFF.folder, "bin", name);
 
 /** A file that a package of the contenders' environment has brought. */
 export const contenderFile = (name: string): string => {
@@ -40,6 +44,11 @@ export async function installContenders(say: (line: string) => void): Promise<vo
 /** Installs Soda Core into an environment of its own; does nothing when it is there. */
 export async function installSoda(say: (line: string) => void): Promise<void> {
   await install(SODA, say);
+}
+
+/** Installs reladiff into an environment of its own; does nothing when it is there. */
+export async function installReladiff(say: (line: string) => void): Promise<void> {
+  await install(RELADIFF, say);
 }
 
 async function install({ lock, folder, what }: Environment, say: (line: string) => void): Promise<void> {

@@ -22,6 +22,8 @@ export const clickhouse: StoreKind = {
   archiveFault: () =>
     "ClickHouse reads a list of files without those that are missing, and does not say so. It moves cold rows to other " +
     "disks itself: storage.clickhouse.ttl: sql`toDateTime(sold_at) + INTERVAL 90 DAY TO VOLUME 'cold'`",
+  diffFault:
+    "ClickHouse's tables cannot be compared row by row yet: copy the asset into DuckDB or PostgreSQL, and compare the copy",
   bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: () => undefined,
   open: async (projectDir, env) => {

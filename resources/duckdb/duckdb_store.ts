@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Check } from "../../definitions/check.ts";
-import type { MaterializedView, ParquetSource } from "../../definitions/body.ts";
+import type { ParquetSource } from "../../definitions/body.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
 import type { Archive, ArchiveJob } from "../archive.ts";
@@ -12,6 +12,7 @@ import { NothingPublishedError } from "../errors.ts";
 import type { RecentOptions } from "../ledger_entry.ts";
 import { publishedRows } from "../published_rows.ts";
 import { renderSql, type Statement, tablesOf } from "../render_sql.ts";
+import type { FrozenTables } from "../frozen_tables.ts";
 import type {
   Attempt,
   BulkSource,
@@ -50,6 +51,7 @@ import { SideFileWriter } from "./row_writer.ts";
 import { ROWS, SideFile, withoutCompression } from "./side_file.ts";
 import { SideFileStaged } from "./side_file_staged.ts";
 import { publishSnapshot } from "./snapshot.ts";
+import { withFrozenTables } from "./frozen_tables.ts";
 import { removeOrphanFolders } from "../owned_folders.ts";
 import { keepsTable } from "./write.ts";
 
@@ -145,13 +147,7 @@ export class DuckDBStore implements Store {
     });
   }
 
-  async stageView(
-    target: Target,
-    sql: Sql,
-    _refresh: MaterializedView["refresh"],
-    window: QueryWindow | null,
-    attempt: Attempt,
-  ): Promise<Staged> {
+  async stageView(target: Target, sql: Sql, _: unknown, window: QueryWindow | null, attempt: Attempt): Promise<Staged> {
     return await this.stageQuery(target, sql, window, attempt);
   }
 
@@ -211,6 +207,10 @@ export class DuckDBStore implements Store {
 
   async publishSnapshot(job: SnapshotJob, attempt: Attempt): Promise<PublishedSnapshot> {
     return await publishSnapshot(() => this.#open(attempt), this.#config, job, attempt);
+  }
+
+  async withFrozenTables<T>(attempt: Attempt, act: (snapshot: FrozenTables) => Promise<T>): Promise<T> {
+    return await withFrozenTables(await this.#open(attempt), this.#config, attempt, act);
   }
 
   removeOrphans(isOpen: (runId: string) => boolean): Promise<void> {

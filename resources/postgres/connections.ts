@@ -13,6 +13,8 @@ export interface Work {
   readonly isDurable?: boolean;
   /** Whether it only reads, as it must on a replica. @default false */
   readonly isReadOnly?: boolean;
+  /** Whether all statements see the tables as they were when the first one began. @default false */
+  readonly isSnapshot?: boolean;
 }
 
 /** Of the name of an application the server keeps so many bytes. */
@@ -166,8 +168,8 @@ export class Transaction {
   }
 }
 
-function begin({ isReadOnly = false }: Work): string {
-  return `BEGIN ISOLATION LEVEL READ COMMITTED READ ${isReadOnly ? "ONLY" : "WRITE"}`;
+function begin({ isReadOnly = false, isSnapshot = false }: Work): string {
+  return `BEGIN ISOLATION LEVEL ${isSnapshot ? "REPEATABLE READ" : "READ COMMITTED"} READ ${isReadOnly ? "ONLY" : "WRITE"}`;
 }
 
 /** Asset and run, in so many bytes: the run is kept whole, since it says which log to open. */

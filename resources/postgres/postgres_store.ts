@@ -11,6 +11,7 @@ import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
 import { publishedRows } from "../published_rows.ts";
 import { literal, quote } from "../quote.ts";
 import { renderSql } from "../render_sql.ts";
+import type { FrozenTables } from "../frozen_tables.ts";
 import type {
   Attempt,
   BulkSource,
@@ -47,6 +48,7 @@ import {
 import { stageMaterializedView } from "./materialized_view.ts";
 import { arrivalsOf, maxOf } from "./max_of.ts";
 import { PostgresRowWriter } from "./row_writer.ts";
+import { withFrozenTables } from "./frozen_tables.ts";
 import { StagedInTable, StagedInTransaction, StagedMaterializedView } from "./staged.ts";
 import { dropOrphan, findOrphans, newStagingTable, ownedBy } from "./staging.ts";
 import { expectsSwap } from "./write.ts";
@@ -216,6 +218,10 @@ export class PostgresStore implements Store {
 
   async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {
     await exportTable(this.#config, target, path, attempt);
+  }
+
+  async withFrozenTables<T>(attempt: Attempt, act: (snapshot: FrozenTables) => Promise<T>): Promise<T> {
+    return await withFrozenTables(this.#connections, attempt, act);
   }
 
   async removeOrphans(isOpen: (runId: string) => boolean): Promise<void> {

@@ -1,0 +1,37 @@
+import type { PostgresSource } from "../definitions/body.ts";
+import type { Diff, DiffSource } from "../definitions/diff.ts";
+import { definedAssets } from "../definitions/registry.ts";
+import type { StoreKind, Target } from "../resources/store.ts";
+import { placeOf } from "./place.ts";
+
+/** A table to compare. */
+export type ComparedSource =
+  | { readonly store: StoreKind; readonly target: Pick<Target, "schema" | "table"> }
+  | { readonly store: null; readonly target: PostgresSource };
+
+/** What a diff compares. */
+export type ComparedSources = Pick<Diff, "key" | "columns" | "limit"> & {
+  readonly left: ComparedSource;
+  readonly right: ComparedSource;
+};
+
+/** Finds the tables that a diff compares, and says what is wrong with them. */
+export function resolveDiff({ left, right, key, columns, limit }: Diff): {
+  readonly found: ComparedSources;
+  readonly faults: readonly string[];
+} {
+  const faults: string[] = [];
+  const resolve = (source: DiffSource): ComparedSource => {
+    if ("format" in source) return { store: null, target: source };
+    const asset = definedAssets().find((one) => one.key === source.assetKey);
+    const [schema = "", table = ""] = source.assetKey.split("/");
+    // Without one, there is a fault about it.
+    if (asset === undefined) return { store: null, target: { format: "postgres", schema, table, url: "" } };
+    const { store, target } = placeOf(asset);
+    if ("task" in asset.options.body) faults.push(`diffTables: ${asset.key} is a task and has no table`);
+    else if (store.diffFault !== undefined)
+      faults.push(`diffTables: ${asset.key} is in ${store.name}: ${store.diffFault}`);
+    return { store, target };
+  };
+  return { found: { left: resolve(left), right: resolve(right), key, columns, limit }, faults };
+}
