@@ -32,7 +32,7 @@ const PACKAGES: Readonly<Record<EngineName, Package>> = {
   pgbouncer: { title: "PgBouncer", locks: [], install: (folder, title) => installDebian(folder, title, "pgbouncer") },
   redis: { title: "Redis", locks: [], install: (folder, title) => installDebian(folder, title, "redis-server") },
   superset: {
-    title: "Superset 6.1 (870 MB)",
+    title: "Superset 6.1 (770 MB)",
     locks: [lockFile("python/superset.lock")],
     install: (folder, title) =>
       installPythonEnvironment(folder, title, lockFile("python/superset.lock"), ">=3.10,<3.12"),

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { z } from "zod";
+import type { LocalSuperset } from "../../../ops/engines/engine.ts";
 import { EngineFault } from "../../../ops/engines/engine_fault.ts";
 import { installPythonEnvironment } from "../../../ops/engines/install_python.ts";
 import { startEngine } from "../../../ops/engines/start_engine.ts";
@@ -22,26 +23,31 @@ afterEach(() => {
 });
 
 test(
-  "a stopped Superset comes back with its objects and its password",
+  "a Superset that is restarted comes back with its objects and its password, and a client waits for it",
   async () => {
     const dataDir = join(folder, "superset");
     const first = await startEngine("superset", { dataDir });
     const made = z.object({ id: z.number() });
-    const { id } = await clientOf(first).post("/css_template/", { template_name: "kept", css: "" }, made);
-    const { password, isNew } = first;
+    const client = clientOf(first);
+    const { id } = await client.post("/css_template/", { template_name: "kept", css: "" }, made);
+    const { password, port, isNew } = first;
     await first.stop();
     expect(isNew).toBe(true);
 
-    await using second = await startEngine("superset", { dataDir });
+    const written = client.put(`/css_template/${id}`, { css: "a {}" }, z.unknown());
+    await using second = await startEngine("superset", { dataDir, port });
     expect(second).toMatchObject({ password, isNew: false });
-    await expect(clientOf(second).get(`/css_template/${id}`, z.unknown())).resolves.toMatchObject({ id });
+    await written;
+    const { result } = await client.get(`/css_template/${id}`, z.object({ result: z.object({ css: z.string() }) }));
+    expect(result.css).toBe("a {}");
     await expect(startEngine("superset", { dataDir })).rejects.toMatchObject({ code: "data_folder_in_use" });
   },
   SUPERSET_TIMEOUT_MS,
 );
 
-function clientOf({ url, username, password }: { url: string; username: string; password: string }): SupersetClient {
-  return new SupersetClient({ url, credentials: { username, password } });
+function clientOf({ url, username, password }: LocalSuperset): SupersetClient {
+  const retry = { maxAttempts: 1000, baseDelayMs: 100, maxDelayMs: 200 };
+  return new SupersetClient({ url, credentials: { username, password }, retry });
 }
 
 test("without a usable Python it is said which ones would do", async () => {

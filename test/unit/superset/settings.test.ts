@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { urlOf } from "../../../resources/superset/client/call.ts";
 import { toRison } from "../../../resources/superset/client/rison.ts";
 import { supersetSettings, tryGetSupersetSettings } from "../../../resources/superset/settings.ts";
 import { supersetUuid } from "../../../resources/superset/uuid.ts";
@@ -9,6 +10,10 @@ test("the address has no slash at its end, and keeps the path that Superset is b
   const url = (text: string): string => supersetSettings({ ...ACCOUNT, SUPERSET_URL: text }).url;
   expect(url("http://127.0.0.1:8088/")).toBe("http://127.0.0.1:8088");
   expect(url("https://example.org/bi/superset/")).toBe("https://example.org/bi/superset");
+  const call = { method: "GET", path: "/dataset/3", options: { query: { page: 1 } } } as const;
+  expect(urlOf("https://example.org/bi", call).href).toBe(
+    "https://example.org/bi/api/v1/dataset/3?q=%28%27page%27%3A1%29",
+  );
 });
 
 test("without an address there is no Superset, and with one there has to be an account", () => {
