@@ -1,11 +1,11 @@
-# pyright: basic, reportMissingImports=false
+# pyright: basic, reportMissingImports=false, reportMissingModuleSource=false
 """Brings Superset's metadata up to date: tables, permissions, roles, and an administrator whom nobody can be yet."""
 
 import secrets
 
 from flask_migrate import upgrade
 from superset.app import create_app
-from superset.extensions import db
+from superset.extensions import appbuilder, db, security_manager
 
 app = create_app()
 with app.app_context():
@@ -14,8 +14,6 @@ with app.app_context():
 # Only now are the tables there that the parts of the application look for when it starts.
 app = create_app()
 with app.app_context():
-    from superset import appbuilder, security_manager
-
     appbuilder.add_permissions(update_perms=True)
     security_manager.sync_role_definitions()
     if security_manager.find_user("admin") is None:
