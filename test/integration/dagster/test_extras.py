@@ -69,6 +69,7 @@ def test_a_reexecution_of_what_the_root_run_reported_computes_it_again(dagster: 
         "replay": False,
         "checks_only": None,
         "restore": [],
+        "upstream": None,
         "watchdog": True,
     }
 
