@@ -101,6 +101,8 @@ async function start({ once, port, warehouse, now, withSuperset }: Options): Pro
   }
   const env = environment();
   if (warehouse !== undefined) env["WAREHOUSE"] = warehouse;
+  // What is in Superset leads back to it.
+  env["DAGSTER_URL"] ??= addressOf(port);
   const fault = await prepareStores(env);
   if (isStopping()) return 130;
   if (fault !== undefined) {
