@@ -66,8 +66,25 @@ export function requireReplayable({ key, body, defined }: ResolvedAsset, fullRef
     fail(`rows are found again by texts, whole numbers and days that are never NULL; ${odd[0]?.name ?? ""} is none`);
 }
 
+/** Stages the quarantined rows that are good by now. */
+export async function replayed(
+  asset: ResolvedAsset,
+  store: Store,
+  target: Target,
+  given: Attempt,
+  cursor: Cursor | null,
+): Promise<StagedReplay & { readonly attempt: Attempt }> {
+  const found = await readReplay(store, target, given);
+  if (found === null || cursor === null)
+    throw new ReplayRefusedError(
+      `${asset.key} has published nothing yet: run it without a replay, which reads all rows`,
+    );
+  const attempt = { ...given, replay: found.replay };
+  return { attempt, ...(await stageReplay(asset, store, target, cursor, attempt, found.rows)) };
+}
+
 /** Reads what a replay tries; `null`: nothing was ever published, so that the next run reads all. */
-export async function readReplay(
+async function readReplay(
   store: Store,
   target: Target,
   attempt: Attempt,
@@ -85,7 +102,7 @@ export async function readReplay(
  * Holds quarantined rows to the contract once more and stages those that are good by now. A row is published once: those
  * that the body reads again by itself are left to it.
  */
-export async function stageReplay(
+async function stageReplay(
   asset: ResolvedAsset,
   store: Store,
   target: Target,

@@ -1,6 +1,5 @@
 import type { BodyContext } from "../definitions/body.ts";
 import { ProjectError } from "../definitions/project_error.ts";
-import { type Check, isAboutTable } from "../definitions/check.ts";
 import type {
   Attempt,
   CheckContext,
@@ -10,7 +9,6 @@ import type {
   StagedFacts,
   Store,
   Target,
-  WriteStrategy,
 } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
 import {
@@ -27,17 +25,13 @@ import { bindChecks } from "./check_bounds.ts";
 import { startClock } from "./clock.ts";
 import { Cursor } from "./cursor.ts";
 import { requireEvolved } from "./evolved.ts";
+import { describeFailure } from "./describe_failure.ts";
 import { historyOf, type Profile, profileOf } from "./history.ts";
 import type { Redact } from "./redaction.ts";
-import {
-  readReplay,
-  type ReplayCounts,
-  ReplayRefusedError,
-  requireReplayable,
-  type StagedReplay,
-  stageReplay,
-} from "./replay.ts";
+import { judge } from "./judge_replay.ts";
+import { replayed, type ReplayCounts, requireReplayable } from "./replay.ts";
 import type { ResolvedAsset } from "./resolve.ts";
+import { strategyOf } from "./strategy.ts";
 import { runEach } from "./run_each.ts";
 import { runTask } from "./run_task.ts";
 import { keepFailedRows } from "./keep_failed_rows.ts";
@@ -240,66 +234,6 @@ async function runTable(
   });
 }
 
-/** Stages the quarantined rows that are good by now. */
-async function replayed(
-  asset: ResolvedAsset,
-  store: Store,
-  target: Target,
-  given: Attempt,
-  cursor: Cursor | null,
-): Promise<StagedReplay & { readonly attempt: Attempt }> {
-  const found = await readReplay(store, target, given);
-  if (found === null || cursor === null)
-    throw new ReplayRefusedError(
-      `${asset.key} has published nothing yet: run it without a replay, which reads all rows`,
-    );
-  const attempt = { ...given, replay: found.replay };
-  return { attempt, ...(await stageReplay(asset, store, target, cursor, attempt, found.rows)) };
-}
-
-/** Some rows of many runs say nothing about what is true of the rows of one run together. */
-async function judge(
-  staged: Staged,
-  checks: readonly Check[],
-  against: CheckContext,
-  isReplay: boolean,
-): Promise<readonly CheckOutcome[]> {
-  if (!isReplay) return await staged.check(checks, against);
-  const found = await staged.check(
-    checks.filter((check) => !isAboutTable(check)),
-    against,
-  );
-  return checks.map(
-    (check) =>
-      found.find((outcome) => outcome.check === check) ?? {
-        ...{
-          check,
-          passed: true,
-          failedRows: 0n,
-          checkedRows: 0n,
-          error: null,
-          sample: null,
-          kept: null,
-          buckets: null,
-        },
-        counts: { failedRows: 0n, checkedRows: 0n, newest: null },
-        measured: "not judged: a replay brings some rows of earlier runs",
-      },
-  );
-}
-
-/** A run of partitions replaces those and leaves the others. */
-function strategyOf(
-  { defined }: ResolvedAsset,
-  { fullRefresh }: RunRequest,
-  plan: PartitionPlan | null,
-): WriteStrategy {
-  const { write, key = [] } = defined.options;
-  if (plan !== null) return { kind: "replacePartitions", partitions: plan.set };
-  if (write === undefined || fullRefresh) return { kind: "replace" };
-  return write.kind === "merge" ? { kind: "merge", key } : { kind: "append" };
-}
-
 /** The plan of a run; `null` where it is of no partitions. */
 export function planOf({ defined, target }: ResolvedAsset, { partitions }: RunRequest): PartitionPlan | null {
   const definition = defined.options.partitions;
@@ -360,14 +294,4 @@ async function publish(
     outcome: "published",
     report: { ...report, metadata: { ...report.metadata, ...durationMetadata({ publish: known.clock() }) } },
   };
-}
-
-/** @param partitions How many the run has. */
-function describeFailure({ check, failedRows, checkedRows, measured, error }: CheckOutcome, partitions = 1): string {
-  if (error !== null) return `${check.name} failed, as it could not be run (${error}; ${check.description})`;
-  let counted = `${failedRows} of ${checkedRows} rows`;
-  if (measured !== null) counted = measured;
-  // Held against each partition by itself: see judgePartitions.
-  if (isAboutTable(check) && partitions > 1) counted = `${failedRows} of ${partitions} partitions`;
-  return `${check.name} failed (${counted}; ${check.description})`;
 }

@@ -37,10 +37,10 @@ import {
   findLedgerEntry,
   lastCursor,
   publishesOf,
-  quarantinedRows,
   recentEntries,
   replaceFailedRows,
 } from "./ledger.ts";
+import { quarantinedRows } from "./quarantine.ts";
 import type { IsOpen } from "./lock.ts";
 import { arrivalsOf, maxOf } from "./max_of.ts";
 import { planCopy } from "./parquet.ts";

@@ -3,17 +3,7 @@ import type { LastPublish } from "../../definitions/tick.ts";
 import { nullWithoutTable } from "../errors.ts";
 import { lastPublishes } from "../last_publishes.ts";
 import { isRecent, readLedgerEntries, readLedgerEntry, type RecentOptions } from "../ledger_entry.ts";
-import { keptRows, replacedRuns } from "../quarantine.ts";
-import type {
-  Attempt,
-  FailedRow,
-  KeptRow,
-  LedgerEntry,
-  PublishedBy,
-  QuarantinedRow,
-  Replay,
-  Target,
-} from "../store.ts";
+import type { Attempt, FailedRow, LedgerEntry, PublishedBy, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
 import { literal, OWN_DATABASE, ownTable, quote } from "./quote.ts";
@@ -24,7 +14,8 @@ import { onCluster } from "./tables.ts";
 const LEDGER = ownTable("ledger");
 /** What was about to be published: each line names the table that is to take the asset's place. */
 const PREPARED = ownTable("ledger_prepared");
-const QUARANTINE = ownTable("quarantine");
+/** Rows that broke the contract. */
+export const QUARANTINE = ownTable("quarantine");
 const FAILED_ROWS = ownTable("failed_rows");
 
 const ENTRY = [
@@ -44,7 +35,7 @@ const ENTRY = [
 const ENTRY_NAMES = ENTRY.map((column) => column.split(" ")[0]).join(", ");
 
 /** What a quarantine older than replays does not have. */
-const REPLAYED = ["exact Nullable(String)", "origin Nullable(String)"];
+export const REPLAYED = ["exact Nullable(String)", "origin Nullable(String)"];
 
 /**
  * Makes the runtime's own database and tables where they are missing.
@@ -135,7 +126,7 @@ const CURRENT = "SELECT uuid FROM system.tables WHERE database = {p2:String} AND
  * All that was ever in the asset's place: what the ledger says, and the line of the table that is there now, even when
  * the process died between the exchange and the ledger.
  */
-const PUBLISHED = `(
+export const PUBLISHED = `(
   SELECT *, 0 AS unsettled FROM ${LEDGER} WHERE asset_key = {p1:String}
   UNION ALL
   SELECT *, 1 AS unsettled FROM ${PREPARED} WHERE asset_key = {p1:String} AND table_uuid IN (${CURRENT})
@@ -196,7 +187,8 @@ export async function publishesOf(
   return (await nullWithoutTable(lastPublishes(client, lines, keys))) ?? new Map<string, LastPublish>();
 }
 
-async function query(client: Client, statement: Parameters<Client["text"]>[0]): Promise<(string | null)[][]> {
+/** Asks the ledger; nothing without one. */
+export async function query(client: Client, statement: Parameters<Client["text"]>[0]): Promise<(string | null)[][]> {
   return (await nullWithoutTable(client.text(statement)))?.rows ?? [];
 }
 
@@ -211,89 +203,6 @@ export async function publishCounts(
     `SELECT asset_key, count() FROM ${LEDGER} WHERE asset_key IN (${assetKeys.map(literal).join(", ")}) GROUP BY asset_key`,
   );
   return new Map(rows.map(([key, count]) => [key ?? "", count ?? ""]));
-}
-
-/**
- * Replaces an asset's quarantined rows, or those of the run, by those of this run. Those that a replay tries again stay:
- * see {@link dropReplayed}.
- */
-export async function replaceQuarantine(
-  client: Client,
-  target: Pick<Target, "assetKey" | "strategy">,
-  { runId }: Pick<Attempt, "runId">,
-  rows: readonly QuarantinedRow[],
-): Promise<void> {
-  const { assetKey } = target;
-  await deleteRuns(client, assetKey, replacedRuns(target, { runId }));
-  if (rows.length === 0) return;
-  await growQuarantine(client);
-  const quarantined_at = instantText(new Date());
-  const lines = rows.map(({ rowNumber, reason, value, exact = null, origin = null }) =>
-    JSON.stringify({
-      ...{ asset_key: assetKey, run_id: runId, quarantined_at, row_number: rowNumber, reason, value, exact, origin },
-    }),
-  );
-  await client.insert(`INSERT INTO ${QUARANTINE} FORMAT JSONEachRow`, lines.join("\n"));
-}
-
-/**
- * Drops what a replay has tried, once it is published. Until then, and when the process dies before, the line of the replay
- * in the ledger says that they do not count any more.
- */
-export async function dropReplayed(client: Client, assetKey: string, { runs }: Replay): Promise<void> {
-  await deleteRuns(client, assetKey, runs);
-}
-
-/** Statements hold no more. */
-const RUNS_PER_DELETE = 500;
-
-async function deleteRuns(client: Client, assetKey: string, runs: readonly string[] | null): Promise<void> {
-  if (runs === null) {
-    await client.run({ text: `DELETE FROM ${QUARANTINE} WHERE asset_key = {p1:String}`, parameters: [assetKey] });
-    return;
-  }
-  for (let start = 0; start < runs.length; start += RUNS_PER_DELETE) {
-    const list = runs
-      .slice(start, start + RUNS_PER_DELETE)
-      .map(literal)
-      .join(", ");
-    await client.run({
-      text: `DELETE FROM ${QUARANTINE} WHERE asset_key = {p1:String} AND run_id IN (${list})`,
-      parameters: [assetKey],
-    });
-  }
-}
-
-async function growQuarantine(client: Client): Promise<void> {
-  const added = REPLAYED.map((column) => `ADD COLUMN IF NOT EXISTS ${column}`);
-  await client.run(`ALTER TABLE ${QUARANTINE}${onCluster(client)} ${added.join(", ")}`);
-}
-
-/** An asset's quarantined rows; drops those that a replay has tried whose process died before it could. */
-export async function quarantinedRows(client: Client, target: Target): Promise<KeptRow[]> {
-  const { assetKey, schema, table } = target;
-  await growQuarantine(client);
-  const { rows } = await client.text({
-    text: `SELECT run_id, row_number, reason, value, exact, origin FROM ${QUARANTINE} WHERE asset_key = {p1:String}
-      ORDER BY quarantined_at, run_id, row_number`,
-    parameters: [assetKey],
-  });
-  const quarantined = `SELECT arrayJoin([run_id, ifNull(origin, run_id)]) FROM ${QUARANTINE} WHERE asset_key = {p1:String}`;
-  const lines = await query(client, {
-    text: `SELECT run_id, cursor, JSONHas(report, 'replay') AS is_replay FROM ${PUBLISHED}
-      WHERE is_replay = 1 OR run_id IN (${quarantined}) ORDER BY unsettled, published_at`,
-    parameters: [assetKey, schema, table],
-  });
-  const cursors = new Map(lines.map(([run, cursor]) => [run ?? "", cursor ?? null]));
-  const lastReplay = lines.findLastIndex(([, , isReplay]) => isReplay === "1");
-  // A replay tries all that is published: what is from before the last one is done with.
-  const done = new Set(lines.slice(0, Math.max(0, lastReplay)).map(([run]) => run ?? ""));
-  const left = [...new Set(rows.map(([run]) => run ?? ""))].filter((run) => done.has(run));
-  await deleteRuns(client, assetKey, left);
-  return keptRows(
-    rows.filter(([run]) => !done.has(run ?? "")),
-    cursors,
-  );
 }
 
 /** The failed rows of a run take the place of those before; those of its other partitions stay. */

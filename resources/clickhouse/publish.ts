@@ -7,15 +7,8 @@ import { requireValues, valueRules } from "./contract.ts";
 import { stagedFacts } from "./inspect.ts";
 import { LATEST } from "../ledger_entry.ts";
 import { earlierPublish } from "../publish_once.ts";
-import {
-  dropReplayed,
-  findLedgerEntry,
-  lastCursor,
-  prepareEntry,
-  recentEntries,
-  recordEntry,
-  settleEntry,
-} from "./ledger.ts";
+import { findLedgerEntry, lastCursor, prepareEntry, recentEntries, recordEntry, settleEntry } from "./ledger.ts";
+import { dropReplayed } from "./quarantine.ts";
 import { type IsOpen, type Lock, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
 import { attachOthers, buildPartitions, replaceInPlace } from "./partitions.ts";

@@ -4,7 +4,7 @@ import { ContractError } from "../errors.ts";
 import type { Attempt, QuarantinedRow, RowWriter, Staged, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
-import { replaceQuarantine } from "./ledger.ts";
+import { replaceQuarantine } from "./quarantine.ts";
 import { ClickHouseStaged } from "./publish.ts";
 import type { IsOpen } from "./lock.ts";
 import { ownTable } from "./quote.ts";
