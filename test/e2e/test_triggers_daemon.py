@@ -271,6 +271,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
             start_new_session=True,
         )
         try:
+            # The daemon builds it when it first loads the location; by it, the runtime finds assets that share a file.
+            wait_until((folder / "manifest.json").exists, "the manifest")
             yield Daemon(folder, instance)
         finally:
             process.send_signal(signal.SIGINT)
