@@ -172,3 +172,17 @@ test("a dashboard that a person made is found by the datasets that it shows, and
   expect(ids).not.toContain(declared.id);
   expect(ids).not.toContain(empty.id);
 });
+
+// Last, since the others show the same dataset.
+test("a dataset that somebody deletes leaves no chart warm, and the next syncs heal dashboard and charts", async () => {
+  const before = await syncDashboard(client, plan("deleted"));
+  await client.delete(`/dataset/${shop.datasetId}`);
+  const cold = await warm("deleted");
+  expect(cold.every(({ fault }) => fault !== null)).toBe(true);
+  const id = await shop.sync(1);
+  expect(id).not.toBe(shop.datasetId);
+  const shown = { id, timeColumn: "day", columns: ["day", "department", "amount"] };
+  const after = await syncDashboard(client, plan("deleted", { datasets: new Map([["shop/sales", shown]]) }));
+  expect(after.id).toBe(before.id);
+  expect(faultsOf(await warm("deleted"))).toEqual([]);
+});
