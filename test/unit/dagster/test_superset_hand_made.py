@@ -5,6 +5,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -13,14 +14,14 @@ from dagster_project import TypeScriptAssetsComponent
 from dagster_project.superset.hand_made import HAND_MADE_FILE
 from test.unit.dagster.test_superset import DATASET, project
 
-BOARD = {
+BOARD: dict[str, Any] = {
     "id": 7,
     "key": ["superset", "by_hand", "my_sales_7"],
     "title": 'My "Sales"',
     "url": "http://127.0.0.1:8088/superset/dashboard/7/",
     "assets": ["retail/orders", "retail/gone"],
 }
-GONE = {**BOARD, "id": 8, "key": ["superset", "by_hand", "old_8"], "assets": ["retail/gone"]}
+GONE: dict[str, Any] = {**BOARD, "id": 8, "key": ["superset", "by_hand", "old_8"], "assets": ["retail/gone"]}
 
 
 def write(folder: Path, text: str) -> dg.Definitions:
