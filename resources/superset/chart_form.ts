@@ -108,6 +108,8 @@ function partsOf({ kind, metrics, by, time, limit, format }: Chart): Readonly<Re
         number_format: format,
         label_type: "percent",
         show_labels: true,
+        // Beside the pie there is no room in a third of a page.
+        labels_outside: false,
         show_legend: true,
         date_format: "smart_date",
       };

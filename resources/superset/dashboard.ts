@@ -92,10 +92,11 @@ export async function syncDashboard(client: SupersetClient, plan: DashboardPlan)
     ({ uuid: one, params }) => isOurs(plan.name, params) && !charts.some((chart) => chart.uuid === one),
   );
   for (const { id } of removed) await client.delete(`/chart/${id}`);
+  const isSame = change === "unchanged" && charts.every((chart) => chart.change === "unchanged");
   return {
     id: found.dashboard.id,
     url: dashboardUrl(client, plan.name),
-    change: found.isNew ? "created" : change,
+    change: found.isNew ? "created" : isSame ? "unchanged" : "updated",
     charts: charts.map(({ chart, change: one }) => ({ name: chart.name, change: one })),
     removed: removed.map(({ slice_name: name, id }) => name ?? String(id)),
   };

@@ -69,9 +69,10 @@ export async function openDashboard(page: Page, url: string, answers: number): P
   try {
     await page.goto(url);
     const deadline = performance.now() + 90_000;
-    while (seen.length < answers && performance.now() < deadline) await page.waitForTimeout(100);
-    // Whatever is still spinning is not shown yet; more questions than expected would come now.
-    await page.waitForLoadState("networkidle");
+    const spinners = page.locator('[data-test="loading-indicator"]');
+    // Whatever is still spinning is not shown yet, and may ask more than was expected.
+    while ((seen.length < answers || (await spinners.count()) > 0) && performance.now() < deadline)
+      await page.waitForTimeout(100);
     return await Promise.all(seen);
   } finally {
     page.off("response", listen);
