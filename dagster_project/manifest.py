@@ -217,7 +217,7 @@ class ManifestAsset:
     """One TypeScript asset, as its file declares it."""
 
     key: Key
-    body: Literal["query", "materialized_view", "rows", "copy", "archive", "task", "superset"]
+    body: Literal["query", "materialized_view", "rows", "copy", "archive", "validation", "task", "superset"]
     store: str | None
     table: ManifestTable | None
     description: str

@@ -232,9 +232,15 @@ class StepReport:
             for check in self._asset.checks
             if check.blocking and check.severity == "ERROR" and not self._checks[check.name].passed
         ] or [name for name, result in self._checks.items() if not result.passed]
+        message = (
+            f"{self._asset.name} found differences, which are in its table: {', '.join(failed)} failed."
+            " Nothing downstream runs."
+            if self._asset.body == "validation"
+            else f"{self._asset.name} was not published: {', '.join(failed)} failed on the new rows."
+            " The table still holds what it held before."
+        )
         return dg.Failure(
-            f"{self._asset.name} was not published: {', '.join(failed)} failed on the new rows."
-            " The table still holds what it held before.",
+            message,
             metadata={"published": False, "failed_checks": failed},
             allow_retries=False,
         )

@@ -2,6 +2,7 @@ import type { RecordBatch, Table } from "apache-arrow";
 import type { Diff } from "./diff.ts";
 import type { Duration } from "./duration.ts";
 import type { Sql, TableRef } from "./sql.ts";
+import type { Validation } from "./validation.ts";
 
 /** The stretch of time that a run covers: `start` included, `end` not. */
 export interface TimeWindow {
@@ -122,7 +123,8 @@ export interface Task {
 }
 
 /** The ways to compute an asset. */
-export type Body<N extends string, R> = Query | Sql | MaterializedView | Copy<N> | Archive | Diff | Rows<R> | Task;
+export type Body<N extends string, R> =
+  Query | Sql | MaterializedView | Copy<N> | Archive | Diff | Validation | Rows<R> | Task;
 
 /**
  * The asset is the result of a SQL file.

@@ -53,6 +53,7 @@ export { type Diff, type DiffColumn, differences, type DiffSource, diffTables, n
 export type { Duration } from "./duration.ts";
 export type { Break, Deprecation } from "./evolution.ts";
 export { by, type Freshness, within } from "./freshness.ts";
+export { type DifferenceShape, validateMigration, type ValidationOptions } from "./migration.ts";
 export {
   allOf,
   daily,
@@ -102,3 +103,13 @@ export type { Materialization, PartitionKeys, PartitionRange, RunRequest, TickCo
 export { bar, bigNumber, type Chart, type Grain, pie, table, timeSeries } from "./superset/chart.ts";
 export { type Dashboard, type DashboardOptions, defineDashboard, type WarmOptions } from "./superset/dashboard.ts";
 export { type DashboardFilter, timeFilter, valueFilter } from "./superset/dashboard_filter.ts";
+export {
+  csv,
+  type CsvSource,
+  type TextOptions,
+  type Tolerance,
+  type Validation,
+  type ValidationSource,
+  xlsx,
+  type XlsxSource,
+} from "./validation.ts";

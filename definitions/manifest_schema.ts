@@ -98,7 +98,7 @@ const check = z.strictObject({
 
 const asset = z.strictObject({
   key: assetKey,
-  body: z.enum(["query", "materialized_view", "rows", "copy", "archive", "task", "superset"]),
+  body: z.enum(["query", "materialized_view", "rows", "copy", "archive", "validation", "task", "superset"]),
   store: z.string().nullable().describe("null for a task and for what is in Superset"),
   table: z
     .strictObject({ schema: z.string(), name: z.string() })

@@ -1,5 +1,6 @@
 import type { AssetOptions, Shape } from "./asset.ts";
 import type { Sql } from "./sql.ts";
+import type { ValidationSource } from "./validation.ts";
 
 /** The keys of the assets that a body reads or follows, as far as it says so in the right form. */
 export function readsOf({ body }: Pick<AssetOptions<Shape>, "body">): ReadonlySet<string> {
@@ -8,8 +9,14 @@ export function readsOf({ body }: Pick<AssetOptions<Shape>, "body">): ReadonlySe
   if (body.kind === "diff")
     return new Set([body.left, body.right].flatMap((side) => ("format" in side ? [] : [side.assetKey])));
   if (body.kind === "archive") return new Set([body.source.assetKey]);
+  if (body.kind === "validation") return new Set([body.left, body.right].flatMap(keysOfSide));
   const query = body.kind === "materialized_view" ? body.query : body;
   return new Set(query.kind === "sql" ? keysIn(query) : Object.values(query.refs).map(({ assetKey }) => assetKey));
+}
+
+function keysOfSide(source: ValidationSource): string[] {
+  if ("format" in source) return [];
+  return source.kind === "sql" ? keysIn(source) : [source.assetKey];
 }
 
 function keysIn({ values }: Sql): string[] {

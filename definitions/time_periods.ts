@@ -93,6 +93,11 @@ export function dayStart({ timezone }: TimePartitions, day: number): number {
   return zoneOf(timezone).instantOf(day);
 }
 
+/** The instant at which a clock first says so; a time that it skips is the one at which it skips. Milliseconds, as if in UTC. */
+export function instantOf(timezone: string, local: number): number {
+  return zoneOf(timezone).instantOf(local);
+}
+
 /**
  * The longest stretch, in seconds, of which every partition is a whole number, counted from 1970 in UTC.
  *

@@ -10,6 +10,7 @@ import { checkDiff } from "./validate_diff.ts";
 import { checkEvolution } from "./validate_evolution.ts";
 import { checkDagsterOptions, checkLimits, checkPartitions } from "./validate_options.ts";
 import { checkStorage } from "./validate_storage.ts";
+import { checkValidation } from "./validate_validation.ts";
 import { checkWrite } from "./validate_write.ts";
 
 /** A part of an asset key, and so a schema or table name in every store. */
@@ -49,6 +50,7 @@ export function validate(key: string, options: AssetOptions<Shape>, position: So
     checkContract(options, columns, add);
     checkArchive(options, add);
     checkDiff(options, add);
+    checkValidation(options, add);
     checkWrite(options, columns, add);
     checkDataset(options, columns, add);
     return { options, columns, faults };
@@ -80,7 +82,7 @@ function readColumns(options: AssetOptions<Shape>, add: Add): readonly Column[] 
   if (
     !isTask &&
     !("rows" in options.body) &&
-    !["query", "sql", "materialized_view", "copy", "archive", "diff"].includes(options.body.kind)
+    !["query", "sql", "materialized_view", "copy", "archive", "diff", "validation"].includes(options.body.kind)
   ) {
     add(
       "bad_option",

@@ -281,8 +281,12 @@ export interface Store {
   stageRows(target: Target, attempt: Attempt): Promise<RowWriter>;
   /** The asset's quarantined rows, in the order in which they came. */
   quarantined(target: Target, attempt: Attempt): Promise<readonly KeptRow[]>;
-  /** Writes all rows of a table to a new Parquet file, with the types of the contract: the common ground of the stores. */
-  exportParquet(target: Target, path: string, attempt: Attempt): Promise<void>;
+  /**
+   * Writes all rows of a table to a new Parquet file, with the types of the contract: the common ground of the stores.
+   *
+   * @param query Of which the rows are to be written, instead of the table: in exactly the columns of the target.
+   */
+  exportParquet(target: Target, path: string, attempt: Attempt, query?: Sql): Promise<void>;
   /** Lends tables as they are at one moment, to be compared. Absent where {@link StoreKind.diffFault} says so. */
   withFrozenTables?<T>(attempt: Attempt, act: (snapshot: FrozenTables) => Promise<T>): Promise<T>;
   /** Lends an archive to one run. Absent where {@link StoreKind.archiveFault} says that none can be. */

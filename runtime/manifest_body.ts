@@ -15,6 +15,8 @@ export function exclusiveOf({ body, store }: Pick<ResolvedAsset, "body" | "store
       return null;
     case "archive":
       return store.exclusive("query");
+    case "validation":
+      return store.exclusive("rows");
     case "diff":
       // It holds the tables that it reads for as long as a query does.
       return [body.left, body.right].map((side) => side.store?.exclusive("query") ?? null).find(Boolean) ?? null;

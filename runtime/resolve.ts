@@ -16,6 +16,7 @@ import { placeOf } from "./place.ts";
 import type { AssetReport } from "./report.ts";
 import { type Bounds, parseSqlFile } from "./sql_file.ts";
 import type { SupersetRunContext } from "./superset/run_context.ts";
+import { type ResolvedValidation, resolveValidation } from "./validation_sides.ts";
 
 /** How an asset is computed, with its SQL read and its placeholders resolved. */
 export type ResolvedBody =
@@ -29,6 +30,7 @@ export type ResolvedBody =
   | ({ readonly kind: "copy"; readonly source: CopiedSource } & Pick<Copy, "columns" | "ignore">)
   | ({ readonly kind: "archive" } & ArchivedSource)
   | ({ readonly kind: "diff" } & ComparedSources)
+  | { readonly kind: "validation"; readonly validation: ResolvedValidation }
   | { readonly kind: "rows"; readonly rows: Rows<unknown>["rows"] }
   | { readonly kind: "task"; readonly task: Task["task"] }
   | { readonly kind: "superset"; readonly run: (context: SupersetRunContext) => Promise<AssetReport> };
@@ -152,6 +154,17 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
       for (const message of faults) add("bad_option", message);
       return { kind: "diff", ...found };
     }
+    case "validation": {
+      for (const side of ["left", "right"] as const) {
+        const source = body[side];
+        if ("format" in source) continue;
+        if (source.kind === "sql") walkSql(`the SQL of ${side}`, source, NO_BOUNDS, collector);
+        else depend(side, source, false);
+      }
+      const { found, faults } = resolveValidation(body, defined);
+      for (const { code, message } of faults) add(code, message);
+      return { kind: "validation", validation: found };
+    }
     case "materialized_view": {
       const fault = store.viewFault({
         refresh: body.refresh,
@@ -168,6 +181,8 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
       return { kind: "query", ...readQuery(body, defined, projectDir, collector), view: null };
   }
 }
+
+const NO_BOUNDS = { hasWindow: false, hasKeys: false, hasCursor: false, hasSelf: false };
 
 /** What a run of partitions supplies. */
 function boundsOf(partitions: Partitions | undefined): Pick<Bounds, "hasWindow" | "hasKeys"> {

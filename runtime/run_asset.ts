@@ -40,6 +40,7 @@ import { canAskEarly, type ColumnPromise, requireUnbroken } from "./schema_evolu
 import type { SupersetRunContext } from "./superset/run_context.ts";
 import type { Turn } from "./turn.ts";
 import { stage, type StagedBody } from "./stage.ts";
+import { runValidation } from "./validation.ts";
 
 /**
  * What became of an asset: `refused` by a blocking check, `reused` from an attempt that could not report it, `partial`
@@ -110,6 +111,7 @@ export async function runAsset(
   await store.removeOrphans(request.isOpen);
   stores.removeOrphanTransfers(request.isOpen);
   if (asset.body.kind === "archive") return await runArchive(asset, asset.body, stores, context, request);
+  if (asset.body.kind === "validation") return await runValidation(asset, asset.body, stores, context, request);
   const { partitions } = request;
   if (asset.defined.options.each === undefined || partitions === null || partitions.length < 2)
     return await runTable(asset, stores, context, request);

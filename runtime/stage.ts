@@ -69,6 +69,7 @@ export async function stage(staging: Staging): Promise<StagedBody> {
       return { ...(await stageHeldRows(staging, rows)), summary };
     }
     case "archive":
+    case "validation":
     case "task":
     case "superset":
       throw new TypeError(`${asset.key} stages no rows`);

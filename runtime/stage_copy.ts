@@ -72,7 +72,7 @@ async function stageByFile(
 }
 
 /** The source as a store may read it by itself; `undefined`: it has to be brought. */
-function bulkSource(source: CopiedSource): BulkSource | undefined {
+export function bulkSource(source: CopiedSource): BulkSource | undefined {
   switch (source.format) {
     case "parquet":
       return source;

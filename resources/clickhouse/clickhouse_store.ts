@@ -175,8 +175,8 @@ export class ClickHouseStore implements Store {
     return new ClickHouseRowWriter(client, target, attempt, stage, this.#isOpen);
   }
 
-  async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {
-    await exportTable(this.#for(target, attempt), target, path);
+  async exportParquet(target: Target, path: string, attempt: Attempt, query?: Sql): Promise<void> {
+    await exportTable(this.#for(target, attempt), target, path, query);
   }
 
   async removeOrphans(isOpen: IsOpen): Promise<void> {

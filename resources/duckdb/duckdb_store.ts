@@ -183,11 +183,11 @@ export class DuckDBStore implements Store {
     return await quarantinedRows(await this.#open(attempt), assetKey);
   }
 
-  async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {
+  async exportParquet(target: Target, path: string, attempt: Attempt, query?: Sql): Promise<void> {
     try {
       await interruptible(await this.#open(attempt), attempt, async (warehouse) => {
-        await requireReadable(warehouse, "the copy", [target.assetKey], null);
-        await exportTable(warehouse, target, path);
+        await requireReadable(warehouse, "the copy", query ? tablesOf(query) : [target.assetKey], null);
+        await exportTable(warehouse, target, path, query);
       });
     } finally {
       // Others may write while the rows go on to their store.

@@ -1,5 +1,6 @@
 import type { Dialect, Parameter } from "../render_sql.ts";
-import { quote, tableName } from "../quote.ts";
+import { literal, quote, tableName } from "../quote.ts";
+import { toParameter } from "./types.ts";
 
 /** How Hyper writes references and parameters. */
 export function hyperDialect(context: Pick<Dialect, "self" | "window">): Dialect {
@@ -13,6 +14,18 @@ export function hyperDialect(context: Pick<Dialect, "self" | "window">): Dialect
 export function parameter(index: number, value: Parameter): string {
   const type = parameterType(value);
   return type === undefined ? `$${index}` : `CAST($${index} AS ${type})`;
+}
+
+/** For statements that take no parameters, such as COPY: values are written out. */
+export function literalDialect(context: Pick<Dialect, "self" | "window">): Dialect {
+  return { ...hyperDialect(context), parameter: (_index, value) => asLiteral(value) };
+}
+
+function asLiteral(value: Parameter): string {
+  const text = toParameter(value);
+  if (text === null) return "NULL";
+  const type = parameterType(value);
+  return type === undefined ? literal(text) : `CAST(${literal(text)} AS ${type})`;
 }
 
 function parameterType(value: Parameter): string | undefined {

@@ -1,16 +1,20 @@
 import { existsSync } from "node:fs";
+import type { Sql } from "../../definitions/sql.ts";
 import { MissingTableError } from "../errors.ts";
 import { writeParquet } from "../parquet_file.ts";
 import { literal, quote, tableName } from "../quote.ts";
+import { renderSql } from "../render_sql.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import type { HyperConfig } from "./config.ts";
+import { requireContract } from "./contract.ts";
+import { literalDialect } from "./dialect.ts";
 import { HyperConfigurationError } from "./errors.ts";
 import { hasTable } from "./ledger.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /**
- * Writes all rows of a table to a new Parquet file: the server by itself where it shares the files of this machine, else
+ * Writes all rows of a table, or of a query, to a new Parquet file: the server by itself where it shares the files of this machine, else
  * this process, to which the server sends the rows.
  *
  * @throws MissingTableError, HyperConfigurationError
@@ -19,10 +23,13 @@ export async function exportTable(
   client: Client,
   target: Target,
   path: string,
-  { signal, sharesFiles }: Pick<Attempt, "signal"> & Pick<HyperConfig, "sharesFiles">,
+  {
+    signal,
+    sharesFiles,
+    query: sql,
+  }: Pick<Attempt, "signal"> & Pick<HyperConfig, "sharesFiles"> & { readonly query: Sql | undefined },
 ): Promise<void> {
-  if (!(await hasTable(client, target.schema, target.table))) throw new MissingTableError(target.assetKey);
-  const table = tableName(target.assetKey);
+  const table = sql === undefined ? await tableOf(client, target) : await queryOf(client, target, sql);
   if (sharesFiles) {
     const list = target.columns.map(({ name, type }) =>
       type.kind === "json" ? `CAST(${quote(name)} AS text) AS ${quote(name)}` : quote(name),
@@ -44,4 +51,15 @@ export async function exportTable(
   });
   const query = `COPY (SELECT ${guarded.join(", ")} FROM ${table}) TO STDOUT WITH (FORMAT csv, NULL '\\N')`;
   await client.copyOut(query, (rows) => writeParquet(path, rows, target.columns, signal));
+}
+
+async function tableOf(client: Client, { assetKey, schema, table }: Target): Promise<string> {
+  if (!(await hasTable(client, schema, table))) throw new MissingTableError(assetKey);
+  return tableName(assetKey);
+}
+
+async function queryOf(client: Client, target: Target, sql: Sql): Promise<string> {
+  const statement = renderSql(sql, literalDialect({ self: null, window: null }));
+  await requireContract(client, statement, target);
+  return `(${statement.text}\n) AS query`;
 }

@@ -184,9 +184,9 @@ export class HyperStore implements Store {
     return await CopyWriter.create(await HyperStaged.begin(this.#connections, target, attempt));
   }
 
-  async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {
+  async exportParquet(target: Target, path: string, attempt: Attempt, query?: Sql): Promise<void> {
     await this.#with(target, attempt, (client) =>
-      exportTable(client, target, path, { signal: attempt.signal, sharesFiles: this.#config.sharesFiles }),
+      exportTable(client, target, path, { signal: attempt.signal, sharesFiles: this.#config.sharesFiles, query }),
     );
   }
 

@@ -1,8 +1,13 @@
+import type { Sql } from "../../definitions/sql.ts";
 import type { ReadLimits, ReadRequest } from "../bulk_source.ts";
 import { type CopiedColumns, sourceOf } from "../store_sources.ts";
 import { writeParquet } from "../parquet_file.ts";
+import { renderSql } from "../render_sql.ts";
 import type { Attempt, Target } from "../store.ts";
 import type { PostgresConfig } from "./config.ts";
+import type { Connections } from "./connections.ts";
+import { contractQuery, requireContract } from "./contract.ts";
+import { definitionDialect } from "./dialect.ts";
 import { openReader } from "./reader.ts";
 
 /** PostgreSQL holds whatever PostgreSQL sends. */
@@ -30,4 +35,24 @@ export async function exportTable(
   const request = { ...readRequest(target, new Map(), attempt), limits: PARQUET_LIMITS };
   const reader = await openReader(target, server, request);
   await writeParquet(path, reader.rows("csv"), target.columns, attempt.signal);
+}
+
+/** Writes all rows of a query to a new Parquet file. @throws ContractError */
+export async function exportQuery(
+  connections: Connections,
+  target: Target,
+  sql: Sql,
+  path: string,
+  { runId, signal }: Attempt,
+): Promise<void> {
+  const { text } = renderSql(sql, definitionDialect({ self: null, window: null }));
+  const transaction = await connections.begin({ assetKey: target.assetKey, runId, signal, isReadOnly: true });
+  try {
+    await transaction.run((client) => requireContract(client, text, target));
+    const rows = transaction.copyOut(`COPY (${contractQuery(text, target)}) TO STDOUT (FORMAT csv, NULL '\\N')`);
+    await writeParquet(path, rows, target.columns, signal);
+    await transaction.commit();
+  } finally {
+    await transaction.rollback();
+  }
 }

@@ -34,7 +34,7 @@ import type { PostgresConfig } from "./config.ts";
 import { Connections, type Work } from "./connections.ts";
 import { columnDefinitions, columnList, contractQuery, requireContract } from "./contract.ts";
 import { definitionDialect, postgresDialect } from "./dialect.ts";
-import { exportTable, readRequest } from "./export.ts";
+import { exportQuery, exportTable, readRequest } from "./export.ts";
 import {
   createFailedRows,
   createOwnTables,
@@ -216,8 +216,9 @@ export class PostgresStore implements Store {
     return await PostgresRowWriter.create(this.#connections, target, attempt);
   }
 
-  async exportParquet(target: Target, path: string, attempt: Attempt): Promise<void> {
-    await exportTable(this.#config, target, path, attempt);
+  async exportParquet(target: Target, path: string, attempt: Attempt, query?: Sql): Promise<void> {
+    if (query === undefined) await exportTable(this.#config, target, path, attempt);
+    else await exportQuery(this.#connections, target, query, path, attempt);
   }
 
   async withFrozenTables<T>(attempt: Attempt, act: (snapshot: FrozenTables) => Promise<T>): Promise<T> {

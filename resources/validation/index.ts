@@ -1,0 +1,27 @@
+/** What the runtime knows of comparing: how files are read, how sides are compared, how the result is told. */
+import type { CsvSource, XlsxSource } from "../../definitions/validation.ts";
+import type { SideRows } from "./load.ts";
+import { readCsv } from "./read_csv.ts";
+import { readXlsx } from "./read_xlsx.ts";
+
+export { type ColumnMatch, type CompareJob, compareSides, type Comparison } from "./compare.ts";
+export type { ComparedColumn } from "./compared.ts";
+export type { SideName, SideRows } from "./load.ts";
+export { htmlReport } from "./report.ts";
+
+/**
+ * The cells of a file.
+ *
+ * @param source Its path absolute.
+ * @param keys The headers of the columns of the key.
+ * @throws UnreadableSourceError
+ */
+export async function readFile(source: XlsxSource | CsvSource, keys: readonly string[]): Promise<SideRows> {
+  const plain = (text: string): string => text.normalize("NFC").replaceAll(/\s+/g, " ").trim().toLowerCase();
+  const wanted = new Set(keys.map(plain));
+  const table =
+    source.format === "csv"
+      ? await readCsv(source.path, source)
+      : await readXlsx(source.path, source, (header) => wanted.has(plain(header)));
+  return { kind: "cells", table, forms: source };
+}

@@ -1,0 +1,143 @@
+import { execFileSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createProject, type PipesMessage, type Project } from "../runtime/project.ts";
+
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+const KEY = "shop/validate_sales";
+let workbooks = "";
+
+beforeAll(() => {
+  workbooks = mkdtempSync(join(tmpdir(), "workbooks-"));
+  execFileSync(resolve(HERE, "../../../.venv/bin/python"), [join(HERE, "write_workbooks.py"), workbooks]);
+});
+
+afterAll(() => {
+  rmSync(workbooks, { recursive: true, force: true });
+});
+
+const SALES = `import { date, decimal, defineAsset, sql, z } from "dagster-typescript";
+export const sales = defineAsset("shop/sales", {
+  description: "Sales of each shop and day.",
+  columns: z.strictObject({ shop: z.string(), day: date(), visits: z.int(), revenue: decimal(14, 2) }),
+  body: sql\`SELECT shop, CAST(day AS DATE) AS day, CAST(visits AS BIGINT) AS visits, CAST(revenue AS DECIMAL(14, 2)) AS revenue
+    FROM (VALUES ('berlin', '2026-01-01', 3, 10.5), ('berlin', '2026-01-02', 4, 20.25), ('rome', '2026-01-01', 5, 30.75))
+    AS t (shop, day, visits, revenue)\`,
+});`;
+const validation = (
+  left: string,
+): string => `import { date, decimal, sql, validateMigration, xlsx, z } from "dagster-typescript";
+import { sales } from "./sales.ts";
+export const validate_sales = validateMigration("${KEY}", {
+  description: "Sales as the <workbook> has them.",
+  left: ${left},
+  right: xlsx("data/sales.xlsx", { sheet: "Revenue" }),
+  columns: z.strictObject({ shop: z.string(), day: date(), visits: z.int(), revenue: decimal(14, 2) }),
+  key: ["shop", "day"],
+  names: { right: { revenue: "Revenue, USD" } },
+});`;
+const ROLLOUT = `import { defineAsset, sqlCheck, sql, z } from "dagster-typescript";
+import { validate_sales } from "./validate_sales.ts";
+export const rollout = defineAsset("shop/rollout", {
+  description: "Says that the table may be used.",
+  columns: z.strictObject({ ready: z.boolean() }),
+  checks: [sqlCheck("validated", sql\`SELECT * FROM \${validate_sales}\`)],
+  body: sql\`SELECT true AS ready\`,
+});`;
+
+function use(project: Project, workbook: string): void {
+  copyFileSync(join(workbooks, workbook), join(project.dir, "data/sales.xlsx"));
+}
+
+const outcome = (messages: readonly PipesMessage[]): unknown =>
+  messages.find(({ method }) => method === "report_custom_message")?.params;
+
+test("a workbook that agrees publishes, one that differs refuses with its rows, one that cannot be read fails; each stops the rollout", async () => {
+  const project = createProject({
+    "assets/shop/sales.ts": SALES,
+    "assets/shop/validate_sales.ts": validation("sales"),
+    "assets/shop/rollout.ts": ROLLOUT,
+    "data/none": "",
+  });
+  const { manifest } = await project.manifest();
+  expect(manifest.faults).toEqual([]);
+  expect(manifest.assets.find(({ key }) => key.join("/") === KEY)).toMatchObject({
+    body: "validation",
+    deps: [["shop", "sales"]],
+    checks: [{ name: "no_difference", blocking: true }],
+  });
+
+  use(project, "planted.xlsx");
+  const alone = await project.run(["shop/sales", KEY, "shop/rollout"]).ended;
+  expect(alone.code).toBe(1);
+  expect(alone.stderr).toContain(`${KEY}  refused`);
+  expect(alone.stderr).not.toContain("shop/rollout");
+  const found = "SELECT kind, count(*) FROM shop.validate_sales GROUP BY ALL ORDER BY ALL";
+  const counts = [
+    ["duplicate", "1"],
+    ["missing", "1"],
+    ["no_key", "1"],
+    ["unreadable", "2"],
+    ["value", "1"],
+  ];
+  expect(await project.query(found)).toEqual(counts);
+  // Also where somebody asks for nothing but the rollout.
+  expect((await project.run(["shop/rollout"]).ended).stderr).toContain("validated failed");
+
+  const refused = project.launch(KEY, { runId: "r1" });
+  expect(await refused.ended).toMatchObject({ code: 0 });
+  expect(outcome(refused.messages())).toMatchObject({ payload: { dagster_typescript: { outcome: "refused" } } });
+  expect(refused.messages().map(({ method }) => method)).not.toContain("report_asset_materialization");
+  const [check] = refused.messages().filter(({ method }) => method === "report_asset_check");
+  expect(check?.params).toMatchObject({
+    check_name: "no_difference",
+    passed: false,
+    severity: "ERROR",
+    metadata: { match_rate: { raw_value: 0.166666 }, differences: { raw_value: 6 } },
+  });
+  const metadata = check?.params["metadata"] as {
+    report: { raw_value: string };
+    first_differences: { raw_value: string };
+  };
+  expect(metadata.first_differences.raw_value).toContain("berlin \\| 2026-01-01");
+  const page = readFileSync(metadata.report.raw_value, "utf8");
+  expect(page).toContain("berlin | 2026-01-01");
+  expect(page).toContain("Sales as the &lt;workbook&gt; has them.");
+
+  // The workbook is mended, and the run executed again: nothing of the refused attempt stands in for it.
+  use(project, "plain.xlsx");
+  const passed = project.launch(KEY, { runId: "r2", rootRunId: "r1", resume: true });
+  expect(await passed.ended).toMatchObject({ code: 0 });
+  expect(outcome(passed.messages())).toMatchObject({ payload: { dagster_typescript: { outcome: "published" } } });
+  expect(await project.query(found)).toEqual([]);
+  const history =
+    "SELECT column_name, passed, compared, equal, match_rate, left_total, right_total, run_id FROM shop.validate_sales_history ORDER BY 1";
+  expect(await project.query(history)).toEqual([
+    ["(rows)", "true", "3", "3", "1", null, null, "r2"],
+    ["revenue", "true", "3", "3", "1", "61.5", "61.5", "r2"],
+    ["visits", "true", "3", "3", "1", "12", "12", "r2"],
+  ]);
+  expect((await project.run(["shop/rollout"]).ended).code).toBe(0);
+
+  use(project, "cut.xlsx");
+  const failed = project.launch(KEY, { runId: "r3" });
+  expect((await failed.ended).code).not.toBe(0);
+  expect(outcome(failed.messages())).toBeUndefined();
+  expect(await project.query("SELECT kind, detail LIKE '%is damaged%' FROM shop.validate_sales")).toEqual([
+    ["not_compared", "true"],
+  ]);
+  expect(await project.query("SELECT passed, equal FROM shop.validate_sales_history WHERE run_id = 'r3'")).toEqual([
+    ["false", "0"],
+  ]);
+  expect((await project.run(["shop/rollout"]).ended).code).toBe(1);
+  expect(existsSync(join(project.dir, "data/transfers")) ? readdirs(project) : []).toEqual([]);
+});
+
+function readdirs(project: Project): string[] {
+  return execFileSync("ls", [join(project.dir, "data/transfers")], { encoding: "utf8" })
+    .split("\n")
+    .filter(Boolean);
+}
