@@ -34,8 +34,16 @@ function byType(type: ColumnType, forms: TextForms, from1904: boolean): (cell: V
     case "decimal":
     case "float64":
       return (cell) => numberOf(cell, forms, type.kind === "float64");
-    case "date":
-      return (cell) => dayOf(cell, forms, from1904);
+    case "date": {
+      // A day stands in many rows.
+      const known = new Map<number, Converted>();
+      return (cell) => {
+        if (typeof cell !== "object") return dayOf(cell, forms, from1904);
+        const found = known.get(cell.serial) ?? dayOf(cell, forms, from1904);
+        known.set(cell.serial, found);
+        return found;
+      };
+    }
     case "timestamp":
       return (cell) => timeOf(cell, forms, from1904);
     case "boolean":

@@ -1,9 +1,20 @@
-import { DuckDBDataChunk, INTEGER, VARCHAR } from "@duckdb/node-api";
+import {
+  DATE,
+  DECIMAL,
+  DuckDBDataChunk,
+  DuckDBDateValue,
+  DuckDBDecimalValue,
+  type DuckDBType,
+  type DuckDBValue,
+  INTEGER,
+  VARCHAR,
+} from "@duckdb/node-api";
 import type { Client } from "../duckdb/client.ts";
 import { literal, quote } from "../quote.ts";
 import type { CellRow, CellTable, TextForms } from "./cells.ts";
 import { columnOf, type ComparedColumn, comparedType, comparedValue, scaleOf } from "./compared.ts";
 import { converterOf } from "./convert.ts";
+import { scaled, tryScaleNumber } from "./scaled.ts";
 import { EmptySourceError, MissingPartError, UnreadableSourceError } from "./errors.ts";
 
 /** One of the two. */
@@ -50,12 +61,19 @@ export async function loadSide(
     rows.kind === "cells"
       ? { relation: quote(`${side}_cells`), row: '"row"', value: (index: number) => columnOf(index) }
       : await describeParquet(client, side, rows.path, columns, names);
-  const list = columns.map((column, index) => `${comparedValue(column, from.value(index))} AS ${columnOf(index)}`);
+  // What came as it is compared needs no cast. Of cells a view will do: they are in the engine already.
+  const isReady = ({ type }: ComparedColumn): boolean =>
+    rows.kind === "cells" && (scaleOf(type) !== undefined || type.kind === "date");
+  const list = columns.map((column, index) => {
+    const value = from.value(index);
+    return `${isReady(column) ? value : comparedValue(column, value)} AS ${columnOf(index)}`;
+  });
   await client.run(
-    `CREATE TABLE ${quote(`${side}_rows`)} AS SELECT CAST(${from.row} AS BIGINT) AS "row", ${list.join(", ")} FROM ${from.relation}`,
+    `CREATE ${rows.kind === "cells" ? "VIEW" : "TABLE"} ${quote(`${side}_rows`)} AS
+      SELECT CAST(${from.row} AS BIGINT) AS "row", ${list.join(", ")} FROM ${from.relation}`,
   );
   for (const [index, column] of columns.entries()) {
-    if (comparedType(column.type) === "VARCHAR") continue;
+    if (comparedType(column.type) === "VARCHAR" || isReady(column)) continue;
     const value = from.value(index);
     await client.run(
       `INSERT INTO unreadable SELECT ${literal(side)}, CAST(${from.row} AS BIGINT), ${index}, CAST(${value} AS VARCHAR),
@@ -78,15 +96,23 @@ async function loadCells(
   signal: AbortSignal,
 ): Promise<Pick<LoadedSide, "notes" | "place">> {
   const indexes = columns.map(({ name }) => headerIndex(table.header, names[name] ?? name, side));
-  await client.run(
-    `CREATE TABLE ${quote(`${side}_cells`)} ("row" INTEGER, ${columns.map((_, index) => `${columnOf(index)} VARCHAR`).join(", ")})`,
-  );
-  const converters = columns.map(({ type }) => converterOf(type, forms, table.from1904));
   const scales = columns.map(({ type }) => scaleOf(type));
+  // The engine takes long to read wide decimals off texts.
+  const types = columns.map(({ type }, index): DuckDBType => {
+    const scale = scales[index];
+    if (scale !== undefined) return DECIMAL(38, scale);
+    return type.kind === "date" ? DATE : VARCHAR;
+  });
+  /** What the driver wants as an object is the same object each time: millions of short-lived ones cost more than the rest. */
+  const decimals = scales.map((scale): Writable<DuckDBDecimalValue> => new DuckDBDecimalValue(0n, 38, scale ?? 0));
+  const days = new Map<string, DuckDBDateValue>();
+  const list = types.map((type, index) => `${columnOf(index)} ${String(type)}`);
+  await client.run(`CREATE TABLE ${quote(`${side}_cells`)} ("row" INTEGER, ${list.join(", ")})`);
+  const converters = columns.map(({ type }) => converterOf(type, forms, table.from1904));
   const isNumber = columns.map(({ type }, index) => scales[index] !== undefined || type.kind === "float64");
   const appender = await client.connection.createAppender(`${side}_cells`);
   const unreadable = await client.connection.createAppender("unreadable");
-  const chunk = DuckDBDataChunk.create([INTEGER, ...columns.map(() => VARCHAR)]);
+  const chunk = DuckDBDataChunk.create([INTEGER, ...types]);
   const reject = (row: number, column: number, value: string, reason: string): null => {
     unreadable.appendVarchar(side);
     unreadable.appendBigInt(BigInt(row));
@@ -98,18 +124,28 @@ async function loadCells(
     return null;
   };
   let textNumbers = 0;
-  const valueAt = (column: number, { row, cells }: CellRow): string | null => {
+  const valueAt = (column: number, { row, cells }: CellRow): DuckDBValue => {
     const cell = cells[indexes[column] ?? -1] ?? null;
+    const scale = scales[column];
+    const decimal = decimals[column];
+    if (typeof cell === "number" && scale !== undefined && decimal !== undefined) {
+      const short = tryScaleNumber(cell, scale);
+      if (short !== undefined) {
+        decimal.value = short;
+        return decimal;
+      }
+    }
     const value = converters[column]?.(cell) ?? null;
     if (value === null) return null;
     const written = typeof cell === "object" ? "" : String(cell);
     if (typeof value !== "string") return reject(row, column, written, value.unreadable);
     if (typeof cell === "string" && isNumber[column] === true) textNumbers += 1;
-    const scale = scales[column];
-    // Few types have room for fewer decimals than people write; a number must not be rounded to be the same.
-    if (scale !== undefined && scale < 9 && decimalsOf(value) > scale)
-      return reject(row, column, written, `more than ${scale} decimals`);
-    return value;
+    if (types[column] === DATE) return dayOf(value, days);
+    if (scale === undefined || decimal === undefined) return value;
+    const digits = scaled(value, scale);
+    if (typeof digits === "string") return reject(row, column, written, digits);
+    decimal.value = digits;
+    return decimal;
   };
   let page: CellRow[] = [];
   const flush = (): void => {
@@ -117,21 +153,18 @@ async function loadCells(
     if (page.length === 0) return;
     chunk.reset();
     chunk.rowCount = page.length;
-    chunk.setColumnValues(
-      0,
-      page.map(({ row }) => row),
-    );
+    chunk.setColumnValuesConverted(0, page, ({ row }) => row);
     for (const column of columns.keys())
-      chunk.setColumnValues(
-        column + 1,
-        page.map((row) => valueAt(column, row)),
-      );
+      chunk.setColumnValuesConverted(column + 1, page, (row) => valueAt(column, row));
     appender.appendDataChunk(chunk);
     page = [];
   };
-  for await (const row of table.rows) {
+  const take = (row: CellRow): void => {
     if (page.push(row) === CHUNK_ROWS) flush();
-  }
+  };
+  // A turn of the event loop for each row is dear.
+  if (Symbol.iterator in table.rows) for (const row of table.rows) take(row);
+  else for await (const row of table.rows) take(row);
   flush();
   appender.closeSync();
   unreadable.closeSync();
@@ -143,6 +176,14 @@ async function loadCells(
       return `${literal(before + letter)} || CAST(${row} AS VARCHAR)`;
     },
   };
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+function dayOf(text: string, known: Map<string, DuckDBDateValue>): DuckDBDateValue {
+  const day = known.get(text) ?? new DuckDBDateValue(Date.parse(`${text}T00:00:00Z`) / 86_400_000);
+  known.set(text, day);
+  return day;
 }
 
 /** Headers are the same whatever their case and white space. */
@@ -186,9 +227,4 @@ async function describeParquet(
     row: "file_row_number",
     value: (index) => quote(names[columns[index]?.name ?? ""] ?? columns[index]?.name ?? ""),
   };
-}
-
-function decimalsOf(text: string): number {
-  const [, fraction = "", exponent = "0"] = /^[+-]?\d*(?:\.(\d*?)0*)?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
-  return fraction.length - Number(exponent);
 }
