@@ -111,7 +111,7 @@ async function findDuplicates(client: Client, columns: readonly ComparedColumn[]
   await client.run(`CREATE TABLE duplicates AS ${of("left")} UNION ALL ${of("right")}`);
 }
 
-/** `joined`: the keys that no side has twice, with the values of both sides and whether they are the same. */
+/** `joined`: of the keys that no side has twice those that differ, with the values of both sides and whether they are the same. */
 async function join(client: Client, columns: readonly ComparedColumn[]): Promise<void> {
   const keys = keysOf(columns).map((index) => columnOf(index));
   const known = keys.map((key) => `${key} IS NOT NULL`).join(" AND ");
@@ -120,7 +120,8 @@ async function join(client: Client, columns: readonly ComparedColumn[]): Promise
   const once = (await hasAny("duplicates"))
     ? ` AND NOT EXISTS (SELECT 1 FROM duplicates AS d WHERE ${keys.map((key) => `d.${key} = s.${key}`).join(" AND ")})`
     : "";
-  const side = (name: SideName): string => `(SELECT * FROM ${name}_rows AS s WHERE ${known}${once})`;
+  for (const name of ["left", "right"] as const)
+    await client.run(`CREATE VIEW ${name}_once AS SELECT * FROM ${name}_rows AS s WHERE ${known}${once}`);
   const spoilt = await hasAny("unreadable");
   const unreadable = (name: SideName, alias: string): string =>
     `LEFT JOIN (SELECT "row", list(col) AS cols FROM unreadable WHERE side = ${literal(name)} GROUP BY ALL) AS ${alias}u
@@ -142,9 +143,11 @@ async function join(client: Client, columns: readonly ComparedColumn[]): Promise
       ];
     }),
   ];
-  await client.run(`CREATE TABLE joined AS SELECT ${list.join(", ")}
-    FROM ${side("left")} AS l FULL JOIN ${side("right")} AS r ON ${keys.map((key) => `l.${key} = r.${key}`).join(" AND ")}
-    ${spoilt ? unreadable("left", "l") + unreadable("right", "r") : ""}`);
+  const equals = valuesOf(columns).map((index) => columnOf(index, "equal"));
+  const same = ["lrow IS NOT NULL", "rrow IS NOT NULL", ...equals].join(" AND ");
+  await client.run(`CREATE TABLE joined AS SELECT * FROM (SELECT ${list.join(", ")}
+    FROM left_once AS l FULL JOIN right_once AS r ON ${keys.map((key) => `l.${key} = r.${key}`).join(" AND ")}
+    ${spoilt ? unreadable("left", "l") + unreadable("right", "r") : ""}) AS found WHERE NOT (${same})`);
 }
 
 /** The statement that collects the differences, as rows of the asset's table. */
@@ -202,11 +205,12 @@ function differencesTable(columns: readonly ComparedColumn[], sides: Readonly<Re
 async function matchesOf(client: Client, columns: readonly ComparedColumn[]): Promise<ColumnMatch[]> {
   const values = valuesOf(columns);
   const both = "lrow IS NOT NULL AND rrow IS NOT NULL";
-  const equals = values.map((index) => columnOf(index, "equal"));
-  const { rows } = await client.text(`SELECT count(*), count(*) FILTER (${both}),
-    count(*) FILTER (${[both, ...equals].join(" AND ")})${equals.map((equal) => `, count(*) FILTER (${both} AND ${equal})`).join("")}
-    FROM joined`);
-  const [all = 0, common = 0, whole = 0, ...equal] = (rows[0] ?? []).map(Number);
+  const unequal = values.map((index) => `count(*) FILTER (${both} AND NOT ${columnOf(index, "equal")})`);
+  const { rows } = await client.text(`SELECT (SELECT count(*) FROM left_once), count(*) FILTER (rrow IS NULL),
+    count(*) FILTER (lrow IS NULL), ${[`count(*) FILTER (${both})`, ...unequal].join(", ")} FROM joined`);
+  const [left = 0, onlyLeft = 0, onlyRight = 0, apartRows = 0, ...apartValues] = (rows[0] ?? []).map(Number);
+  const common = left - onlyLeft;
+  const all = common + onlyLeft + onlyRight;
   const apart = await client.text(`SELECT
     (SELECT count(*) FROM (SELECT DISTINCT ${keysOf(columns)
       .map((index) => columnOf(index))
@@ -228,12 +232,14 @@ async function matchesOf(client: Client, columns: readonly ComparedColumn[]): Pr
       const sums = numbers.map((index) => shown((columns[index] as ComparedColumn).type, `sum(${columnOf(index)})`));
       return (await client.text(`SELECT ${sums.join(", ")} FROM ${side}_rows`)).rows[0] ?? [];
     };
-    const [left, right] = [await of("left"), await of("right")];
-    for (const [at, index] of numbers.entries()) totals.set(index, [left[at] ?? null, right[at] ?? null]);
+    const [ofLeft, ofRight] = [await of("left"), await of("right")];
+    for (const [at, index] of numbers.entries()) totals.set(index, [ofLeft[at] ?? null, ofRight[at] ?? null]);
   }
   return [
-    match(WHOLE, all + others, whole, []),
-    ...values.map((index, at) => match(columns[index]?.name ?? "", common, equal[at] ?? 0, totals.get(index) ?? [])),
+    match(WHOLE, all + others, common - apartRows, []),
+    ...values.map((index, at) =>
+      match(columns[index]?.name ?? "", common, common - (apartValues[at] ?? 0), totals.get(index) ?? []),
+    ),
   ];
 }
 
