@@ -8,6 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cleaned_events } from "../../../assets/retail/cleaned_events.ts";
 import { dashboard_data } from "../../../assets/retail/dashboard_data.ts";
 import { revenue_by_store_daily } from "../../../assets/retail/revenue_by_store_daily.ts";
+import { rollout } from "../../../assets/retail/rollout.ts";
+import { validate_revenue } from "../../../assets/retail/validate_revenue.ts";
 import { sales_daily } from "../../../assets/retail/sales_daily.ts";
 import { sales_hourly } from "../../../assets/retail/sales_hourly.ts";
 import { user_metrics } from "../../../assets/retail/user_metrics.ts";
@@ -21,7 +23,16 @@ import { type Warehouse, WAREHOUSES } from "./warehouses.ts";
 
 const REFERENCE = "duckdb";
 const SOURCES = ["raw_events", "transactions", "products", "demographics"];
-const DERIVED = { cleaned_events, user_metrics, dashboard_data, revenue_by_store_daily, sales_hourly, sales_daily };
+const DERIVED = {
+  cleaned_events,
+  user_metrics,
+  dashboard_data,
+  revenue_by_store_daily,
+  sales_hourly,
+  sales_daily,
+  validate_revenue,
+  rollout,
+};
 type Table = keyof typeof DERIVED;
 const TABLES = Object.keys(DERIVED) as Table[];
 
@@ -50,6 +61,9 @@ describe("on the reference", () => {
     const lines = expected.cleaned_events.length;
     expect(lines).toBeGreaterThan(10_000);
     expect(expected.revenue_by_store_daily).toHaveLength(38_410);
+    // The workbook of finance says the same, so it was rolled out.
+    expect(expected.validate_revenue).toEqual([]);
+    expect(expected.rollout).toHaveLength(364);
     expect(new Set(expected.cleaned_events.map((row) => row.split("|")[0])).size).toBe(lines);
     expect(count("cleaned_events", "fuel_gallons", "NULL")).toBeGreaterThan(0);
     expect(count("cleaned_events", "fuel_gallons", "NULL")).toBeLessThan(lines);

@@ -23,6 +23,8 @@ const TABLES = [
   "user_metrics",
   "dashboard_data",
   "revenue_by_store_daily",
+  "validate_revenue",
+  "rollout",
   "sales_hourly",
   "sales_daily",
   "coupon_redemptions",

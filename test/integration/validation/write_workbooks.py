@@ -1,5 +1,8 @@
 """Writes the workbooks of the tests into a folder: by openpyxl, which shares no code with what reads them."""
 
+# openpyxl has no types.
+# pyright: basic
+
 import datetime as dt
 import sys
 import zipfile
