@@ -106,6 +106,9 @@ export { type DashboardFilter, timeFilter, valueFilter } from "./superset/dashbo
 export {
   csv,
   type CsvSource,
+  supersetChart,
+  supersetDataset,
+  type SupersetSource,
   type TextOptions,
   type Tolerance,
   type Validation,

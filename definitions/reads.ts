@@ -15,7 +15,7 @@ export function readsOf({ body }: Pick<AssetOptions<Shape>, "body">): ReadonlySe
 }
 
 function keysOfSide(source: ValidationSource): string[] {
-  if ("format" in source) return [];
+  if ("format" in source) return source.format === "superset" ? [source.object.assetKey ?? ""].filter(Boolean) : [];
   return source.kind === "sql" ? keysIn(source) : [source.assetKey];
 }
 

@@ -2,7 +2,7 @@ import type { AssetOptions, Shape } from "./asset.ts";
 import { readColumn } from "./column_type.ts";
 import type { Add } from "./validate.ts";
 import { checkTimezone } from "./validate_options.ts";
-import type { CsvSource, Validation, XlsxSource } from "./validation.ts";
+import type { CsvSource, SupersetSource, Validation, XlsxSource } from "./validation.ts";
 
 /** Rows that a table of differences may keep. */
 const MAX_ROWS = 1_000_000;
@@ -19,6 +19,7 @@ export function checkValidation({ body }: AssetOptions<Shape>, add: Add): void {
     if (source === undefined)
       add("unknown_reference", `${side}: the source is undefined: import the asset from the file that defines it`);
     else if ("format" in source && (source.format === "xlsx" || source.format === "csv")) checkFile(side, source, bad);
+    else if ("format" in source && source.format === "superset") checkSuperset(side, source, bad);
   }
   const { maxRows } = body;
   if (!(Number.isSafeInteger(maxRows) && maxRows >= 1 && maxRows <= MAX_ROWS))
@@ -49,6 +50,13 @@ function checkCompared({ columns, key, compare, names }: Validation, add: Add, b
     if (!(Number.isFinite(relative) && relative >= 0 && relative < 1))
       bad(`compare.${name}.relative: expected a share from 0 to below 1, got ${relative}`);
   }
+}
+
+function checkSuperset(side: string, { object, timezone }: SupersetSource, bad: (message: string) => void): void {
+  checkTimezone(side, timezone, bad);
+  if (object.kind === "chart" && object.name === "") bad(`${side}: expected the name or the id of a chart`);
+  if (object.kind === "dataset" && object.assetKey === null && (object.schema === "" || object.table === ""))
+    bad(`${side}: expected supersetDataset(asset) or supersetDataset("schema.table")`);
 }
 
 function checkFile(side: string, source: XlsxSource | CsvSource, bad: (message: string) => void): void {

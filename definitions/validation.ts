@@ -35,8 +35,17 @@ export interface CsvSource extends TextFile {
   readonly encoding: string;
 }
 
+/** A dataset or a chart, as users of Superset see it. */
+export interface SupersetSource extends Omit<TextFile, "path"> {
+  readonly format: "superset";
+  readonly object:
+    | { readonly kind: "dataset"; readonly schema: string; readonly table: string; readonly assetKey: string | null }
+    | { readonly kind: "chart"; readonly name: string; readonly assetKey: string | null };
+}
+
 /** What a validation compares: an asset, SQL in the validation's own store, a file, or a table of another database. */
-export type ValidationSource = TableRef | Sql | ParquetSource | PostgresSource | XlsxSource | CsvSource;
+export type ValidationSource =
+  TableRef | Sql | ParquetSource | PostgresSource | XlsxSource | CsvSource | SupersetSource;
 
 /** How the values of a column are compared. */
 export interface Tolerance {
@@ -103,6 +112,33 @@ export function csv(
 ): CsvSource {
   const { delimiter = ",", encoding = "utf-8" } = options;
   return { format: "csv", path, delimiter, encoding, ...textForms(options) };
+}
+
+/**
+ * All rows of a dataset of Superset, asked for as its charts ask: what its users see, from the cache too. Where Superset
+ * cannot be reached the validation fails. It needs `SUPERSET_URL` and an account, as Superset's other settings say.
+ *
+ * @param table An asset, which becomes a dependency, or `"schema.table"`.
+ */
+export function supersetDataset(table: TableRef | string, options: Pick<TextOptions, "timezone"> = {}): SupersetSource {
+  const key = typeof table === "string" ? null : ((table as TableRef | undefined)?.assetKey ?? "");
+  const [schema = "", ...rest] = typeof table === "string" ? table.split(".") : (key ?? "").split("/");
+  const object = { kind: "dataset", schema, table: rest.join("."), assetKey: key } as const;
+  return { format: "superset", object, ...textForms(options) };
+}
+
+/**
+ * The rows of a chart of Superset, by its saved query: its columns are those of its table, such as the labels of metrics.
+ *
+ * @param name Its name or, as digits, its id.
+ * @param options.of The asset that it shows, which becomes a dependency.
+ */
+export function supersetChart(
+  name: string,
+  options: Pick<TextOptions, "timezone"> & { readonly of?: TableRef } = {},
+): SupersetSource {
+  const object = { kind: "chart", name, assetKey: options.of?.assetKey ?? null } as const;
+  return { format: "superset", object, ...textForms(options) };
 }
 
 function textForms({ decimal = ".", days = "YMD", timezone = "UTC" }: TextOptions): Omit<TextFile, "path"> {

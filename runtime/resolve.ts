@@ -157,8 +157,10 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
     case "validation": {
       for (const side of ["left", "right"] as const) {
         const source = body[side];
-        if ("format" in source) continue;
-        if (source.kind === "sql") walkSql(`the SQL of ${side}`, source, NO_BOUNDS, collector);
+        if ("format" in source) {
+          if (source.format !== "superset" || source.object.assetKey === null) continue;
+          depend(side, { kind: "table", assetKey: source.object.assetKey }, false);
+        } else if (source.kind === "sql") walkSql(`the SQL of ${side}`, source, NO_BOUNDS, collector);
         else depend(side, source, false);
       }
       const { found, faults } = resolveValidation(body, defined);

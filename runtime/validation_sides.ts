@@ -5,16 +5,23 @@ import { readColumn } from "../definitions/column_type.ts";
 import type { Fault } from "../definitions/fault.ts";
 import { definedAssets } from "../definitions/registry.ts";
 import type { Sql } from "../definitions/sql.ts";
-import type { CsvSource, Validation, XlsxSource } from "../definitions/validation.ts";
+import type { CsvSource, SupersetSource, Validation, XlsxSource } from "../definitions/validation.ts";
 import type { Attempt, LedgerEntry, Store, StoreKind, Target } from "../resources/store.ts";
 import { DEFAULT_STORE, type OpenStores } from "../resources/stores.ts";
-import { type ComparedColumn, readFile, type SideName, type SideRows } from "../resources/validation/index.ts";
+import {
+  type ComparedColumn,
+  readFile,
+  readSuperset,
+  type SideName,
+  type SideRows,
+} from "../resources/validation/index.ts";
 import type { CopiedSource } from "./copied_source.ts";
 import { placeOf } from "./place.ts";
 import { bulkSource } from "./stage_copy.ts";
 
 /** One side of a validation, ready to be read. */
-export type ResolvedSide = XlsxSource | CsvSource | CopiedSource | { readonly format: "sql"; readonly sql: Sql };
+export type ResolvedSide =
+  XlsxSource | CsvSource | SupersetSource | CopiedSource | { readonly format: "sql"; readonly sql: Sql };
 
 /** A validation that is ready to be run. */
 export interface ResolvedValidation {
@@ -105,6 +112,12 @@ export async function readSide(name: SideName, reading: SideReading): Promise<Si
     case "csv": {
       const keys = validation.columns.filter(({ isKey }) => isKey).map((column) => names[column.name] ?? column.name);
       return await readFile({ ...side, path: resolve(projectDir, side.path) }, keys);
+    }
+    case "superset": {
+      const wanted = own.map((column) => column.name);
+      const keys = own.flatMap((column, index) => (validation.columns[index]?.isKey === true ? [column.name] : []));
+      const table = await readSuperset(side, wanted, keys, attempt.signal);
+      return { kind: "cells", table, forms: side };
     }
     case "parquet":
       return { kind: "parquet", path: resolve(projectDir, side.path) };

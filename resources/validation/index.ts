@@ -7,6 +7,7 @@ import { readXlsx } from "./read_xlsx.ts";
 export { type ColumnMatch, type CompareJob, compareSides, type Comparison } from "./compare.ts";
 export type { ComparedColumn } from "./compared.ts";
 export type { SideName, SideRows } from "./load.ts";
+export { readSuperset } from "./read_superset.ts";
 export { htmlReport } from "./report.ts";
 
 /**

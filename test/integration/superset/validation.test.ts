@@ -1,0 +1,140 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { z } from "zod";
+import { supersetChart, supersetDataset } from "../../../definitions/index.ts";
+import type { Engine } from "../../../ops/engines/engine.ts";
+import { query } from "../../../ops/engines/postgres.ts";
+import { startEngine } from "../../../ops/engines/start_engine.ts";
+import { storeDatabase } from "../../../resources/superset/databases.ts";
+import { openSuperset } from "../../../resources/superset/open.ts";
+import {
+  type ComparedColumn,
+  compareSides,
+  type Comparison,
+  readFile,
+  readSuperset,
+} from "../../../resources/validation/index.ts";
+import { localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "superset-validation-"));
+const signal = new AbortController().signal;
+let postgres: Engine | undefined;
+let chartId = 0;
+
+const column = (name: string, type: ComparedColumn["type"], isKey = false): ComparedColumn => ({
+  ...{ name, type, isKey, relative: 0, ignoreCase: false },
+  absolute: type.kind === "decimal" ? "0.01" : "0",
+});
+const COLUMNS = [
+  column("shop", { kind: "string" }, true),
+  column("day", { kind: "date" }, true),
+  column("at", { kind: "timestamp" }),
+  column("revenue", { kind: "decimal", precision: 14, scale: 2 }),
+];
+const NAMES = COLUMNS.map(({ name }) => name);
+const made = z.object({ id: z.number() });
+
+beforeAll(async () => {
+  const [superset, started] = await Promise.all([
+    localSuperset(),
+    startEngine("postgres", { dataDir: join(folder, "postgres"), durable: false }),
+  ]);
+  postgres = started;
+  for (const [name, value] of Object.entries({ ...superset.env, DATABASE_URL: started.url })) vi.stubEnv(name, value);
+  await query(started.url, "CREATE SCHEMA validated");
+  await query(
+    started.url,
+    `CREATE TABLE validated.sales AS SELECT 'shop ' || n % 3 AS shop, DATE '2026-01-01' + n / 3 AS day,
+      TIMESTAMPTZ '2026-01-01 10:00:00+00' + n * INTERVAL '1 second' AS at, CAST(n * 1.37 AS numeric(14, 2)) AS revenue
+      FROM generate_series(0, 29) AS n`,
+  );
+  const { id: database } = await storeDatabase(openSuperset(process.env), {
+    ...{ store: "postgres", env: process.env, duckdbSnapshot: join(folder, "none") },
+  });
+  const client = superset.client();
+  const dataset = await client.post("/dataset/", { database, schema: "validated", table_name: "sales" }, made);
+  const datasource = { id: dataset.id, type: "table" };
+  const sum = { expressionType: "SQL", sqlExpression: "SUM(revenue)", label: "Revenue, all days" };
+  const queries = [{ columns: ["shop"], metrics: [sum], row_limit: 100, orderby: [["shop", true]] }];
+  const chart = await client.post(
+    "/chart/",
+    {
+      ...{ slice_name: "Revenue by shop", viz_type: "table", datasource_id: dataset.id, datasource_type: "table" },
+      params: JSON.stringify({ viz_type: "table" }),
+      query_context: JSON.stringify({ datasource, queries, result_format: "json", result_type: "full" }),
+    },
+    made,
+  );
+  chartId = chart.id;
+}, SUPERSET_TIMEOUT_MS);
+
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await postgres?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function compare(
+  side: ReturnType<typeof supersetDataset>,
+  csv: string,
+  columns: readonly ComparedColumn[],
+  left: Record<string, string> = {},
+): Promise<Comparison> {
+  const own = mkdtempSync(join(folder, "compare-"));
+  mkdirSync(join(own, "files"));
+  const path = join(own, "right.csv");
+  writeFileSync(path, csv);
+  const keys = columns.filter(({ isKey }) => isKey).map(({ name }) => name);
+  const table = await readSuperset(
+    side,
+    columns.map(({ name }) => left[name] ?? name),
+    keys,
+    signal,
+  );
+  const right = await readFile(
+    { format: "csv", path, delimiter: ";", encoding: "utf-8", decimal: ".", days: "YMD", timezone: "UTC" },
+    keys,
+  );
+  return await compareSides({
+    left: { kind: "cells", table, forms: side },
+    ...{ right, columns, names: { left, right: {} }, folder: join(own, "files"), maxRows: 100, signal },
+  });
+}
+
+test("a dataset is compared as Superset gives it: texts, days, instants and money", async () => {
+  const lines = Array.from({ length: 30 }, (_, n) => {
+    const day = `2026-01-${String(1 + Math.floor(n / 3)).padStart(2, "0")}`;
+    return `shop ${n % 3};${day};2026-01-01T10:00:${String(n).padStart(2, "0")}Z;${((n * 137) / 100).toFixed(2)}`;
+  });
+  const same = await compare(supersetDataset("validated.sales"), [NAMES.join(";"), ...lines].join("\n"), COLUMNS);
+  expect(same.sample.rows).toEqual([]);
+  expect(same.matches[0]).toMatchObject({ compared: 30, equal: 30 });
+  const changed = [NAMES.join(";"), ...lines.slice(1), lines[0]?.replace("0.00", "0.02") ?? ""].join("\n");
+  const found = await compare(supersetDataset("validated.sales"), changed, COLUMNS);
+  expect(found.sample.rows.map((row) => row.slice(0, 6))).toEqual([
+    ["value", null, "shop 0 | 2026-01-01", "revenue", "0", "0.02"],
+  ]);
+});
+
+test("a chart is compared by the labels that its readers see", async () => {
+  const columns = [
+    column("shop", { kind: "string" }, true),
+    column("revenue", { kind: "decimal", precision: 14, scale: 2 }),
+  ];
+  const csv = "shop;revenue\nshop 0;184.95\nshop 1;198.65\nshop 2;212.36\n";
+  for (const name of ["Revenue by shop", String(chartId)]) {
+    const found = await compare(supersetChart(name), csv, columns, { revenue: "Revenue, all days" });
+    expect(found.sample.rows.map((row) => row.slice(2, 6))).toEqual([]);
+  }
+});
+
+test("nothing is compared where Superset has no such dataset, cannot compute it, or cannot be reached", async () => {
+  const read = (side: ReturnType<typeof supersetDataset>, columns = NAMES): Promise<unknown> =>
+    readSuperset(side, columns, ["shop"], signal);
+  await expect(read(supersetDataset("validated.nothing"))).rejects.toMatchObject({ code: "missing_part" });
+  await expect(read(supersetDataset("validated.sales"), ["shop", "nowhere"])).rejects.toThrow();
+  vi.stubEnv("SUPERSET_URL", "http://127.0.0.1:9");
+  await expect(read(supersetDataset("validated.sales"))).rejects.toMatchObject({ code: "superset_unreachable" });
+});
