@@ -3,7 +3,10 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "nod
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { query } from "../../../ops/engines/postgres.ts";
+import { startEngine } from "../../../ops/engines/start_engine.ts";
 import { createProject, type PipesMessage, type Project } from "../runtime/project.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
@@ -140,4 +143,59 @@ function readdirs(project: Project): string[] {
   return execFileSync("ls", [join(project.dir, "data/transfers")], { encoding: "utf8" })
     .split("\n")
     .filter(Boolean);
+}
+
+test("a table of another database is compared with SQL of the store, decimals before they are rounded", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "validation-postgres-"));
+  const server = await startEngine("postgres", { dataDir: join(folder, "postgres"), durable: false });
+  try {
+    await query(server.url, "CREATE TABLE public.theirs (shop text, total numeric, at timestamptz)");
+    await query(
+      server.url,
+      "INSERT INTO public.theirs VALUES ('a', 1.011, '2026-01-01 00:00+00'), ('b', 2, '2026-01-01 00:00+02'), ('c', 3, NULL)",
+    );
+    const project = createProject({
+      "assets/shop/compared.ts": `import { decimal, postgresTable, sql, timestamp, validateMigration, z } from "dagster-typescript";
+export const compared = validateMigration("shop/compared", {
+  description: "Theirs and ours.",
+  store: "postgres",
+  left: sql\`SELECT shop, CAST(total AS NUMERIC(14, 2)) AS total, CAST(at AS TIMESTAMPTZ) AS at
+    FROM (VALUES ('a', 1.00, '2026-01-01 00:00+00'), ('b', 2.00, '2025-12-31 22:00+00'), (\${"d"}, 4.00, NULL)) AS t (shop, total, at)\`,
+  right: postgresTable("public.theirs", { url: "THEIR_URL" }),
+  columns: z.strictObject({ shop: z.string(), total: decimal(14, 2), at: timestamp().nullable() }),
+  key: ["shop"],
+});`,
+    });
+    const env = { DATABASE_URL: server.url, THEIR_URL: server.url };
+    const ran = await project.run(["shop/compared"], env).ended;
+    expect(ran.stderr).toContain("shop/compared  refused");
+    const rows = await rowsOf(
+      server.url,
+      "SELECT kind, side, key, column_name, left_value, right_value FROM shop.compared ORDER BY 1, 2",
+    );
+    expect(rows).toEqual([
+      ["missing", "left", "c", null, null, null],
+      ["missing", "right", "d", null, null, null],
+      ["value", null, "a", "total", "1", "1.011"],
+    ]);
+    const history = await rowsOf(server.url, "SELECT column_name, equal FROM shop.compared_history ORDER BY 1");
+    expect(history).toEqual([
+      ["(rows)", "1"],
+      ["at", "2"],
+      ["total", "1"],
+    ]);
+  } finally {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+async function rowsOf(url: string, text: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<unknown[]>({ text, rowMode: "array" })).rows;
+  } finally {
+    await client.end();
+  }
 }
