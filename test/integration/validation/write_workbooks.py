@@ -6,7 +6,9 @@
 import datetime as dt
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from openpyxl import Workbook
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
@@ -19,20 +21,20 @@ DAYS = [dt.date(2026, 1, day) for day in (1, 2, 3)]
 ROWS = [["berlin", DAYS[0], 3, 10.5], ["berlin", DAYS[1], 4, 20.25], ["rome", DAYS[0], 5, 30.75]]
 
 
-def write(name: str, rows: list[list[object]], title: str = "Revenue") -> Workbook:
+def write(name: str, rows: Sequence[Sequence[object]], title: str = "Revenue") -> None:
     """Make a workbook of one sheet, and save it."""
     book = Workbook()
-    book.active.title = title
+    sheet: Any = book.active
+    sheet.title = title
     for row in rows:
-        book.active.append(row)
+        sheet.append(row)
     book.save(FOLDER / name)
-    return book
 
 
 def special() -> None:
     """Everything that a reader may get wrong, in one sheet; a table, a name, totals, hidden rows, merged cells."""
     book = Workbook()
-    sheet = book.active
+    sheet: Any = book.active
     sheet.title = "Revenue 2026"
     sheet["A1"] = "Revenue of the shops"
     sheet.append([])
@@ -68,9 +70,10 @@ def from_1904() -> None:
     """Write days that count from 1904."""
     book = Workbook()
     book.epoch = CALENDAR_MAC_1904
-    book.active.title = "Revenue"
+    sheet: Any = book.active
+    sheet.title = "Revenue"
     for row in [HEADER, *ROWS]:
-        book.active.append(row)
+        sheet.append(row)
     book.save(FOLDER / "from_1904.xlsx")
 
 
