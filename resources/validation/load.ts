@@ -59,9 +59,14 @@ export async function loadSide(
   const loaded = rows.kind === "cells" ? await loadCells(client, side, rows, columns, names, signal) : undefined;
   const from =
     rows.kind === "cells"
-      ? { relation: quote(`${side}_cells`), row: '"row"', value: (index: number) => columnOf(index) }
+      ? {
+          relation: quote(`${side}_cells`),
+          row: '"row"',
+          value: (index: number) => columnOf(index),
+          isSafe: () => false,
+        }
       : await describeParquet(client, side, rows.path, columns, names);
-  // What came as it is compared needs no cast. Of cells a view will do: they are in the engine already.
+  // Of cells a view will do: they are in the engine already.
   const isReady = ({ type }: ComparedColumn): boolean =>
     rows.kind === "cells" && (scaleOf(type) !== undefined || type.kind === "date");
   const list = columns.map((column, index) => {
@@ -73,7 +78,7 @@ export async function loadSide(
       SELECT CAST(${from.row} AS BIGINT) AS "row", ${list.join(", ")} FROM ${from.relation}`,
   );
   for (const [index, column] of columns.entries()) {
-    if (comparedType(column.type) === "VARCHAR" || isReady(column)) continue;
+    if (comparedType(column.type) === "VARCHAR" || isReady(column) || from.isSafe(index)) continue;
     const value = from.value(index);
     await client.run(
       `INSERT INTO unreadable SELECT ${literal(side)}, CAST(${from.row} AS BIGINT), ${index}, CAST(${value} AS VARCHAR),
@@ -206,7 +211,13 @@ async function describeParquet(
   path: string,
   columns: readonly ComparedColumn[],
   names: Readonly<Record<string, string | undefined>>,
-): Promise<{ readonly relation: string; readonly row: string; readonly value: (index: number) => string }> {
+): Promise<{
+  readonly relation: string;
+  readonly row: string;
+  readonly value: (index: number) => string;
+  /** Whether each of its values can be compared. */
+  readonly isSafe: (index: number) => boolean;
+}> {
   const { rows } = await client.text(`DESCRIBE SELECT * FROM read_parquet(${literal(path)})`);
   const types = new Map(rows.map(([name, type]) => [name ?? "", type ?? ""]));
   for (const { name, type } of columns) {
@@ -222,9 +233,27 @@ async function describeParquet(
         `column ${JSON.stringify(source)} of the ${side} side is ${found}, not ${type.kind}: say by SQL on which clock it is one`,
       );
   }
+  const nameOf = (index: number): string => names[columns[index]?.name ?? ""] ?? columns[index]?.name ?? "";
   return {
     relation: `read_parquet(${literal(path)}, file_row_number = true)`,
     row: "file_row_number",
-    value: (index) => quote(names[columns[index]?.name ?? ""] ?? columns[index]?.name ?? ""),
+    value: (index) => quote(nameOf(index)),
+    isSafe: (index) => {
+      const type = columns[index]?.type;
+      return type !== undefined && isSafe(types.get(nameOf(index)) ?? "", type);
+    },
   };
 }
+
+/** Whether a type of the engine has no value that the compared one lacks. */
+function isSafe(from: string, type: ComparedColumn["type"]): boolean {
+  if (from === comparedType(type)) return true;
+  const scale = scaleOf(type);
+  if (scale === undefined) return false;
+  const [, precision, decimals] = /^DECIMAL\((\d+),(\d+)\)$/.exec(from) ?? [];
+  const whole = precision === undefined ? DIGITS[from] : Number(precision) - Number(decimals);
+  return whole !== undefined && whole <= 38 - scale;
+}
+
+/** Of the largest number. */
+const DIGITS: Readonly<Record<string, number>> = { TINYINT: 3, SMALLINT: 5, INTEGER: 10, BIGINT: 19 };
