@@ -47,12 +47,12 @@ async function placeOf(workbook: Workbook, where: XlsxSource["where"], path: str
     throw new MissingPartError(`the workbook ${path} has no sheet ${JSON.stringify(name)}; it has ${names}`);
   };
   switch (where.kind) {
-    case "sheet":
-      return {
-        sheet: sheetOf(where.sheet),
-        range: where.range === null ? WHOLE_SHEET : (parseRange(where.range) ?? WHOLE_SHEET),
-        totals: 0,
-      };
+    case "sheet": {
+      const range = where.range === null ? WHOLE_SHEET : parseRange(where.range);
+      if (range === undefined)
+        throw new MissingPartError(`${where.range ?? ""} is no range of cells, such as "A3:F90"`);
+      return { sheet: sheetOf(where.sheet), range, totals: 0 };
+    }
     case "name": {
       const [, reference] = [...workbook.names].find(([name]) => isSame(name, where.name)) ?? [];
       if (reference === undefined)

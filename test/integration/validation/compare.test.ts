@@ -183,6 +183,12 @@ test.each([
   await expect(read(xlsx(path, { sheet: "Revenue" }))).rejects.toMatchObject({ code });
 });
 
+test("a range that runs backwards is refused, not widened to the sheet", async () => {
+  await expect(workbook("plain.xlsx", { sheet: "Revenue", range: "D9:A1" })).rejects.toMatchObject({
+    code: "missing_part",
+  });
+});
+
 test("a column that the header lacks, or has twice, is refused", async () => {
   const left = await shops(...PLAIN);
   await expect(compare(left, await text("shop,day,visits\na,2026-01-01,1\n"))).rejects.toMatchObject({
