@@ -157,3 +157,26 @@ test("an empty batch has no pages", () => {
   const empty = tableFromArrays({ c: Int32Array.of() });
   expect([...arrowPages(empty, [column(z.int32())])]).toEqual([]);
 });
+
+test("new columns have the type that Arrow says, and one without an exact type is refused", () => {
+  const vectors = {
+    id: vectorFromArray([1], new Int32()),
+    word: vectorFromArray(["a"]),
+    price: vectorFromArray([1.5], new Float64()),
+    at: vectorFromArray([0], new TimestampMillisecond("UTC")),
+  };
+  const told = new Map<string, unknown>();
+  const news = { declare: (name: string, type: unknown) => told.set(name, type) };
+  const [page] = [...arrowPages(new Table(vectors), [], news)];
+  expect([...told]).toEqual([
+    ["id", { kind: "int64" }],
+    ["word", { kind: "string" }],
+    ["price", { kind: "float64" }],
+    ["at", { kind: "timestamp" }],
+  ]);
+  expect(page?.[0]).toEqual({ id: 1n, word: "a", price: 1.5, at: new Date(0) });
+  for (const type of [new TimestampMicrosecond("UTC"), new TimestampMillisecond(), new Uint64()]) {
+    const odd = new Table({ odd: vectorFromArray([null], type as DataType) });
+    expect(() => [...arrowPages(odd, [], news)]).toThrow(/"odd" is .* in Arrow/);
+  }
+});
