@@ -214,7 +214,7 @@ async function runTable(
         // Later runs are no more like a replay than it is like them.
         profile: counts === undefined ? profileOf(target, outcomes) : { strategy: "replay", nullShares: {} },
         replay: counts,
-        promise: await requireUnbroken(evolution),
+        promise: await requireUnbroken({ ...evolution, target: body.target, attempt }),
         checks: outcomes.map((one) => checkReport(one, true, request.redact)),
         partitions: (facts) => (plan === null ? null : reportPartitions(plan, facts, outcomes, against)),
         body,

@@ -27,10 +27,13 @@ export interface Evolution {
   readonly attempt: Attempt;
 }
 
-/** Whether the ledger can be asked before the body runs, perhaps for an hour: not where only a publish waits for a file. */
+/**
+ * Whether the ledger can be asked before the body runs, perhaps for an hour: not where only a publish waits for a file, nor
+ * where the rows may bring columns of their own.
+ */
 export function canAskEarly({ defined, store, body }: ResolvedAsset): boolean {
   const isShut = store.exclusive("query") !== null && (body.kind === "rows" || body.kind === "copy");
-  return defined.options.superset !== undefined && !isShut;
+  return defined.options.superset !== undefined && defined.options.contract !== "evolve" && !isShut;
 }
 
 /**

@@ -45,7 +45,7 @@ export async function runValidation(
   const { target } = asset;
   if (target === null) throw new TypeError(`${asset.key} has no table`);
   const attempt: Attempt = {
-    ...request,
+    ...{ runId: request.runId, rootRunId: request.rootRunId },
     codeVersion: asset.codeVersion,
     startedAt: new Date(),
     partitionKeys: null,
@@ -101,6 +101,7 @@ async function publish(
     });
     const told = tableReport({
       ...{ asset, target, facts, checks, partitions: null, statement: null, rowsQuarantined: 0 },
+      ...{ promise: { isPromised: asset.defined.options.superset !== undefined, published: [] }, differences: [] },
       profile: profileOf(target, outcomes),
       rowsRead: comparison.leftRows + comparison.rightRows,
       uri: store.uri(target),
@@ -120,7 +121,7 @@ async function publish(
       dataVersion: createHash("sha256").update(JSON.stringify(version)).digest("hex").slice(0, 32),
       metadata: { ...told.metadata, ...found },
     };
-    await staged.publish(ledgerEntry(asset, attempt, facts, report, request.redact));
+    await staged.publish(ledgerEntry(asset, target.columns, attempt, facts, report, request.redact));
     if (!passed) {
       context.log.error(
         `${differences.toLocaleString("en")} differences, of which ${facts.rowCount} are in ${target.schema}.${target.table}: ${sumUp(comparison)}`,
@@ -169,7 +170,7 @@ async function publishHistory(
   try {
     const facts = await staged.facts();
     const report: AssetReport = { dataVersion: facts.contentHash, metadata: {}, checks: [], partitions: null };
-    const entry = ledgerEntry(asset, attempt, facts, report, request.redact);
+    const entry = ledgerEntry(asset, target.columns, attempt, facts, report, request.redact);
     const written = columns.map(({ name, type, nullable }) => ({ name, type: asset.store.typeName(type), nullable }));
     await staged.publish({ ...entry, assetKey: key, columns: written });
   } catch (error) {
@@ -189,7 +190,7 @@ async function publishFault(run: Run, error: unknown): Promise<void> {
     const staged = await writer.finish();
     const facts = await staged.facts();
     const report: AssetReport = { dataVersion: facts.contentHash, metadata: {}, checks: [], partitions: null };
-    await staged.publish(ledgerEntry(asset, attempt, facts, report, request.redact));
+    await staged.publish(ledgerEntry(asset, target.columns, attempt, facts, report, request.redact));
     const none = { compared: 0, equal: 0, rate: 0, leftTotal: null, rightTotal: null };
     await publishHistory(run, [{ column: "(rows)", ...none }], { leftRows: 0, rightRows: 0 }, false);
   } catch (fault) {

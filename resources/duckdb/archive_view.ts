@@ -5,6 +5,7 @@ import type { Statement } from "../render_sql.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { contractDifferences } from "./contract.ts";
+import { rowHash } from "./dialect.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /** What is needed to read a file. */
@@ -40,7 +41,7 @@ export async function countRows(
   { text, parameters }: Statement,
 ): Promise<CountedRows> {
   const { rows } = await client.text({
-    text: `SELECT count(*), COALESCE(sum(hash(${namesOf(target)})), 0) FROM ${text}`,
+    text: `SELECT count(*), COALESCE(sum(${rowHash(namesOf(target))}), 0) FROM ${text}`,
     parameters,
   });
   const [count, sum] = rows[0] ?? [];

@@ -5,7 +5,7 @@ import { requireReadable } from "./archive_files.ts";
 import type { Attempt } from "../store.ts";
 import type { Client } from "./client.ts";
 import type { DuckDBConfig } from "./config.ts";
-import { parameter } from "./dialect.ts";
+import { parameter, rowHash } from "./dialect.ts";
 import { interruptible } from "./interruptible.ts";
 
 /** The first instant that is written without an era. */
@@ -46,8 +46,7 @@ const SYNTAX: DiffSyntax = {
   grouped: (name) => name,
   byteLength: (text) => `strlen(${text})`,
   checksum: (text) => `CAST('0x' || left(md5(${text}), 15) AS BIGINT)`,
-  // Twice: the combined hash of several columns is little more than their exclusive or.
-  nativeHash: (columns) => `hash(hash(${columns.map(({ name }) => name).join(", ")}))`,
+  nativeHash: (columns) => rowHash(columns.map(({ name }) => name).join(", ")),
   nativePosition: (hash) => `CAST(${hash} & ${2n ** 60n - 1n} AS BIGINT)`,
   toInt64: (name) => `CAST(${name} AS BIGINT)`,
 };

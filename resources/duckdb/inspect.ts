@@ -5,6 +5,7 @@ import { latestStaged } from "../cursor.ts";
 import type { StagedFacts, Target } from "../store.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
+import { rowHash } from "./dialect.ts";
 import { quote } from "../quote.ts";
 import { columnTypeName } from "./type_names.ts";
 
@@ -21,8 +22,8 @@ export async function stagedFacts(
   const bucket = bucketOf(DUCKDB_CHECKS, target);
   const { rows } = await client.text(
     bucket === ""
-      ? `SELECT count(*), sum(hash(${names})) FROM ${relation}`
-      : `SELECT ${bucket}, count(*), sum(hash(${names})) FROM ${relation} GROUP BY ${bucket}`,
+      ? `SELECT count(*), sum(${rowHash(names)}) FROM ${relation}`
+      : `SELECT ${bucket}, count(*), sum(${rowHash(names)}) FROM ${relation} GROUP BY ${bucket}`,
   );
   // The engine's hash function may change between versions.
   const [[engine] = []] = (await client.text("SELECT version()")).rows;

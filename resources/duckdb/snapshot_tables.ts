@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { literal, quote } from "../quote.ts";
 import type { SnapshotTable } from "../snapshot.ts";
 import type { Client } from "./client.ts";
+import { rowHash } from "./dialect.ts";
 import { withLimitedMemory } from "./memory.ts";
 
 /** Enough for the row groups on their way of a table of ordinary width. */
@@ -70,7 +71,7 @@ export async function partsOf(
   const month = timeColumn === null ? "'all'" : `COALESCE(strftime(${quote(timeColumn)}, '%Y-%m'), 'none')`;
   const names = columns.map(({ name }) => quote(name)).join(", ");
   const { rows } = await client.text(
-    `SELECT ${month} AS part, count(*), COALESCE(sum(hash(${names})), 0) FROM ${quote(schema)}.${quote(table)} GROUP BY part ORDER BY part`,
+    `SELECT ${month} AS part, count(*), COALESCE(sum(${rowHash(names)}), 0) FROM ${quote(schema)}.${quote(table)} GROUP BY part ORDER BY part`,
   );
   // A table without rows has columns all the same.
   if (rows.length === 0) return [{ name: "all", rowCount: 0n, sum: 0n }];

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,7 +200,7 @@ class Project:
         return self.left(self.folder / ".state" / "pipes")
 
 
-def kinds(events: list[dg.DagsterEvent], kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
+def kinds(events: Sequence[dg.DagsterEvent], kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
     return [event for event in events if event.event_type == kind]
 
 

@@ -66,7 +66,8 @@ test("definitions open nothing: no file system, no network, no process", () => {
 
 test("only the runtime knows the stores, and it knows them by their seam: no driver reaches it", () => {
   const drivers = imports.filter(
-    ({ from, to }) => from.startsWith("runtime/") && /^resources\/(?!store|errors|superset\/|snapshot|validation\/index)/.test(to),
+    ({ from, to }) =>
+      from.startsWith("runtime/") && /^resources\/(?!store|errors|superset\/|snapshot|validation\/index)/.test(to),
   );
   expect(drivers.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
 });
@@ -76,7 +77,8 @@ test("a store does not import another store", () => {
     // They ask HTTP in the same way.
     if (/^resources\/(sensors|superset)\//.test(from) && /^resources\/sources\//.test(to)) return false;
     // A validation compares in an engine of its own, and asks Superset for what people see.
-    if (/^resources\/validation\//.test(from) && /^resources\/(duckdb\/client|superset\/open)\.ts$/.test(to)) return false;
+    if (/^resources\/validation\//.test(from) && /^resources\/(duckdb\/client|superset\/open)\.ts$/.test(to))
+      return false;
     const [, own] = /^resources\/([a-z_]+)\//.exec(from) ?? [];
     const [, other] = /^resources\/([a-z_]+)\//.exec(to) ?? [];
     return own !== undefined && other !== undefined && own !== other;
