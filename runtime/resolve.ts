@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DefinedAsset } from "../definitions/asset.ts";
@@ -9,9 +8,9 @@ import { keysOf, type Partitions, timeOf } from "../definitions/partitions.ts";
 import type { Sql, SqlValue, TableRef } from "../definitions/sql.ts";
 import type { StoreKind, Target } from "../resources/store.ts";
 import { type ArchivedSource, resolveArchive } from "./archived_source.ts";
+import { codeVersion } from "./code_version.ts";
 import { type ComparedSources, resolveDiff } from "./compared_sources.ts";
 import { type CopiedSource, resolveSource } from "./copied_source.ts";
-import { scanFile } from "./import_scan.ts";
 import { placeOf } from "./place.ts";
 import type { AssetReport } from "./report.ts";
 import { type Bounds, parseSqlFile } from "./sql_file.ts";
@@ -289,23 +288,4 @@ function walkSql(where: string, sql: Sql, allowed: Bounds & { readonly hasSelf: 
           add("unknown_placeholder", `${where}: a value is neither a reference nor a plain value`);
       }
   }
-}
-
-/** Changes with the asset's file, its SQL file, and the project's files that they import and that define no asset. */
-function codeVersion(sources: readonly SourcePosition[], assetFiles: ReadonlySet<string>): string {
-  const hash = createHash("sha256");
-  const seen = new Set<string>();
-  const add = (path: string): void => {
-    if (seen.has(path) || !existsSync(path)) return;
-    seen.add(path);
-    if (!path.endsWith(".ts")) {
-      hash.update(readFileSync(path));
-      return;
-    }
-    const { text, imports } = scanFile(path);
-    hash.update(text);
-    for (const one of imports) if (!assetFiles.has(one.path)) add(one.path);
-  };
-  for (const { file } of sources) add(file);
-  return hash.digest("hex").slice(0, 16);
 }
