@@ -4,8 +4,8 @@ import { ProjectError } from "../definitions/project_error.ts";
 import { importDefinition } from "./import_definition.ts";
 import { locate } from "./locate.ts";
 import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
-import { HAND_MADE_KEY, tryGetDashboardOf } from "./superset/dashboard_nodes.ts";
-import { SNAPSHOT_KEY, tryGetDatasetAsset } from "./superset/nodes.ts";
+import { tryGetDashboardOf } from "./superset/dashboard_nodes.ts";
+import { HAND_MADE_KEY, SNAPSHOT_KEY, tryGetDatasetAsset } from "./superset/nodes.ts";
 
 /** No file defines the asset. */
 export class UnknownAssetError extends ProjectError {

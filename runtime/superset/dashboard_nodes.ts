@@ -5,7 +5,7 @@ import type { Chart } from "../../definitions/superset/chart.ts";
 import type { DefinedDashboard } from "../../definitions/superset/dashboard.ts";
 import type { DashboardFilter } from "../../definitions/superset/dashboard_filter.ts";
 import type { Sync } from "../../definitions/superset/dataset.ts";
-import { datasetKey, type SupersetNode } from "./nodes.ts";
+import { datasetKey, HAND_MADE_KEY, type SupersetNode } from "./nodes.ts";
 
 /** The key of the node that makes a dashboard what it is declared to be. */
 export function dashboardKey(name: string): string {
@@ -16,9 +16,6 @@ export function dashboardKey(name: string): string {
 export function warmKey(name: string): string {
   return `superset/warm/${name}`;
 }
-
-/** The key of the node that lists the dashboards that people made. */
-export const HAND_MADE_KEY = "superset/hand_made";
 
 /** The dashboard that a node is about, and what the node does; `undefined`: it is no such node. */
 export function tryGetDashboardOf(

@@ -10,8 +10,7 @@ import { loadAllAssets } from "../load_assets.ts";
 import { escapeMarkdown } from "../redaction.ts";
 import { type AssetReport, durationMetadata } from "../report.ts";
 import { type ResolvedAsset, resolveAsset } from "../resolve.ts";
-import { HAND_MADE_KEY } from "./dashboard_nodes.ts";
-import { datasetKey } from "./nodes.ts";
+import { datasetKey, HAND_MADE_KEY } from "./nodes.ts";
 import type { SupersetRunContext } from "./run_context.ts";
 import { datasetUuid } from "./wanted.ts";
 

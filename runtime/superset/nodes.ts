@@ -28,6 +28,9 @@ const FOLDER = "superset";
 /** The key of the node that shows the tables of DuckDB to Superset. */
 export const SNAPSHOT_KEY = `${FOLDER}/snapshot`;
 
+/** The key of the node that lists the dashboards that people made. */
+export const HAND_MADE_KEY = `${FOLDER}/hand_made`;
+
 /** What the dataset of an asset follows: the asset first, then what Superset reads instead of a file of DuckDB. */
 export function datasetDeps({ key, store }: Pick<ResolvedAsset, "key" | "store">): string[] {
   return store === DEFAULT_STORE ? [key, SNAPSHOT_KEY] : [key];
@@ -46,6 +49,7 @@ export function tryGetDatasetAsset(key: string): string | undefined {
 
 /** Whether a key is that of something in Superset, rather than of an asset of two parts. */
 export function isInSuperset(key: string): boolean {
+  if (key === SNAPSHOT_KEY || key === HAND_MADE_KEY) return true;
   return key.startsWith(`${FOLDER}/`) && key.split("/").length > 2;
 }
 

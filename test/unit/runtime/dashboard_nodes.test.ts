@@ -12,6 +12,7 @@ import {
 } from "../../../definitions/index.ts";
 import { definedAssets, definedDashboards } from "../../../definitions/registry.ts";
 import { dashboardFaults, dashboardNodes } from "../../../runtime/superset/dashboard_nodes.ts";
+import { isInSuperset } from "../../../runtime/superset/nodes.ts";
 
 const columns = z.strictObject({ country: z.string(), day: date(), amount: z.int() });
 const body = { async *rows() {} };
@@ -82,4 +83,10 @@ test("what a dashboard shows and is not there is a fault that names it", () => {
     expect.stringMatching(/filter f names column "land"/),
   ]);
   expect(new Set(faults.map(({ asset }) => asset))).toEqual(new Set(["dashboards/wrong"]));
+});
+
+test("all nodes of Superset are told from assets: what fails there for good is not tried again", () => {
+  const nodes = ["superset/dataset/shop/orders", "superset/warm/kpi", "superset/snapshot", "superset/hand_made"];
+  expect(nodes.map(isInSuperset)).toEqual([true, true, true, true]);
+  expect(["superset/orders", "shop/superset"].map(isInSuperset)).toEqual([false, false]);
 });
