@@ -18,7 +18,7 @@ test.each(["runtime/main.ts", "runtime/manifest.ts"])(
 test("runtime/main.ts without an asset explains itself and ends with exit code 2", async () => {
   const { code, stderr } = await createProject({}).run([]).ended;
   expect(code).toBe(2);
-  expect(stderr).toContain("node runtime/main.ts [--partitions FIRST...LAST] [--full-refresh]");
+  expect(stderr).toContain("node runtime/main.ts [--partitions FIRST...LAST] [--full-refresh | --replay]");
 });
 
 test("a misspelt key is named in one line", async () => {
