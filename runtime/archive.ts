@@ -5,6 +5,7 @@ import { dayStart, firstStart, periodAt } from "../definitions/time_periods.ts";
 import { metadata, type MetadataMap } from "../pipes/index.ts";
 import type { Archive, ArchivedFile, ArchivePartition, Attempt, Store, Target } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
+import { lastPublish } from "./evolved.ts";
 import { profileOf } from "./history.ts";
 import { ledgerEntry, reuse } from "./ledger_entry.ts";
 import { columnTime, planPartitions, runPartition } from "./partitions.ts";
@@ -52,7 +53,7 @@ export async function runArchive(
     // What it moved, this attempt would not find any more.
     if (published !== undefined) return reuse(published, context);
   }
-  const promise = await requireUnbroken({ asset, target, store, attempt });
+  const promise = await requireUnbroken({ asset, target, attempt, last: await lastPublish(store, target, attempt) });
   const { partitions, source, to } = body;
   const job = { target, source, column: partitions.column, to, now: request.now, isOpen: request.isOpen };
   const started = performance.now();

@@ -1,6 +1,6 @@
 import type { Column, ColumnType, RowValue } from "../definitions/column_type.ts";
 import { ContractError } from "../resources/errors.ts";
-import type { Attempt, Store, Target } from "../resources/store.ts";
+import type { Attempt, LedgerEntry, Store, Target } from "../resources/store.ts";
 
 /** New columns of one run: more are data in the place of columns, such as an object with a key for each customer. */
 const MOST_NEW_COLUMNS = 100;
@@ -36,15 +36,19 @@ function valueOf({ kind }: ColumnType): RowValue {
   }
 }
 
-/** The columns that earlier runs added to the table and that the contract still does not name, by the ledger. */
+/** The last publish of the table, by the ledger: its columns are those of the table. */
+export async function lastPublish(store: Store, target: Target, attempt: Attempt): Promise<LedgerEntry | undefined> {
+  const [last] = await store.recentPublishes(target, attempt, { limit: 1, ofPartitions: null });
+  return last;
+}
+
+/** The columns that earlier runs added to the table and that the contract still does not name. */
 export async function evolvedColumns(store: Store, target: Target, attempt: Attempt): Promise<Column[]> {
   const declared = new Set(target.columns.map(({ name }) => name));
-  const found = new Map<string, ColumnType>();
-  for (const ofPartitions of [false, true])
-    for (const { columns } of await store.recentPublishes(target, attempt, { limit: 1, ofPartitions }))
-      for (const { name, evolved } of columns)
-        if (evolved !== undefined && !declared.has(name)) found.set(name, evolved);
-  return [...found].map(([name, type]) => evolvedColumn(name, type));
+  const last = await lastPublish(store, target, attempt);
+  return (last?.columns ?? []).flatMap(({ name, evolved }) =>
+    evolved === undefined || declared.has(name) ? [] : [evolvedColumn(name, evolved)],
+  );
 }
 
 /**
@@ -53,9 +57,7 @@ export async function evolvedColumns(store: Store, target: Target, attempt: Atte
  *
  * @throws ContractError
  */
-export async function requireEvolved(store: Store, target: Target, attempt: Attempt): Promise<void> {
-  const ofPartitions = target.strategy.kind === "replacePartitions";
-  const [last] = await store.recentPublishes(target, attempt, { limit: 1, ofPartitions });
+export function requireEvolved(target: Target, last: LedgerEntry | undefined): void {
   const has = new Set(target.columns.map(({ name }) => name));
   const gone = (last?.columns ?? []).filter(({ name, evolved }) => evolved !== undefined && !has.has(name));
   if (gone.length === 0) return;

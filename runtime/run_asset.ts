@@ -24,7 +24,7 @@ import { runArchive } from "./archive.ts";
 import { bindChecks } from "./check_bounds.ts";
 import { startClock } from "./clock.ts";
 import { Cursor } from "./cursor.ts";
-import { requireEvolved } from "./evolved.ts";
+import { lastPublish, requireEvolved } from "./evolved.ts";
 import { describeFailure } from "./describe_failure.ts";
 import { historyOf, type Profile, profileOf } from "./history.ts";
 import type { Redact } from "./redaction.ts";
@@ -40,7 +40,6 @@ import { canAskEarly, type ColumnPromise, requireUnbroken } from "./schema_evolu
 import type { SupersetRunContext } from "./superset/run_context.ts";
 import type { Turn } from "./turn.ts";
 import { stage, type StagedBody } from "./stage.ts";
-import { runValidation } from "./validation.ts";
 
 /**
  * What became of an asset: `refused` by a blocking check, `reused` from an attempt that could not report it, `partial`
@@ -111,7 +110,9 @@ export async function runAsset(
   await store.removeOrphans(request.isOpen);
   stores.removeOrphanTransfers(request.isOpen);
   if (asset.body.kind === "archive") return await runArchive(asset, asset.body, stores, context, request);
-  if (asset.body.kind === "validation") return await runValidation(asset, asset.body, stores, context, request);
+  // What reads workbooks is loaded only where one is read.
+  if (asset.body.kind === "validation")
+    return await (await import("./validation.ts")).runValidation(asset, asset.body, stores, context, request);
   const { partitions } = request;
   if (asset.defined.options.each === undefined || partitions === null || partitions.length < 2)
     return await runTable(asset, stores, context, request);
@@ -164,10 +165,12 @@ async function runTable(
     const published = await inTurn(() => store.findPublished(target, given));
     if (published !== undefined) return reuse(published, context);
   }
-  const evolution = { asset, target, store, attempt: given };
-  if (canAskEarly(asset)) await inTurn(() => requireUnbroken(evolution));
-  const last = write === undefined || request.fullRefresh ? null : await store.lastCursor(target, given);
-  const cursor = write === undefined ? null : new Cursor(write, target, last);
+  if (canAskEarly(asset))
+    await inTurn(async () =>
+      requireUnbroken({ asset, target, attempt: given, last: await lastPublish(store, target, given) }),
+    );
+  const lastCursor = write === undefined || request.fullRefresh ? null : await store.lastCursor(target, given);
+  const cursor = write === undefined ? null : new Cursor(write, target, lastCursor);
   const history = await inTurn(() => historyOf(asset.checks, store, target, given));
   const clock = startClock();
   const { attempt, ...body } = request.replay
@@ -210,11 +213,13 @@ async function runTable(
         };
       }
       for (const one of outcomes) if (!one.passed) context.log.warning(`Check ${describe(one)}`);
+      const last = await lastPublish(store, target, attempt);
+      requireEvolved(body.target, last);
       const result = await publish(asset, body.target, store, staged, attempt, context, {
         // Later runs are no more like a replay than it is like them.
         profile: counts === undefined ? profileOf(target, outcomes) : { strategy: "replay", nullShares: {} },
         replay: counts,
-        promise: await requireUnbroken({ ...evolution, target: body.target, attempt }),
+        promise: await requireUnbroken({ asset, target: body.target, attempt, last }),
         checks: outcomes.map((one) => checkReport(one, true, request.redact)),
         partitions: (facts) => (plan === null ? null : reportPartitions(plan, facts, outcomes, against)),
         body,
@@ -265,7 +270,6 @@ async function publish(
   },
 ): Promise<AssetResult> {
   const facts = await staged.facts();
-  await requireEvolved(store, target, attempt);
   const durations = { ...known.durations, content_hash: known.clock() };
   const report = tableReport({
     asset,

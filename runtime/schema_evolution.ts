@@ -1,9 +1,8 @@
 import type { Break } from "../definitions/evolution.ts";
 import { ProjectError } from "../definitions/project_error.ts";
-import type { Attempt, LedgerEntry, Store, Target } from "../resources/store.ts";
+import type { Attempt, LedgerEntry, Target } from "../resources/store.ts";
 import { type ColumnChange, columnChanges, isBreaking } from "./column_changes.ts";
 import type { ResolvedAsset } from "./resolve.ts";
-import { readersText } from "./superset/readers.ts";
 
 /** What a publish remembers of its columns, in the report that the ledger keeps of it. */
 export interface ColumnPromise {
@@ -23,8 +22,9 @@ export class BreakingChangeError extends ProjectError {
 export interface Evolution {
   readonly asset: ResolvedAsset;
   readonly target: Target;
-  readonly store: Store;
   readonly attempt: Attempt;
+  /** Of the table, by the ledger. */
+  readonly last: LedgerEntry | undefined;
 }
 
 /**
@@ -44,10 +44,9 @@ export function canAskEarly({ defined, store, body }: ResolvedAsset): boolean {
  * @throws BreakingChangeError
  */
 export async function requireUnbroken(evolution: Evolution): Promise<ColumnPromise> {
-  const { asset, target, store, attempt } = evolution;
+  const { asset, target, last } = evolution;
   const { superset, breaks = [] } = asset.defined.options;
   const isPromised = superset !== undefined;
-  const [last] = await store.recentPublishes(target, attempt, { limit: 1, ofPartitions: null });
   const earlier = promiseOf(last);
   // The publish that gives a promise up keeps it once more: columns do not vanish together with the promise.
   if (last === undefined || !(isPromised || earlier.isPromised)) return { isPromised, published: [] };
@@ -82,6 +81,8 @@ async function breakingChange(
   spent: readonly Break[],
 ): Promise<BreakingChangeError> {
   const columns = broken.map(({ column }) => column);
+  // Few publishes break anything: what talks to Superset is loaded for those.
+  const { readersText } = await import("./superset/readers.ts");
   const readers = await readersText(target, columns, attempt.signal);
   const used = broken.filter((change) =>
     spent.some((one) => one.column === change.column && one.change === change.change),

@@ -3,7 +3,6 @@ import type { Attempt, Staged, Target } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
 import { bindKeys } from "./bind_sql.ts";
 import { bindCursor, type Cursor } from "./cursor.ts";
-import { diffRows } from "./diff_rows.ts";
 import { stageHeldCopy } from "./stage_copy.ts";
 import { stageHeldRows } from "./stage_rows.ts";
 import type { ResolvedAsset } from "./resolve.ts";
@@ -62,6 +61,7 @@ export async function stage(staging: Staging): Promise<StagedBody> {
     case "rows":
       return await stageHeldRows(staging, body.rows);
     case "diff": {
+      const { diffRows } = await import("./diff_rows.ts");
       let summary = "";
       const rows = diffRows(body, staging, (text) => {
         summary = text;

@@ -11,10 +11,11 @@ import { type ColumnMatch, compareSides, type Comparison, htmlReport } from "../
 import { startClock } from "./clock.ts";
 import { profileOf } from "./history.ts";
 import { ledgerEntry } from "./ledger_entry.ts";
+import { readSide } from "./read_side.ts";
 import { type AssetReport, checkReport, durationMetadata, sampleMarkdown, tableReport } from "./report.ts";
 import type { ResolvedAsset, ResolvedBody } from "./resolve.ts";
 import type { AssetResult, RunRequest } from "./run_asset.ts";
-import { historyKey, readSide } from "./validation_sides.ts";
+import { historyKey } from "./validation_sides.ts";
 
 /** Where the reports are, in the project: one for each day. */
 const REPORTS = join("data", "validations");

@@ -14,6 +14,8 @@ interface Import {
   /** A path in the repository, or a package. */
   readonly to: string;
   readonly isTypeOnly: boolean;
+  /** Whether it is loaded only where the code comes by: `import(…)`. */
+  readonly isLazy: boolean;
 }
 
 const files = [...PRODUCT, ...OTHERS]
@@ -70,6 +72,16 @@ test("only the runtime knows the stores, and it knows them by their seam: no dri
       from.startsWith("runtime/") && /^resources\/(?!store|errors|superset\/|snapshot|validation\/index)/.test(to),
   );
   expect(drivers.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
+});
+
+test("what every step loads has no driver, reads no workbook and does not talk to Superset", () => {
+  const loaded = new Set(["runtime/main.ts"]);
+  for (const file of loaded)
+    for (const { from, to, isTypeOnly, isLazy } of imports)
+      if (from === file && !isTypeOnly && !isLazy && !to.startsWith("node:")) loaded.add(to);
+  expect(loaded.size).toBeGreaterThan(50);
+  const heavy = [...loaded].filter((file) => !file.endsWith(".ts") || /^resources\/(superset|validation)\//.test(file));
+  expect(heavy).toEqual(["zod"]);
 });
 
 test("a store does not import another store", () => {
@@ -191,17 +203,17 @@ function isProduct(file: string): boolean {
 
 function importsOf(file: string, source: ts.SourceFile): Import[] {
   const found: Import[] = [];
-  const add = (specifier: ts.Expression | undefined, isTypeOnly: boolean): void => {
+  const add = (specifier: ts.Expression | undefined, isTypeOnly: boolean, isLazy = false): void => {
     if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return;
     const { text } = specifier;
     const to = text.startsWith(".") ? relative(ROOT, resolve(ROOT, dirname(file), text)) : text;
-    found.push({ from: file, to, isTypeOnly });
+    found.push({ from: file, to, isTypeOnly, isLazy });
   };
   const walk = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, isTypeImport(node));
     else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);
     else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
-      add(node.arguments[0], false);
+      add(node.arguments[0], false, true);
     ts.forEachChild(node, walk);
   };
   walk(source);
