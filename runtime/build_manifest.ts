@@ -17,7 +17,7 @@ import { loadAllAssets } from "./load_assets.ts";
 import { bodyName, exclusiveOf } from "./manifest_body.ts";
 import { sortByNeeds } from "./order.ts";
 import { mappingsOf, type PartitionsByKey } from "./partition_mappings.ts";
-import { type ResolvedAsset, resolveAsset } from "./resolve.ts";
+import { resolveAll, type ResolvedAsset } from "./resolve.ts";
 import { dashboardFaults, dashboardNodes, handMadeNodes } from "./superset/dashboard_nodes.ts";
 import { describeSnapshot } from "./superset/snapshot_node.ts";
 import { datasetNodes, describeNode } from "./superset/nodes.ts";
@@ -41,15 +41,9 @@ export interface BuildListener {
  */
 export async function buildManifest(project: string, listener: BuildListener = {}): Promise<Manifest> {
   const projectDir = realpathSync(project);
-  const {
-    assets: defined,
-    triggers,
-    dashboards,
-    faults: fileFaults,
-    files,
-  } = await loadAllAssets(projectDir, listener.onImport);
-  const assetFiles = new Set(defined.map(({ position }) => position.file).filter((file) => files.has(file)));
-  const resolved = defined.map((asset) => resolveAsset(asset, projectDir, assetFiles));
+  const loaded = await loadAllAssets(projectDir, listener.onImport);
+  const { assets: defined, triggers, dashboards, faults: fileFaults } = loaded;
+  const resolved = resolveAll(loaded, projectDir);
   const faults: Fault[] = [...fileFaults, ...resolved.flatMap((asset) => asset.faults)];
   faults.push(...choiceFaults(resolved, faults, projectDir), ...graphFaults(resolved, faults));
   faults.push(...deprecationFaults(resolved, faults));

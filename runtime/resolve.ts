@@ -11,6 +11,7 @@ import { type ArchivedSource, resolveArchive } from "./archived_source.ts";
 import { codeVersion } from "./code_version.ts";
 import { type ComparedSources, resolveDiff } from "./compared_sources.ts";
 import { type CopiedSource, resolveSource } from "./copied_source.ts";
+import type { LoadedAssets } from "./load_assets.ts";
 import { placeOf } from "./place.ts";
 import type { AssetReport } from "./report.ts";
 import { type Bounds, parseSqlFile } from "./sql_file.ts";
@@ -113,6 +114,15 @@ export function resolveAsset(
     codeVersion: codeVersion(sources, assetFiles),
     faults,
   };
+}
+
+/** Resolves all assets of a project. */
+export function resolveAll(
+  { assets, files }: Pick<LoadedAssets, "assets" | "files">,
+  projectDir: string,
+): ResolvedAsset[] {
+  const assetFiles = new Set(assets.map(({ position }) => position.file).filter((file) => files.has(file)));
+  return assets.map((asset) => resolveAsset(asset, projectDir, assetFiles));
 }
 
 interface Collector {

@@ -71,12 +71,14 @@ class Staleness:
         wanted = list(self.dashboards if dashboards is None else dashboards)
         upstream = {dashboard.key: self._upstream(dashboard) for dashboard in wanted}
         failed = self._failed(instance, {key for keys in upstream.values() for key in keys})
+        # Several dashboards may show the same one.
+        datasets = {dep: self._dataset(instance, dep) for dep in {dep for each in wanted for dep in each.deps}}
         verdicts: list[Verdict] = []
         for dashboard in wanted:
             causes = [failed[key] for key in upstream[dashboard.key] if key in failed]
             rows: list[str] = []
             for dep in dashboard.deps:
-                row, behind = self._dataset(instance, dep)
+                row, behind = datasets[dep]
                 rows.append(row)
                 # A failure says more than that its outcome is missing.
                 if behind is not None and not causes:

@@ -62,13 +62,18 @@ export class Retries {
   }
 
   #waitMs(error: SourceError, count: number): number {
-    const backoffMs = Math.min(this.#maxDelayMs, this.#baseDelayMs * 2 ** (count - 1));
-    // Half of the wait is chance, so that steps that failed together do not come back together.
-    const jitteredMs = backoffMs / 2 + (backoffMs / 2) * this.#clock.random();
+    const jitteredMs = backoffMs(count, this.#baseDelayMs, this.#maxDelayMs, this.#clock);
     const asked =
       error instanceof RateLimitedError || error instanceof HttpStatusError ? error.retryAfterMs : undefined;
     return Math.round(asked === undefined ? jitteredMs : asked + this.#clock.random() * this.#baseDelayMs);
   }
+}
+
+/** How long to wait after attempts that failed, in milliseconds: twice as long after each, up to a limit. */
+export function backoffMs(attempts: number, baseMs: number, maxMs: number, clock: Pick<Clock, "random">): number {
+  const longest = Math.min(maxMs, baseMs * 2 ** (attempts - 1));
+  // Half of the wait is chance, so that steps that failed together do not come back together.
+  return longest / 2 + (longest / 2) * clock.random();
 }
 
 /**

@@ -11,7 +11,7 @@ import { endProcess } from "../end_process.ts";
 import { loadAllAssets } from "../load_assets.ts";
 import { parseOptions } from "../parse_options.ts";
 import { createRedact } from "../redaction.ts";
-import { type ResolvedAsset, resolveAsset } from "../resolve.ts";
+import { resolveAll, type ResolvedAsset } from "../resolve.ts";
 import { terminationSignal } from "../termination.ts";
 import { databaseOf } from "./database.ts";
 import { datasetKey } from "./nodes.ts";
@@ -78,12 +78,9 @@ async function compare(
 
 /** Those without faults: what a fault leaves of an asset is no contract. */
 async function assetsWithDataset(projectDir: string): Promise<ResolvedAsset[]> {
-  const { assets, files } = await loadAllAssets(projectDir);
-  const assetFiles = new Set(assets.map(({ position }) => position.file).filter((file) => files.has(file)));
-  return assets
-    .filter(({ options: { superset } }) => superset !== undefined)
-    .map((asset) => resolveAsset(asset, projectDir, assetFiles))
-    .filter(({ faults, target }) => faults.length === 0 && target !== null);
+  return resolveAll(await loadAllAssets(projectDir), projectDir).filter(
+    ({ defined, faults, target }) => defined.options.superset !== undefined && faults.length === 0 && target !== null,
+  );
 }
 
 function describe({ datasets, unfed }: Comparison): string {

@@ -5,7 +5,6 @@ import type { DefinedDashboard } from "../../definitions/superset/dashboard.ts";
 import { metadata, type MetadataMap } from "../../pipes/index.ts";
 import { type DashboardDataset, type SyncedDashboard, syncDashboard } from "../../resources/superset/dashboard.ts";
 import { tryReadDataset } from "../../resources/superset/dataset/find.ts";
-import { openSuperset } from "../../resources/superset/open.ts";
 import { startClock } from "../clock.ts";
 import { importDefinition } from "../import_definition.ts";
 import { locate } from "../locate.ts";
@@ -15,6 +14,8 @@ import { type ResolvedAsset, resolveAsset } from "../resolve.ts";
 import { assetsOf, dashboardFaults, dashboardKey, warmKey } from "./dashboard_nodes.ts";
 import { datasetKey } from "./nodes.ts";
 import type { SupersetRunContext } from "./run_context.ts";
+import { runnable } from "./runnable.ts";
+import { sessionOf } from "./session.ts";
 import { datasetUuid } from "./wanted.ts";
 import { runWarm } from "./warm_node.ts";
 
@@ -39,24 +40,17 @@ export async function tryGetDashboardNode(
   const [base] = loaded?.assets ?? [];
   if (loaded === undefined || base === undefined) return undefined;
   const { dashboard, assets } = loaded;
-  const key = kind === "dashboard" ? dashboardKey(name) : warmKey(name);
   const datasets = assetsOf(dashboard).map(datasetKey);
-  const { description } = dashboard.options;
   const byKey = new Map(assets.map((asset) => [asset.key, asset.defined]));
-  return {
-    ...base,
-    key,
-    defined: { ...base.defined, key, columns: [], options: { description, body: { task: () => Promise.resolve() } } },
-    body: {
-      kind: "superset",
-      run: (context) => (kind === "dashboard" ? runDashboard(loaded, context) : runWarm(dashboard, context)),
-    },
-    target: null,
-    checks: [],
-    deps: kind === "dashboard" ? datasets : [dashboardKey(name), ...datasets],
-    sqlDeps: new Set(),
+  const isDashboard = kind === "dashboard";
+  return runnable({
+    key: isDashboard ? dashboardKey(name) : warmKey(name),
+    description: dashboard.options.description,
+    deps: isDashboard ? datasets : [dashboardKey(name), ...datasets],
+    ...{ store: base.store, position: base.defined.position, codeVersion: base.codeVersion },
     faults: [...assets.flatMap(({ faults }) => faults), ...dashboardFaults([dashboard], byKey, new Set())],
-  };
+    run: (context) => (isDashboard ? runDashboard(loaded, context) : runWarm(dashboard, context)),
+  });
 }
 
 async function load(name: string, projectDir: string): Promise<LoadedDashboard | undefined> {
@@ -71,10 +65,10 @@ async function load(name: string, projectDir: string): Promise<LoadedDashboard |
 }
 
 async function runDashboard({ dashboard, assets }: LoadedDashboard, context: SupersetRunContext): Promise<AssetReport> {
-  const { signal, log, env, redact } = context;
+  const { log, redact } = context;
   const { name, options } = dashboard;
   const clock = startClock();
-  const { client } = openSuperset(env, { signal, log });
+  const { client } = sessionOf(context);
   const datasets = new Map<string, DashboardDataset>();
   for (const asset of assets) {
     const found = await tryReadDataset(client, datasetUuid(asset));

@@ -9,25 +9,22 @@ import type { ResolvedAsset } from "../resolve.ts";
 import { databaseOf } from "./database.ts";
 import { datasetDeps, datasetKey } from "./nodes.ts";
 import type { SupersetRunContext } from "./run_context.ts";
+import { runnable } from "./runnable.ts";
 import { sessionOf } from "./session.ts";
 import { requireInSnapshot } from "./snapshot_node.ts";
 import { wantedDataset } from "./wanted.ts";
 
 /** The node that syncs the dataset of an asset, ready to run. */
 export function datasetNode(asset: ResolvedAsset): ResolvedAsset {
-  const key = datasetKey(asset.key);
-  const { description } = asset.defined.options;
-  return {
-    ...asset,
-    key,
-    faults: [...asset.faults, ...noDataset(asset)],
-    defined: { ...asset.defined, key, columns: [], options: { description, body: { task: () => Promise.resolve() } } },
-    body: { kind: "superset", run: (context) => runDataset(asset, context) },
-    target: null,
-    checks: [],
+  const { defined, store, codeVersion } = asset;
+  return runnable({
+    key: datasetKey(asset.key),
+    description: defined.options.description,
     deps: datasetDeps(asset),
-    sqlDeps: new Set(),
-  };
+    ...{ store, position: defined.position, codeVersion },
+    faults: [...asset.faults, ...noDataset(asset)],
+    run: (context) => runDataset(asset, context),
+  });
 }
 
 function noDataset({ key, defined }: ResolvedAsset): ResolvedAsset["faults"] {

@@ -4,14 +4,15 @@ import { dirname, join } from "node:path";
 import { metadata } from "../../pipes/index.ts";
 import { dashboardUuid } from "../../resources/superset/dashboard.ts";
 import { type HandMadeDashboard, handMadeDashboards } from "../../resources/superset/hand_made.ts";
-import { openSuperset } from "../../resources/superset/open.ts";
 import { startClock } from "../clock.ts";
 import { loadAllAssets } from "../load_assets.ts";
 import { escapeMarkdown } from "../redaction.ts";
 import { type AssetReport, durationMetadata } from "../report.ts";
-import { type ResolvedAsset, resolveAsset } from "../resolve.ts";
+import { resolveAll, type ResolvedAsset } from "../resolve.ts";
 import { datasetKey, HAND_MADE_KEY } from "./nodes.ts";
 import type { SupersetRunContext } from "./run_context.ts";
+import { runnable } from "./runnable.ts";
+import { sessionOf } from "./session.ts";
 import { datasetUuid } from "./wanted.ts";
 
 /** What `dagster_project/superset/hand_made.py` reads when definitions are loaded. */
@@ -19,42 +20,30 @@ const FILE = join(".state", "superset", "hand_made.json");
 
 /** The node that lists the dashboards that people made; `undefined` where no asset has a dataset. */
 export async function tryGetHandMadeNode(projectDir: string): Promise<ResolvedAsset | undefined> {
-  const { assets, dashboards, files } = await loadAllAssets(projectDir);
-  const assetFiles = new Set(assets.map(({ position }) => position.file).filter((file) => files.has(file)));
-  const shown = assets
-    .filter(({ options }) => options.superset !== undefined)
-    .map((asset) => resolveAsset(asset, projectDir, assetFiles));
+  const loaded = await loadAllAssets(projectDir);
+  const shown = resolveAll(loaded, projectDir).filter(({ defined }) => defined.options.superset !== undefined);
   const [base] = shown;
   if (base === undefined) return undefined;
   const datasets = new Map(shown.map((asset) => [datasetUuid(asset), asset.key]));
-  const declared = new Set(dashboards.map(({ name }) => dashboardUuid(name)));
-  const description = "The dashboards that people made in Superset.";
-  return {
-    ...base,
+  const declared = new Set(loaded.dashboards.map(({ name }) => dashboardUuid(name)));
+  return runnable({
     key: HAND_MADE_KEY,
-    defined: {
-      ...base.defined,
-      key: HAND_MADE_KEY,
-      columns: [],
-      options: { description, body: { task: () => Promise.resolve() } },
-    },
-    body: { kind: "superset", run: (context) => list(datasets, declared, context) },
-    target: null,
-    checks: [],
+    description: "The dashboards that people made in Superset.",
     deps: shown.map(({ key }) => datasetKey(key)).sort(),
-    sqlDeps: new Set(),
-    // Those of one asset are no reason to know nothing of the others.
-    faults: [],
-  };
+    // Faults of one asset are no reason to know nothing of the others: none is taken over.
+    ...{ store: base.store, position: base.defined.position, codeVersion: base.codeVersion },
+    run: (context) => list(datasets, declared, context),
+  });
 }
 
 async function list(
   datasets: ReadonlyMap<string, string>,
   declared: ReadonlySet<string>,
-  { signal, log, env, projectDir, redact }: SupersetRunContext,
+  context: SupersetRunContext,
 ): Promise<AssetReport> {
   const clock = startClock();
-  const { client } = openSuperset(env, { signal, log });
+  const { projectDir, redact } = context;
+  const { client } = sessionOf(context);
   const found = await handMadeDashboards(client, datasets, declared);
   const entries = found.map((one) => ({ ...one, key: keyOf(one), title: redact(one.title) }));
   const text = `${JSON.stringify({ dashboards: entries }, null, 2)}\n`;

@@ -10,9 +10,10 @@ import { DEFAULT_STORE } from "../../resources/stores.ts";
 import { startClock } from "../clock.ts";
 import { loadAllAssets } from "../load_assets.ts";
 import { type AssetReport, durationMetadata } from "../report.ts";
-import { type ResolvedAsset, resolveAsset } from "../resolve.ts";
+import { resolveAll, type ResolvedAsset } from "../resolve.ts";
 import { describeNode, SNAPSHOT_KEY, type SupersetNode } from "./nodes.ts";
 import type { SupersetRunContext } from "./run_context.ts";
+import { runnable } from "./runnable.ts";
 
 /** The store whose file readers cannot open while it is written. */
 const STORE: StoreKind = DEFAULT_STORE;
@@ -56,25 +57,20 @@ export async function snapshotNode(project: string): Promise<ResolvedAsset> {
   const projectDir = realpathSync(project);
   const { tables, shown, isKnown } = await readProject(projectDir);
   const position: SourcePosition = shown[0]?.defined.position ?? { file: projectDir, line: 1 };
-  const options = { description: DESCRIPTION, body: { task: () => Promise.resolve() } };
   const run = async (context: SupersetRunContext): Promise<AssetReport> => {
     const clock = startClock();
     const found = await publish(context, { tables, keepOthers: !isKnown });
     return { dataVersion: found.version, metadata: tell(found, clock()), checks: [], partitions: null };
   };
-  return {
+  return runnable({
     key: SNAPSHOT_KEY,
-    defined: { key: SNAPSHOT_KEY, options, columns: [], position, callers: [], faults: [] },
-    body: { kind: "superset", run },
-    target: null,
-    store: STORE,
-    checks: [],
+    description: DESCRIPTION,
     deps: shown.map(({ key }) => key).sort(),
-    sqlDeps: new Set(),
-    sources: [position],
+    store: STORE,
+    position,
     codeVersion: codeVersion(shown),
-    faults: [],
-  };
+    run,
+  });
 }
 
 /**
@@ -115,11 +111,10 @@ async function readProject(projectDir: string): Promise<{
   /** Whether all that is declared could be read. */
   readonly isKnown: boolean;
 }> {
-  const { assets, files, faults } = await loadAllAssets(projectDir);
-  const assetFiles = new Set(assets.map(({ position }) => position.file).filter((file) => files.has(file)));
-  const resolved = assets.map((asset) => resolveAsset(asset, projectDir, assetFiles));
+  const loaded = await loadAllAssets(projectDir);
+  const resolved = resolveAll(loaded, projectDir);
   const shown = inSnapshot(resolved);
-  const isKnown = faults.length === 0 && resolved.every((one) => one.faults.length === 0);
+  const isKnown = loaded.faults.length === 0 && resolved.every((one) => one.faults.length === 0);
   return { shown, tables: shown.map(tableOf), isKnown };
 }
 
@@ -131,7 +126,7 @@ function tableOf({ key, target, body, defined }: ResolvedAsset): SnapshotTable {
 
 /** Changes with the list of the tables. */
 function codeVersion(shown: readonly ResolvedAsset[]): string {
-  const keys = shown.map(({ key }) => key).sort(); // prettier-ignore
+  const keys = shown.map(({ key }) => key).sort();
   return createHash("sha256").update(keys.join("\n")).digest("hex").slice(0, 16);
 }
 

@@ -1,4 +1,5 @@
 import type { Clock } from "../../sources/clock.ts";
+import { backoffMs } from "../../sources/retry.ts";
 import { SupersetError, SupersetRateLimitedError, SupersetServerError, SupersetUnreachableError } from "./errors.ts";
 
 /** How stubborn the client is. */
@@ -53,9 +54,7 @@ function isWorthAnother(error: SupersetError, isRepeatable: boolean): boolean {
 
 function waitOf(error: SupersetError, count: number, options: SupersetRetryOptions, clock: Clock): number {
   const maxDelayMs = options.maxDelayMs ?? 15_000;
-  const backoffMs = Math.min(maxDelayMs, (options.baseDelayMs ?? 500) * 2 ** (count - 1));
-  // Half of the wait is chance, so that steps that failed together do not come back together.
-  const jitteredMs = backoffMs / 2 + (backoffMs / 2) * clock.random();
+  const jitteredMs = backoffMs(count, options.baseDelayMs ?? 500, maxDelayMs, clock);
   const asked =
     error instanceof SupersetRateLimitedError || error instanceof SupersetServerError ? error.retryAfterMs : undefined;
   return Math.round(Math.min(maxDelayMs, Math.max(jitteredMs, asked ?? 0)));
