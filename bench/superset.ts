@@ -7,6 +7,7 @@ import { contest, getSummary } from "./lib/contest.ts";
 import { benchFolder } from "./lib/project.ts";
 import type { Result } from "./lib/result.ts";
 import { BARE_SQL, dashboardContest, WARM } from "./superset/dashboard.ts";
+import { daemonContender, FOLLOWED } from "./superset/daemon.ts";
 import { datasetContenders, type DatasetsEnv, REST, SYNC } from "./superset/datasets.ts";
 
 type Part = (env: DatasetsEnv, rounds: number, say: (line: string) => void) => Promise<Omit<Result, "bench">>;
@@ -40,6 +41,13 @@ const PARTS: Readonly<Record<string, Part>> = {
       bars: [{ name: "datasets_to_rest_calls", value: get(SYNC).medianS / get(REST).medianS, limit: 1.5 }],
     };
   },
+  daemon: async (env, rounds, say) => {
+    const summaries = await contest([await daemonContender(env)], { rounds, warmUp: 0, say });
+    return {
+      contenders: summaries,
+      bars: [{ name: "followed_by_the_daemon_s", value: getSummary(summaries)(FOLLOWED).medianS, limit: 20 }],
+    };
+  },
 };
 
 onStop();
@@ -49,7 +57,9 @@ await runBench({
 dataset and the dashboard of ten charts that shows it, and warms that. "${WARM}" is from the start of the sync to the end of
 the warming, between Dagster's events; "${BARE_SQL}" is what Superset asks the store for each chart, one after the other, in a
 connection that is open. Then a browser opens the page: all of its answers must come from the cache.
-datasets: "${SYNC}" is the whole process of the runtime; "${REST}" what it asks of Superset, from the login on.`,
+datasets: "${SYNC}" is the whole process of the runtime; "${REST}" what it asks of Superset, from the login on.
+daemon: "${FOLLOWED}" is from the end of the materialization of a table to the end of the warming of its dashboard, with
+Dagster's daemon alone to see to it.`,
   rounds: 3,
   parts: Object.keys(PARTS),
   run: async ({ rounds, parts, say }) => {

@@ -30,7 +30,8 @@ from dagster_project.tick import NodeEvaluator
 from dagster_project.translator import TypeScriptAssetsTranslator, rename_deps
 from dagster_project.triggers import build_triggers
 
-AUTOMATION_INTERVAL_SECONDS = 10
+# Less than ten, because the daemon looks every five, and what is a moment too early waits for the next look.
+AUTOMATION_INTERVAL_SECONDS = 9
 
 _CONFIG_OF_INCREMENTAL = {
     FULL_REFRESH: dg.Field(

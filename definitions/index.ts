@@ -84,7 +84,7 @@ export {
   type SensorOptions,
   type SensorResult,
 } from "./sensor.ts";
-export type { ClickHouseIndex, ClickHouseTable, PostgresIndex, PostgresTable, Storage } from "./storage.ts";
+export type { ClickHouseIndex, ClickHouseTable, HyperTable, PostgresIndex, PostgresTable, Storage } from "./storage.ts";
 export { type ColumnRef, cursor, keys, self, type Sql, sql, type TableRef, window } from "./sql.ts";
 export type { Dataset, DatasetColumn, OnConflict, Sync } from "./superset/dataset.ts";
 export {

@@ -8,6 +8,7 @@ import type { Sql } from "./sql.ts";
 export interface Storage<out N extends string = string> {
   readonly postgres?: PostgresTable<N> | undefined;
   readonly clickhouse?: ClickHouseTable<N> | undefined;
+  readonly hyper?: HyperTable | undefined;
 }
 
 /** Stretches of time that a native partition of PostgreSQL covers. */
@@ -70,4 +71,14 @@ export interface ClickHouseIndex {
   readonly type: string;
   /** Granules of the table to one of the index. @default 1 */
   readonly granularity?: number | undefined;
+}
+
+/** How a table changes in Hyper. */
+export interface HyperTable {
+  /**
+   * Whether a publish whose columns are others than those of the table may interrupt readers, which Hyper cannot change a
+   * table without: for an instant their statements fail, with SQLSTATE 40001, or, where more than nullable columns were
+   * added, 42P01. @default false: such a publish is refused
+   */
+  readonly interruptReaders?: boolean | undefined;
 }

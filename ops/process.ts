@@ -29,11 +29,12 @@ const running = new Set<ChildProcess>();
 export function run(
   command: string,
   args: readonly string[],
-  options: { readonly show?: boolean; readonly env?: NodeJS.ProcessEnv } = {},
+  options: { readonly show?: boolean; readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
 ): Promise<Finished> {
   const start = performance.now();
   const io = options.show === true ? "inherit" : "pipe";
-  const child = spawn(command, args, { stdio: ["ignore", io, io], env: { ...process.env, ...options.env } });
+  const { cwd } = options;
+  const child = spawn(command, args, { cwd, stdio: ["ignore", io, io], env: { ...process.env, ...options.env } });
   running.add(child);
   let output = "";
   const keep = (chunk: Buffer): void => void (output += chunk.toString());

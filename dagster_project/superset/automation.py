@@ -14,7 +14,8 @@ from dagster_project.superset.nodes import is_configured
 if TYPE_CHECKING:
     from dagster._core.definitions.declarative_automation.operators.dep_operators import AnyDepsCondition
 
-INTERVAL_SECONDS = 5
+# Dagster's daemon looks every five seconds, and what it finds to be a moment too early waits for the next look.
+INTERVAL_SECONDS = 4
 
 
 @cache

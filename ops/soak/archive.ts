@@ -2,6 +2,7 @@
 import { parseOptions } from "../../runtime/parse_options.ts";
 import { killArchive } from "../../test/integration/duckdb/kill_archive.ts";
 import { onStop } from "../process.ts";
+import { readTimes, TIMES } from "./arguments.ts";
 
 const USAGE = `npm run soak -- archive [options]
 
@@ -13,11 +14,7 @@ it again. After each kill and each rerun the view has all rows exactly once; aft
 
 Exit code 1 when one of these promises is broken.`;
 
-const asked = parseOptions(USAGE, { options: { times: { type: "string", default: "100" } } }, ({ values }) => {
-  const times = Number(values.times);
-  if (!Number.isInteger(times) || times < 1) throw new Error("--times takes a whole number");
-  return times;
-});
+const asked = parseOptions(USAGE, { options: TIMES }, ({ values }) => readTimes(values));
 onStop();
 if (asked !== undefined)
   console.log(`archive: ${await killArchive(asked)} of ${asked} runs killed: nothing lost, doubled or left behind`);

@@ -4,13 +4,13 @@ import { killReplays } from "../../test/integration/stores/kill_replay.ts";
 import { openStore, type StoreName } from "../../test/integration/stores/open_store.ts";
 import { parseOptions } from "../../runtime/parse_options.ts";
 import { onStop } from "../process.ts";
-import { readStores, soakFailed } from "./arguments.ts";
+import { readStores, readTimes, soakFailed, TIMES } from "./arguments.ts";
 
 const USAGE = `npm run soak -- kill [options]
 
 Kills the process of a publish at random moments with kill -9, then runs it again, on real engines and with every write
-strategy; so are replays of quarantined rows. After each rerun no row is lost, doubled or partial; in the end no staging is left behind; and who looked at the
-table meanwhile saw whole publishes only.
+strategy; so are replays of quarantined rows. After each rerun no row is lost, doubled or partial; in the end no staging
+is left behind; and who looked at the table meanwhile saw whole publishes only.
 
   --times N     kills of each store (default 100)
   --store NAME  this store only; can be repeated
@@ -18,14 +18,11 @@ table meanwhile saw whole publishes only.
 
 Exit code 1 when one of these promises is broken.`;
 
-const config = {
-  options: { times: { type: "string", default: "100" }, store: { type: "string", multiple: true } },
-} as const;
-const asked = parseOptions(USAGE, config, ({ values }) => {
-  const times = Number(values.times);
-  if (!Number.isInteger(times) || times < 1) throw new Error("--times takes a whole number");
-  return { times, stores: readStores(values.store) };
-});
+const config = { options: { ...TIMES, store: { type: "string", multiple: true } } } as const;
+const asked = parseOptions(USAGE, config, ({ values }) => ({
+  times: readTimes(values),
+  stores: readStores(values.store),
+}));
 onStop();
 for (const name of asked?.stores ?? []) {
   await killStore(name, asked?.times ?? 0).catch((error: unknown) => {

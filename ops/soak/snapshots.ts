@@ -2,6 +2,7 @@
 import { parseOptions } from "../../runtime/parse_options.ts";
 import { flipSnapshots, killSnapshots } from "../../test/integration/duckdb/snapshot_soak.ts";
 import { onStop } from "../process.ts";
+import { readTimes, TIMES } from "./arguments.ts";
 
 const USAGE = `npm run soak -- snapshots [options]
 
@@ -14,11 +15,7 @@ the run that follows publishes and leaves nothing behind.
 
 Exit code 1 when one of these promises is broken.`;
 
-const asked = parseOptions(USAGE, { options: { times: { type: "string", default: "100" } } }, ({ values }) => {
-  const times = Number(values.times);
-  if (!Number.isInteger(times) || times < 1) throw new Error("--times takes a whole number");
-  return times;
-});
+const asked = parseOptions(USAGE, { options: TIMES }, ({ values }) => readTimes(values));
 onStop();
 if (asked !== undefined) {
   const { reads } = await flipSnapshots(asked, 3);

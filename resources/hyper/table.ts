@@ -16,17 +16,25 @@ export type TableChange =
 
 /**
  * Compares a table with the contract. A missing table is to be made, new nullable columns to be added. With any other
- * difference another table has to take its place, which only a strategy that replaces all rows does.
+ * difference another table has to take its place, which only a strategy that replaces all rows does. Either fails
+ * statements of readers, so the asset must have chosen it.
  *
  * @throws ContractError where the table stays and is not what the contract says
  */
 export async function findChange(client: Client, target: Target): Promise<TableChange> {
   if (!(await hasTable(client, target.schema, target.table))) return { kind: "create" };
   const { added, differences } = compare(await columnsOf(client, target), target.columns);
-  if (differences.length === 0) return added.length === 0 ? { kind: "none" } : { kind: "add", columns: added };
-  if (target.strategy.kind === "replace") return { kind: "swap" };
+  if (added.length === 0 && differences.length === 0) return { kind: "none" };
+  const canChange = differences.length === 0 || target.strategy.kind === "replace";
+  if (canChange && target.storage.hyper?.interruptReaders === true)
+    return differences.length === 0 ? { kind: "add", columns: added } : { kind: "swap" };
+  const all = [...added.map(({ name }) => `column ${JSON.stringify(name)} is new`), ...differences];
   throw new ContractError(
-    `${target.assetKey} keeps its table, which is not what the contract says: ${differences.join("; ")}. Nothing was published`,
+    `${target.assetKey} keeps its table, which is not what the contract says: ${all.join("; ")}. Nothing was published` +
+      (canChange
+        ? ". Hyper changes a table only with an instant in which statements of readers fail: where they can try again, " +
+          "declare storage: { hyper: { interruptReaders: true } }, otherwise write the new columns as another asset"
+        : ""),
   );
 }
 

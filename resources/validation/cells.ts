@@ -37,3 +37,8 @@ export interface TextForms {
   /** Of times without an offset. */
   readonly timezone: string;
 }
+
+/** A header as it is compared: whatever its case, its white space and the form of its letters. */
+export function plainHeader(text: string): string {
+  return text.normalize("NFC").replaceAll(/\s+/g, " ").trim().toLowerCase();
+}

@@ -1,5 +1,6 @@
 /** What the runtime knows of comparing: how files are read, how sides are compared, how the result is told. */
 import type { CsvSource, XlsxSource } from "../../definitions/validation.ts";
+import { plainHeader } from "./cells.ts";
 import type { SideRows } from "./load.ts";
 import { readCsv } from "./read_csv.ts";
 import { readXlsx } from "./read_xlsx.ts";
@@ -18,11 +19,10 @@ export { htmlReport } from "./report.ts";
  * @throws UnreadableSourceError
  */
 export async function readFile(source: XlsxSource | CsvSource, keys: readonly string[]): Promise<SideRows> {
-  const plain = (text: string): string => text.normalize("NFC").replaceAll(/\s+/g, " ").trim().toLowerCase();
-  const wanted = new Set(keys.map(plain));
+  const wanted = new Set(keys.map(plainHeader));
   const table =
     source.format === "csv"
       ? await readCsv(source.path, source)
-      : await readXlsx(source.path, source, (header) => wanted.has(plain(header)));
+      : await readXlsx(source.path, source, (header) => wanted.has(plainHeader(header)));
   return { kind: "cells", table, forms: source };
 }

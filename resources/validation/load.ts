@@ -11,7 +11,7 @@ import {
 } from "@duckdb/node-api";
 import type { Client } from "../duckdb/client.ts";
 import { literal, quote } from "../quote.ts";
-import type { CellRow, CellTable, TextForms } from "./cells.ts";
+import { type CellRow, type CellTable, plainHeader, type TextForms } from "./cells.ts";
 import { columnOf, type ComparedColumn, comparedType, comparedValue, scaleOf } from "./compared.ts";
 import { converterOf } from "./convert.ts";
 import { scaled, tryScaleNumber } from "./scaled.ts";
@@ -191,10 +191,8 @@ function dayOf(text: string, known: Map<string, DuckDBDateValue>): DuckDBDateVal
   return day;
 }
 
-/** Headers are the same whatever their case and white space. */
 function headerIndex(header: readonly string[], wanted: string, side: SideName): number {
-  const plain = (text: string): string => text.normalize("NFC").replaceAll(/\s+/g, " ").trim().toLowerCase();
-  const found = [...header.keys()].filter((index) => plain(header[index] ?? "") === plain(wanted));
+  const found = [...header.keys()].filter((index) => plainHeader(header[index] ?? "") === plainHeader(wanted));
   const [index] = found;
   if (index === undefined)
     throw new MissingPartError(

@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import FreshnessState
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
@@ -150,6 +151,19 @@ SELECT day, CAST(count(*) AS BIGINT) AS n FROM {cells}
 WHERE day >= CAST({window.start} AT TIME ZONE 'UTC' AS DATE) AND day < CAST({window.end} AT TIME ZONE 'UTC' AS DATE)
 GROUP BY day
 """
+TIMELY = """
+import { by, defineAsset, within, z } from "dagster-typescript";
+
+const rest = {
+  description: "One row.",
+  columns: z.strictObject({ n: z.int32() }),
+  body: { async *rows() { yield { n: 1 }; } },
+};
+const freshness = by("* * * * *", { lowerBound: "1m", timezone: "Asia/Kolkata" });
+export const due = defineAsset("shop/due", { ...rest, freshness });
+export const never = defineAsset("shop/never", { ...rest, freshness: within("1m") });
+export const recent = defineAsset("shop/recent", { ...rest, freshness: within("1d") });
+"""
 DEFINITIONS = """
 from pathlib import Path
 import dagster as dg
@@ -250,7 +264,14 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     (folder / "sql").mkdir()
     (folder / "inbox").mkdir()
     home.mkdir()
-    for name, text in (("sales", SALES), ("inbox", INBOX), ("broken", BROKEN), ("late", LATE), ("cells", CELLS)):
+    for name, text in (
+        ("sales", SALES),
+        ("inbox", INBOX),
+        ("broken", BROKEN),
+        ("late", LATE),
+        ("cells", CELLS),
+        ("timely", TIMELY),
+    ):
         (folder / "assets" / "shop" / f"{name}.ts").write_text(text)
     for name, text in (("daily_sales", DAILY_SQL), ("monthly_sales", MONTHLY_SQL), ("cell_days", CELL_DAYS_SQL)):
         (folder / "sql" / f"{name}.sql").write_text(text)
@@ -263,7 +284,12 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         process = subprocess.Popen(
             [sys.executable, "-m", "dagster._daemon", "run", "-f", "definitions.py", "-a", "defs"],
             cwd=folder,
-            env={**environment, "DAGSTER_HOME": str(home), "PYTHONPATH": str(ROOT)},
+            env={
+                **environment,
+                "DAGSTER_HOME": str(home),
+                "PYTHONPATH": str(ROOT),
+                "FRESHNESS_DAEMON_INTERVAL_SECONDS": "1",
+            },
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -273,6 +299,9 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         try:
             # The daemon builds it when it first loads the location; by it, the runtime finds assets that share a file.
             wait_until((folder / "manifest.json").exists, "the manifest")
+            # More than a minute before anybody looks at how fresh they are.
+            for name in ("due", "recent"):
+                instance.report_runless_asset_event(dg.AssetMaterialization(["shop", name]))
             yield Daemon(folder, instance)
         finally:
             process.send_signal(signal.SIGINT)
@@ -372,3 +401,17 @@ def test_a_backfill_of_two_dimensions_and_of_what_reads_them_is_a_run_for_each_r
         ("cells", "2017-01-01|o'hare...2017-01-07|o'hare"),
     ]
     assert [daemon.rows_of("cells", cell) for cell in cells] == [rows for day in range(1, 8) for rows in (day, 1)]
+
+
+def test_a_deadline_that_passed_without_a_materialization_fails_and_a_window_that_is_kept_passes(
+    daemon: Daemon,
+) -> None:
+    def state(name: str) -> FreshnessState | None:
+        key = dg.AssetKey(["shop", name])
+        record = daemon.instance.get_freshness_state_records([key]).get(key)
+        return record and record.freshness_state
+
+    wait_until(lambda: state("due") == FreshnessState.FAIL, "the deadline")
+    assert (state("recent"), state("never")) == (FreshnessState.PASS, FreshnessState.UNKNOWN)
+    daemon.instance.report_runless_asset_event(dg.AssetMaterialization(["shop", "due"]))
+    wait_until(lambda: state("due") == FreshnessState.PASS, "a fresh asset")

@@ -28,14 +28,14 @@ async function readUntil(name: string, over: AbortSignal): Promise<Map<string, n
   const seen = new Map<string, number>();
   const reader = await connect(server.url);
   try {
-    while (!over.aborted) {
+    do {
       const saw = await query(reader, `SELECT count(*) FROM ${name}`).then(
         ([row]) => row?.[0] ?? "",
         (error: unknown) => (error as { readonly code: string }).code,
       );
       seen.set(saw, (seen.get(saw) ?? 0) + 1);
       await wait(1);
-    }
+    } while (!over.aborted);
     return seen;
   } finally {
     await reader.end();
@@ -44,10 +44,49 @@ async function readUntil(name: string, over: AbortSignal): Promise<Map<string, n
 
 const rows = (count: number): object[] => Array.from({ length: count }, (_, id) => ({ id, v: "v", w: 1 }));
 
+test.each([
+  ["one more that may be NULL", { ...OLD, w: z.int32().nullable() }, 'column "w" is new'],
+  ["one more that is never NULL", NEW, 'column "w" is new and not nullable'],
+  ["one less", { id: z.int32() }, 'column "v" is not in the contract'],
+  ["another type", { id: z.int64(), v: z.string() }, 'column "id" is integer, the contract says bigint'],
+  ["NULL where there was none", { ...OLD, v: z.string().nullable() }, 'column "v" is NOT NULL'],
+])("%s is refused, unless the asset chose that readers may be interrupted", async (_, shape, why) => {
+  const warehouse = await server.open();
+  await warehouse.publishRows(warehouse.target(OLD), rows(1_000));
+  const target = warehouse.target(shape);
+  const refused = {
+    code: "contract_broken",
+    retryable: false,
+    message: expect.stringMatching(`${why}.*storage: \\{ hyper: \\{ interruptReaders: true \\} \\}`) as unknown,
+  };
+  const over = new AbortController();
+  const reading = readUntil(`${warehouse.schema}.x`, over.signal);
+  await expect(warehouse.publishRows(target, [])).rejects.toMatchObject(refused);
+  over.abort();
+  expect([...(await reading).keys()]).toEqual(["1000"]);
+  expect(await warehouse.sql(`SELECT count(*), min(v) FROM ${warehouse.schema}.x`)).toEqual([["1000", "v"]]);
+  expect(await tables(warehouse)).toEqual(["x"]);
+});
+
+test("a nullable column is added without a swap: readers never miss the table, statements that had begun may fail", async () => {
+  const warehouse = await server.open();
+  await warehouse.publishRows(warehouse.changeable(OLD), rows(1_000));
+  const over = new AbortController();
+  const reading = readUntil(`${warehouse.schema}.x`, over.signal);
+  const columns: Record<string, z.ZodType> = { ...OLD };
+  for (const name of ["a", "b", "c", "d"]) {
+    columns[name] = z.int32().nullable();
+    await warehouse.publishRows(warehouse.changeable(columns), rows(50_000));
+  }
+  over.abort();
+  const seen = [...(await reading).keys()].filter((saw) => saw !== "40001");
+  expect(seen.sort()).toEqual(["1000", "50000"]);
+});
+
 test("readers of a table whose columns change see all old rows or all new ones, and miss it for an instant at most", async () => {
   const warehouse = await server.open();
-  const old = warehouse.target(OLD);
-  const changed = warehouse.target(NEW);
+  const old = warehouse.changeable(OLD);
+  const changed = warehouse.changeable(NEW);
   await warehouse.publishRows(old, rows(1_000));
   const over = new AbortController();
   const reading = readUntil(`${warehouse.schema}.x`, over.signal);
@@ -65,7 +104,7 @@ test("readers of a table whose columns change see all old rows or all new ones, 
 
 test("while others write the table it keeps its columns and its rows, and then they change", async () => {
   const warehouse = await server.open();
-  await warehouse.publishRows(warehouse.target(OLD), rows(1_000));
+  await warehouse.publishRows(warehouse.changeable(OLD), rows(1_000));
   const other = await connect(server.url);
   onTestFinished(async () => {
     await other.end();
@@ -75,7 +114,7 @@ test("while others write the table it keeps its columns and its rows, and then t
   const over = new AbortController();
   const reading = readUntil(`${warehouse.schema}.x`, over.signal);
   const waiting = Promise.withResolvers<string>();
-  const publishing = warehouse.publishRows(warehouse.target(NEW), rows(5), { log: waiting.resolve });
+  const publishing = warehouse.publishRows(warehouse.changeable(NEW), rows(5), { log: waiting.resolve });
   expect(await waiting.promise).toContain("Waiting");
   over.abort();
   expect([...(await reading).keys()]).toEqual(["1000"]);
@@ -87,7 +126,7 @@ test("while others write the table it keeps its columns and its rows, and then t
 
 test("rows that somebody is writing outside of the project keep the table until they are written", async () => {
   const warehouse = await server.open({ HYPER_LOCK_TIMEOUT_SECONDS: "1" });
-  await warehouse.publishRows(warehouse.target(OLD), rows(3));
+  await warehouse.publishRows(warehouse.changeable(OLD), rows(3));
   const other = await connect(server.url);
   onTestFinished(async () => {
     await other.end();
@@ -95,7 +134,7 @@ test("rows that somebody is writing outside of the project keep the table until 
   await other.query("BEGIN");
   await other.query(`INSERT INTO ${warehouse.schema}.x VALUES (9, 'by hand')`);
   const given = attempt();
-  const writer = await warehouse.store.stageRows(warehouse.target(NEW), given);
+  const writer = await warehouse.store.stageRows(warehouse.changeable(NEW), given);
   await writer.append(rows(5) as Record<string, unknown>[]);
   const staged = await writer.finish();
   const entry = { ...given, assetKey: `${warehouse.schema}/x`, partitionKeys: null, cursor: null, report: "{}" };
@@ -112,11 +151,11 @@ test("rows that somebody is writing outside of the project keep the table until 
 test("two that change the columns at the same time are as if one came after the other", async () => {
   const warehouse = await server.open();
   const other = await server.open();
-  await warehouse.publishRows(warehouse.target(OLD), rows(1_000));
+  await warehouse.publishRows(warehouse.changeable(OLD), rows(1_000));
   await Promise.all([
-    warehouse.publishRows(warehouse.target(NEW), rows(500)),
-    other.publishRows(warehouse.target({ id: z.string() }), [{ id: "a" }]),
-    warehouse.publishRows(warehouse.target(NEW), rows(500)),
+    warehouse.publishRows(warehouse.changeable(NEW), rows(500)),
+    other.publishRows(warehouse.changeable({ id: z.string() }), [{ id: "a" }]),
+    warehouse.publishRows(warehouse.changeable(NEW), rows(500)),
   ]);
   expect(await tables(warehouse)).toEqual(["x"]);
   const [count] = await warehouse.sql(`SELECT count(*) FROM ${warehouse.schema}.x`);
@@ -142,7 +181,7 @@ test.each(LEFT.flatMap(([when, steps, want]) => REPAIRS.map(([by, act]) => ({ wh
   async ({ steps, want, act }) => {
     const warehouse = await server.open();
     const { schema } = warehouse;
-    const old = warehouse.target(OLD);
+    const old = warehouse.changeable(OLD);
     await warehouse.publishRows(old, rows(1_000));
     const next = `${schema}.${nextName(old.assetKey)}`;
     const swap = (published: boolean): string =>
@@ -171,7 +210,7 @@ test.each(LEFT.flatMap(([when, steps, want]) => REPAIRS.map(([by, act]) => ({ wh
 
 test("a publish of another strategy after a killed swap adds to the old rows", async () => {
   const warehouse = await server.open();
-  const target = warehouse.target(OLD, { kind: "append" });
+  const target = warehouse.changeable(OLD, { kind: "append" });
   await warehouse.publishRows(target, rows(1_000));
   const given = attempt();
   const writer = await warehouse.store.stageRows(target, given);
@@ -189,12 +228,12 @@ test("a publish of another strategy after a killed swap adds to the old rows", a
 
 test("a table aside that nobody knows of is never dropped", async () => {
   const warehouse = await server.open();
-  const target = warehouse.target(OLD);
+  const target = warehouse.changeable(OLD);
   await warehouse.publishRows(target, rows(3));
   const aside = `${warehouse.schema}.${setAsideName(target.assetKey)}`;
   await warehouse.sql(`CREATE TABLE ${aside} AS SELECT 1 AS id`);
   await warehouse.publishRows(target, rows(4));
-  await expect(warehouse.publishRows(warehouse.target(NEW), rows(5))).rejects.toMatchObject({
+  await expect(warehouse.publishRows(warehouse.changeable(NEW), rows(5))).rejects.toMatchObject({
     code: "table_in_the_way",
     retryable: false,
   });

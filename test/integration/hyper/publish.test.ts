@@ -73,7 +73,7 @@ test("descriptions of columns are written, and what people wrote where there is 
 test("a table that takes another form comes back as it was when its publish fails", async () => {
   const warehouse = await server.open();
   await warehouse.publishRows(warehouse.target({ id: z.int32() }), [{ id: 1 }]);
-  const target = warehouse.target({ id: z.string() });
+  const target = warehouse.changeable({ id: z.string() });
   const given = attempt();
   const staged = await warehouse.store.stageQuery(target, sql`SELECT 'x' AS id`, null, given);
   // The ledger takes no NULL: the last statement of the transaction fails.

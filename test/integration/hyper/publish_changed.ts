@@ -1,6 +1,7 @@
 /** Replaces a table by one with other columns, and says on standard output how far it is; for who kills it meanwhile. */
 import { z } from "../../../definitions/index.ts";
 import { hyper } from "../../../resources/hyper/kind.ts";
+import type { Target } from "../../../resources/store.ts";
 import { attempt, publish, targetOf } from "../clickhouse/warehouse_values.ts";
 
 /** The rows of a publish: their column besides `id` is `v` and its number, so that each publish has another. */
@@ -9,7 +10,11 @@ export const ROWS = 20_000;
 const [url, assetKey = "", number = ""] = process.argv.slice(2);
 // Imported for its constant alone, it does nothing.
 if (url !== undefined) {
-  const target = targetOf({ id: z.int(), [`v${number}`]: z.string() }, { kind: "replace" }, assetKey);
+  const shape = { id: z.int(), [`v${number}`]: z.string() };
+  const target: Target = {
+    ...targetOf(shape, { kind: "replace" }, assetKey),
+    storage: { hyper: { interruptReaders: true } },
+  };
   const given = attempt({ rootRunId: `root_${number}` });
   const store = await hyper.open(process.cwd(), { HYPER_URL: url });
   process.stdout.write("began\n");

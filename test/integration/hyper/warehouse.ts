@@ -77,6 +77,11 @@ export class Warehouse {
     return { ...targetOf(shape, `${this.schema}/${table}`), strategy };
   }
 
+  /** The same, of an asset that chose to be swapped when its columns change. */
+  changeable(shape: Readonly<Record<string, z.ZodType>>, strategy?: WriteStrategy): Target {
+    return { ...this.target(shape, strategy), storage: { hyper: { interruptReaders: true } } };
+  }
+
   async publishRows(target: Target, rows: readonly object[], change: Partial<Attempt> = {}): Promise<StagedFacts> {
     const given = attempt(change);
     const writer = await this.store.stageRows(target, given);

@@ -26,6 +26,7 @@ export function describeEvolution(tools: () => StoreHarness): void {
       columns: z.strictObject(shape),
       store: kind.name as "duckdb",
       superset: {},
+      storage: { hyper: { interruptReaders: true } },
       ...(options as object),
       body: {
         async *rows() {

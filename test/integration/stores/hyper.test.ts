@@ -20,6 +20,8 @@ describeStore("Hyper", async () => {
     store,
     table: tableName,
     quote,
+    // Columns that change are refused otherwise.
+    storage: () => ({ hyper: { interruptReaders: true } }),
     query: async (text) => {
       const types = { getTypeParser: () => (value: string | Buffer) => String(value) };
       return (await reader.query<(string | null)[]>({ text, rowMode: "array", types })).rows;

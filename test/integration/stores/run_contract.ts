@@ -73,6 +73,7 @@ export function describeRuns(harnessOf: () => StoreHarness): void {
     };
     defineAsset(key, {
       ...{ description: "A test.", columns, store: harnessOf().kind.name as "duckdb" },
+      storage: { hyper: { interruptReaders: true } },
       ...(others as object),
       body: (Array.isArray(body) ? { rows: yielding } : body) as never,
     });

@@ -195,7 +195,7 @@ def test_syncs_have_a_sensor_of_their_own_that_runs_where_there_is_a_superset(
     data = found["typescript_automation"].asset_selection
     assert own == dg.AssetSelection.assets(DATASET, DASHBOARD)
     assert data == dg.AssetSelection.assets(TABLE)
-    assert found["typescript_superset"].minimum_interval_seconds == 5
+    assert found["typescript_superset"].minimum_interval_seconds == 4
     assert found["typescript_superset"].default_status == dg.DefaultSensorStatus.STOPPED
     monkeypatch.setenv("SUPERSET_URL", "http://127.0.0.1:1")
     assert sensors()["typescript_superset"].default_status == dg.DefaultSensorStatus.RUNNING

@@ -1,0 +1,69 @@
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { z } from "zod";
+import { checkout, pythonBin, run } from "../../../ops/process.ts";
+
+/** The table that a dashboard follows, and what comes last in Superset. */
+export const TABLE = "followed/sales";
+export const WARM = "superset/warm/followed";
+/** All that there is in Superset. */
+export const IN_SUPERSET = [`superset/dataset/${TABLE}`, "superset/dashboard/followed", WARM];
+
+const DEFINITIONS = `from pathlib import Path
+
+import dagster as dg
+
+from dagster_project import TypeScriptAssetsComponent, threaded_executor
+
+defs = dg.Definitions.merge(
+    TypeScriptAssetsComponent().build_project_defs(Path(__file__).parent),
+    dg.Definitions(executor=threaded_executor),
+)
+`;
+const DASHBOARD = `import { bigNumber, defineDashboard } from "dagster-typescript";
+import { sales as dataset } from "../followed/sales.ts";
+export const followed = defineDashboard("followed", {
+  title: "Followed",
+  description: "What was sold.",
+  charts: [bigNumber("revenue", { dataset, metric: "revenue" })],
+});
+`;
+const printed = z.object({ synced: z.number() });
+
+/**
+ * The files of a table of one row and its dashboard.
+ *
+ * @param columns Of the table, in TypeScript; `amount` among them.
+ * @param row In TypeScript.
+ */
+export function followedFiles(columns: string, row: string): Readonly<Record<string, string>> {
+  const sales = `import { defineAsset, sum, z } from "dagster-typescript";
+export const sales = defineAsset("${TABLE}", {
+  description: "What was sold.",
+  columns: z.strictObject({ ${columns} }),
+  superset: { metrics: { revenue: sum("amount") } },
+  body: { async *rows() { yield ${row}; } },
+});
+`;
+  return { "assets/followed/sales.ts": sales, "assets/dashboards/followed.ts": DASHBOARD };
+}
+
+/**
+ * Materializes the table, while a daemon of Dagster runs that syncs Superset by itself.
+ *
+ * @param project Its folder, with the library in it and without anything of Dagster.
+ * @returns the seconds from the end of the materialization to that of the warming
+ */
+export async function followedByDaemon(project: string, env: NodeJS.ProcessEnv): Promise<number> {
+  const home = path.join(project, "dagster_home");
+  mkdirSync(home);
+  copyFileSync(path.join(checkout, "ops/dagster.yaml"), path.join(home, "dagster.yaml"));
+  writeFileSync(path.join(project, "definitions.py"), DEFINITIONS);
+  const script = path.join(checkout, "test/e2e/superset/fresh_by_daemon.py");
+  const { code, output } = await run(pythonBin("python"), [script, TABLE, WARM], {
+    cwd: project,
+    env: { ...env, DAGSTER_HOME: home, PYTHONPATH: checkout },
+  });
+  if (code !== 0) throw new Error(output.slice(-8_000));
+  return printed.parse(JSON.parse(/^\{"synced".*$/m.exec(output)?.[0] ?? "null")).synced;
+}
