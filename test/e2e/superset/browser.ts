@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
-import { type Browser, chromium, type Page, type Response } from "playwright-core";
+import { type Browser, chromium, type ConsoleMessage, type Page, type Request, type Response } from "playwright-core";
 import { z } from "zod";
 import { findProgram, installDebian } from "../../../ops/engines/install_debian.ts";
 import { checkout } from "../../../ops/process.ts";
@@ -51,31 +51,69 @@ export async function logIn(
   { url, username, password }: Pick<LocalSuperset, "url" | "username" | "password">,
 ): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1440, height: 2200 } });
+  // The page of the login reports what it shows. Its answer brings the cookie of nobody, and where it comes after that of
+  // the login, it logs out again.
+  await page.route("**/superset/log/**", async (route) => {
+    await route.abort();
+  });
   await page.goto(`${url}/login/`);
   await page.fill("input[name=username], #username", username);
   await page.fill("input[name=password], #password", password);
   await page.click("button[type=submit], input[type=submit]");
   await page.waitForURL((address) => !address.pathname.includes("login"));
+  await page.unroute("**/superset/log/**");
   return page;
 }
 
-/** Opens a dashboard and waits until the page has had so many answers. @returns the answers, in no order */
+/**
+ * Opens a dashboard and waits until the page has had so many answers.
+ *
+ * @returns the answers, in no order
+ * @throws Error with what the page shows and what went wrong on it, when they do not come
+ */
 export async function openDashboard(page: Page, url: string, answers: number): Promise<SeenAnswer[]> {
   const seen: Promise<SeenAnswer>[] = [];
-  const listen = (response: Response): void => {
-    if (new URL(response.url()).pathname.endsWith("/api/v1/chart/data")) seen.push(read(response));
+  const events: string[] = [];
+  const began = performance.now();
+  const note = (event: string): void => {
+    events.push(`${((performance.now() - began) / 1000).toFixed(1)} s ${event}`);
   };
-  page.on("response", listen);
+  const listeners = {
+    response: (response: Response): void => {
+      const { pathname } = new URL(response.url());
+      if (pathname.endsWith("/api/v1/chart/data")) seen.push(read(response));
+      if (!pathname.startsWith("/static/")) note(`${response.status()} ${response.request().method()} ${pathname}`);
+    },
+    requestfailed: (request: Request): void => {
+      note(`failed: ${request.url()} ${request.failure()?.errorText ?? ""}`);
+    },
+    console: (message: ConsoleMessage): void => {
+      if (message.type() === "error") note(`console: ${message.text()}`);
+    },
+    pageerror: (error: Error): void => {
+      note(`error: ${error.message}`);
+    },
+    crash: (): void => {
+      note("the page crashed");
+    },
+  };
+  for (const [name, listener] of Object.entries(listeners)) page.on(name as "crash", listener as () => void);
   try {
     await page.goto(url);
-    const deadline = performance.now() + 90_000;
     const spinners = page.locator('[data-test="loading-indicator"]');
     // Whatever is still spinning is not shown yet, and may ask more than was expected.
-    while ((seen.length < answers || (await spinners.count()) > 0) && performance.now() < deadline)
+    while (seen.length < answers || (await spinners.count()) > 0) {
+      if (performance.now() - began > 90_000) {
+        const shown = await page.locator("body").innerText();
+        throw new Error(
+          `${seen.length} of ${answers} answers, ${await spinners.count()} spinners\n${events.join("\n")}\nThe page: ${shown}`,
+        );
+      }
       await page.waitForTimeout(100);
+    }
     return await Promise.all(seen);
   } finally {
-    page.off("response", listen);
+    for (const [name, listener] of Object.entries(listeners)) page.off(name as "crash", listener as () => void);
   }
 }
 
