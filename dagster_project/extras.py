@@ -9,7 +9,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from dagster_project.manifest import ManifestAsset
 from dagster_project.selection import StepSelection
-from dagster_project.superset.versions import latest_version
+from dagster_project.superset.versions import recorded_version
 from dagster_project.two_dimensions import TwoDimensions
 
 FULL_REFRESH = "full_refresh"
@@ -59,7 +59,10 @@ def _upstream(
         return None
     # In the order of the manifest; a translation may have renamed them.
     keys = [dep.asset_key for dep in context.assets_def.get_asset_spec(selection.asset_key).deps]
-    found = {"/".join(name): latest_version(context.instance, key) for name, key in zip(asset.deps, keys, strict=True)}
+    found = {
+        "/".join(name): recorded_version(context.instance, key, selection.asset_key)
+        for name, key in zip(asset.deps, keys, strict=True)
+    }
     return {name: None if version is None else asdict(version) for name, version in found.items()}
 
 

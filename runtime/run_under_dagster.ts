@@ -8,6 +8,7 @@ import { findAsset } from "./find_asset.ts";
 import type { PartitionReport, RunPartition } from "./partitions.ts";
 import { type AssetResult, runAsset } from "./run_asset.ts";
 import { isInSuperset } from "./superset/nodes.ts";
+import { publishedOf, recordedData } from "./superset/recorded.ts";
 import type { SupersetRunContext } from "./superset/run_context.ts";
 import { terminationSignal } from "./termination.ts";
 import { startWatchdog } from "./watchdog.ts";
@@ -27,9 +28,7 @@ const extrasSchema = z.object({
   replay: z.boolean(),
   checks_only: z.array(z.string()).nullable(),
   restore: z.array(z.string()),
-  upstream: z
-    .record(z.string(), z.object({ data_version: z.string(), run_id: z.string(), at: z.string() }).nullable())
-    .nullable(),
+  upstream: z.record(z.string(), recordedData.nullable()).nullable(),
   partition_time_window: range.nullable(),
   watchdog: z.boolean(),
 });
@@ -108,10 +107,7 @@ export async function runUnderDagster(
 function upstreamOf(recorded: z.infer<typeof extrasSchema>["upstream"]): SupersetRunContext["upstream"] {
   if (recorded === null) return null;
   return Object.fromEntries(
-    Object.entries(recorded).map(([key, one]) => [
-      key,
-      one === null ? null : { dataVersion: one.data_version, runId: one.run_id, at: one.at },
-    ]),
+    Object.entries(recorded).map(([key, one]) => [key, one === null ? null : publishedOf(one)]),
   );
 }
 

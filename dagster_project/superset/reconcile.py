@@ -16,7 +16,7 @@ from dagster_project.manifest import Key, Manifest
 from dagster_project.node_process import NodeProgram
 from dagster_project.redaction import Redactor, find_secrets
 from dagster_project.superset.nodes import SYNC_TAG, downstream_nodes, is_configured, superset_nodes
-from dagster_project.superset.versions import latest_version
+from dagster_project.superset.versions import recorded_version
 
 NAME = "superset_reconcile"
 # Of a tick of a schedule, Dagster's limit is 60 s.
@@ -106,7 +106,7 @@ def reconcile_schedule(
     def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         versions: dict[str, object] = {}
         for name, node in nodes.items():
-            version = latest_version(context.instance, asset_key(node.deps[0]))
+            version = recorded_version(context.instance, asset_key(node.deps[0]), asset_key(node.key))
             # Before its first materialization there is no table to show.
             if version is not None:
                 versions[name] = asdict(version)

@@ -3,6 +3,7 @@
 # Dagster's own annotations leave type parameters open.
 # pyright: reportUnknownMemberType=false
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import dagster as dg
 
 from dagster_project.manifest import Key, Manifest, ManifestAsset
 from dagster_project.superset.nodes import SNAPSHOT, is_configured, superset_nodes
-from dagster_project.superset.versions import latest_version
+from dagster_project.superset.versions import latest_version, materialization_metadata
 
 CHECK = "up_to_date"
 SENSOR = "superset_up_to_date"
@@ -38,11 +39,19 @@ class Verdict:
     dashboard: dg.AssetKey
     causes: Sequence[Cause]
     chain: str
+    is_known: bool
+    """Whether any of its datasets was ever synced."""
 
     @property
     def passed(self) -> bool:
         """Whether it shows what its tables hold."""
         return not self.causes
+
+    @property
+    def digest(self) -> str:
+        """Changes with what is said."""
+        said = json.dumps([[cause.reason for cause in self.causes], self.chain])
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -77,14 +86,16 @@ class Staleness:
         for dashboard in wanted:
             causes = [failed[key] for key in upstream[dashboard.key] if key in failed]
             rows: list[str] = []
+            is_known = False
             for dep in dashboard.deps:
-                row, behind = datasets[dep]
+                row, was_synced, behind = datasets[dep]
                 rows.append(row)
+                is_known |= was_synced
                 # A failure says more than that its outcome is missing.
                 if behind is not None and not causes:
                     causes = [behind]
             chain = "\n".join(["| dataset | table | published by run |", "| --- | --- | --- |", *rows])
-            verdicts.append(Verdict(self._asset_key(dashboard.key), causes, chain))
+            verdicts.append(Verdict(self._asset_key(dashboard.key), causes, chain, is_known))
         return verdicts
 
     def _upstream(self, dashboard: ManifestAsset) -> list[Key]:
@@ -128,22 +139,20 @@ class Staleness:
         deps = asset.deps if asset is not None else ()
         return any(dep in others or self._follows_one_of(dep, others) for dep in deps)
 
-    def _dataset(self, instance: dg.DagsterInstance, key: Key) -> tuple[str, Cause | None]:
-        """A line of the table, and why the dataset is behind its table, if it is."""
+    def _dataset(self, instance: dg.DagsterInstance, key: Key) -> tuple[str, bool, Cause | None]:
+        """A line of the table, whether the dataset was ever synced, and why it is behind its table, if it is."""
         node = self._assets.get(key)
         table = node.deps[0] if node is not None and node.deps else key
         version = latest_version(instance, self._asset_key(table))
-        entry = instance.get_latest_materialization_event(self._asset_key(key))
-        materialization = None if entry is None else entry.asset_materialization
-        metadata: Mapping[str, dg.MetadataValue[Any]] = {} if materialization is None else materialization.metadata
+        metadata = materialization_metadata(instance, self._asset_key(key))
         shown = metadata.get("table_data_version")
         run = metadata.get("published_by")
         row = f"| {'/'.join(key)} | {'/'.join(table)} | {run.value if run is not None else 'not known'} |"
         if version is None or (shown is not None and shown.value == version.data_version):
-            return row, None
+            return row, shown is not None, None
         what = "was never synced" if shown is None else "was not synced since"
         reason = f"{'/'.join(key)} {what}: {'/'.join(table)} was published by run {version.run_id[:8]}"
-        return row, Cause(self._asset_key(key), reason, version.run_id)
+        return row, shown is not None, Cause(self._asset_key(key), reason, version.run_id)
 
 
 def staleness_checks(staleness: Staleness, asset_key: AssetKeyOf) -> list[dg.AssetChecksDefinition]:
@@ -167,7 +176,7 @@ def _check(staleness: Staleness, dashboard: ManifestAsset, key: dg.AssetKey) -> 
 
 
 def staleness_sensor(staleness: Staleness) -> dg.SensorDefinition:
-    """Return the sensor that records a verdict whenever it becomes another one."""
+    """Return the sensor that records a verdict whenever it, or what it names, becomes another one."""
     status = dg.DefaultSensorStatus.RUNNING if is_configured() else dg.DefaultSensorStatus.STOPPED
 
     @dg.sensor(
@@ -180,10 +189,14 @@ def staleness_sensor(staleness: Staleness) -> dg.SensorDefinition:
         told: dict[str, str] = json.loads(context.cursor or "{}")
         now: dict[str, str] = {}
         events: list[dg.AssetCheckEvaluation] = []
-        for verdict in staleness.judge(context.instance):
+        verdicts = staleness.judge(context.instance)
+        for verdict in verdicts:
             name = verdict.dashboard.to_user_string()
-            now[name] = "; ".join(cause.reason for cause in verdict.causes)
-            if now[name] != told.get(name, ""):
+            # Before anything was synced there is nothing to say.
+            if verdict.passed and not verdict.is_known:
+                continue
+            now[name] = verdict.digest
+            if now[name] != told.get(name):
                 events.append(
                     dg.AssetCheckEvaluation(
                         asset_key=verdict.dashboard,
@@ -193,7 +206,7 @@ def staleness_sensor(staleness: Staleness) -> dg.SensorDefinition:
                         severity=dg.AssetCheckSeverity.WARN,
                     )
                 )
-        stale = [name for name, reason in now.items() if reason]
+        stale = [verdict.dashboard.to_user_string() for verdict in verdicts if not verdict.passed]
         return dg.SensorResult(
             asset_events=events,
             cursor=json.dumps(now),

@@ -38,16 +38,48 @@ const created = z.object({ id: z.number() });
  * @throws SupersetRefusedError where Superset cannot connect to the store
  */
 export async function storeDatabase(superset: Superset, options: StoreOptions): Promise<SupersetDatabase> {
-  const variable = `SUPERSET_DATABASE_${options.store.toUpperCase()}`;
-  const given = options.env[variable] ?? "";
-  const name = given === "" ? `dagster-typescript ${options.store}` : given;
-  const { admin } = superset;
-  if (given !== "" || admin === undefined) {
-    const found = await tryFind(superset.client, name);
-    if (found !== undefined) return { id: found.id, name };
-    throw await missing(superset.client, name, variable);
-  }
-  return await register(admin, name, options, superset.settings.adminCredentials);
+  const { name, variable, registrar } = connectionOf(superset, options);
+  if (registrar !== undefined) return await register(registrar, name, options, superset.settings.adminCredentials);
+  const found = await tryFind(superset.client, name);
+  if (found !== undefined) return { id: found.id, name };
+  throw await missing(superset.client, name, variable);
+}
+
+/** How the database connection of a store stands beside what {@link storeDatabase} would make of it. */
+export interface ComparedDatabase {
+  /** `undefined`: it is not there. */
+  readonly id: number | undefined;
+  /** For people. */
+  readonly differences: readonly string[];
+}
+
+/** Looks at the database connection of a store; writes nothing. @throws SupersetError, SupersetConfigError */
+export async function compareDatabase(superset: Superset, options: StoreOptions): Promise<ComparedDatabase> {
+  const { name, registrar } = connectionOf(superset, options);
+  const found = await tryFind(registrar ?? superset.client, name);
+  if (found === undefined) return { id: undefined, differences: [`the database connection "${name}" is not there`] };
+  const isSame =
+    registrar === undefined ||
+    extraOf(found.extra)[FINGERPRINT] ===
+      fingerprintOf(
+        storeConnection(options.store, options.env, options.duckdbSnapshot),
+        superset.settings.adminCredentials,
+      );
+  return {
+    id: found.id,
+    differences: isSame ? [] : [`the database connection "${name}" has another address, password or limits`],
+  };
+}
+
+/** Which connection is that of a store, and who makes it; `undefined`: it has to be there. */
+function connectionOf(
+  { admin }: Superset,
+  { store, env }: StoreOptions,
+): { readonly name: string; readonly variable: string; readonly registrar: SupersetClient | undefined } {
+  const variable = `SUPERSET_DATABASE_${store.toUpperCase()}`;
+  const given = env[variable] ?? "";
+  if (given !== "") return { name: given, variable, registrar: undefined };
+  return { name: `dagster-typescript ${store}`, variable, registrar: admin };
 }
 
 async function register(

@@ -13,8 +13,9 @@ import { parseOptions } from "../parse_options.ts";
 import { createRedact } from "../redaction.ts";
 import { resolveAll, type ResolvedAsset } from "../resolve.ts";
 import { terminationSignal } from "../termination.ts";
-import { databaseOf } from "./database.ts";
+import { compareDatabaseOf } from "./database.ts";
 import { datasetKey } from "./nodes.ts";
+import { publishedOf, recordedData } from "./recorded.ts";
 import { datasetUuid, wantedDataset } from "./wanted.ts";
 
 const HELP = `Compares the datasets in Superset with what the assets declare, and changes nothing.
@@ -26,7 +27,7 @@ Prints each difference that a sync would write, and the datasets that no asset f
   --json   for Dagster: reads from standard input which data each dataset should show, as JSON; prints JSON
 `;
 
-const versions = z.record(z.string(), z.object({ data_version: z.string(), run_id: z.string(), at: z.string() }));
+const versions = z.record(z.string(), recordedData);
 
 interface Comparison {
   readonly datasets: readonly { readonly dataset: string; readonly differences: readonly string[] }[];
@@ -45,7 +46,7 @@ async function main(keys: readonly string[], isJson: boolean): Promise<void> {
     const published = isJson ? versions.parse(JSON.parse(await text(process.stdin))) : {};
     const found = await compare(keys, (key) => {
       const one = published[key];
-      return one === undefined ? undefined : { dataVersion: one.data_version, runId: one.run_id, at: one.at };
+      return one === undefined ? undefined : publishedOf(one);
     });
     process.stdout.write(redact(isJson ? JSON.stringify(found) : describe(found)));
   } catch (error) {
@@ -57,7 +58,7 @@ async function main(keys: readonly string[], isJson: boolean): Promise<void> {
 
 async function compare(
   keys: readonly string[],
-  publishedOf: (key: string) => PublishedData | undefined,
+  recordedOf: (key: string) => PublishedData | undefined,
 ): Promise<Comparison> {
   const projectDir = realpathSync(process.cwd());
   const assets = await assetsWithDataset(projectDir);
@@ -67,10 +68,12 @@ async function compare(
   for (const asset of assets) {
     const key = datasetKey(asset.key);
     if (keys.length > 0 && !keys.includes(key)) continue;
-    const id = await databaseOf(superset, asset.store, context);
-    const wanted = wantedDataset(asset, id, process.env);
-    const { differences } = await compareDataset(superset.client, wanted, publishedOf(key));
-    datasets.push({ dataset: key, differences });
+    const database = await compareDatabaseOf(superset, asset.store, context);
+    const found =
+      database.id === undefined
+        ? []
+        : await compareDataset(superset.client, wantedDataset(asset, database.id, process.env), recordedOf(key));
+    datasets.push({ dataset: key, differences: [...database.differences, ...found] });
   }
   const unfed = await unfedDatasets(superset.client, new Set(assets.map(datasetUuid)));
   return { datasets, unfed: unfed.map(({ name }) => name) };

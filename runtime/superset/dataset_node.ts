@@ -73,6 +73,7 @@ function linksOf(
     table: metadata.asset(asset.key.split("/")),
     ...(upstream?.[asset.key] == null ? {} : { published_by: metadata.dagsterRun(published.runId) }),
     table_data_version: metadata.text(published.dataVersion),
+    table_published_at: metadata.text(published.at),
     cache_emptied: metadata.bool(synced.differences.length > 0),
     columns: metadata.int(synced.columns),
     metrics: metadata.int(synced.metrics),

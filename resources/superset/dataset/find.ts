@@ -2,6 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 import type { SupersetClient } from "../client/client.ts";
 import { SupersetNotFoundError, SupersetRefusedError } from "../client/errors.ts";
+import { DatasetConflictError } from "./conflict.ts";
 import { type Dataset, datasetAnswer, DATASET_FIELDS } from "./model.ts";
 import type { WantedDataset } from "./wanted.ts";
 
@@ -19,14 +20,20 @@ export async function tryReadDataset(client: SupersetClient, id: number | string
   }
 }
 
-/** Finds the dataset of a table, also one that people have made, or makes it. */
+/**
+ * Finds the dataset of a table, also one that people have made, or makes it.
+ *
+ * @throws DatasetConflictError where people have made a query of it, or another dataset of the table beside it
+ */
 export async function findOrCreate(
   client: SupersetClient,
   wanted: WantedDataset,
 ): Promise<{ readonly dataset: Dataset; readonly isNew: boolean }> {
   const known = await tryReadDataset(client, wanted.uuid);
+  if (known !== undefined) requireTable(known, wanted);
   if (known !== undefined && isOf(known, wanted)) return { dataset: known, isNew: false };
   const found = await tryFind(client, wanted);
+  if (found !== undefined && known !== undefined) throw twoOf(wanted, known, found);
   if (found !== undefined) return { dataset: found, isNew: false };
   if (known !== undefined) return { dataset: await move(client, known, wanted), isNew: false };
   return await create(client, wanted, TRIES);
@@ -64,6 +71,23 @@ async function create(
   }
 }
 
+/** A query may show anything, and Superset allows no second dataset of the name. */
+function requireTable({ id, sql }: Dataset, wanted: WantedDataset): void {
+  if ((sql ?? "") === "") return;
+  throw new DatasetConflictError(
+    `The dataset ${id} in Superset is called ${nameOf(wanted)}, and is a query of its own (a virtual dataset): charts of ` +
+      `it show something else than the table of ${wanted.assetKey}. Rename it, or make it a physical one. Nothing was written.`,
+  );
+}
+
+function twoOf(wanted: WantedDataset, known: Dataset, found: Dataset): DatasetConflictError {
+  return new DatasetConflictError(
+    `Superset has two datasets for ${wanted.assetKey}: ${known.id}, which its charts show, over the database connection ` +
+      `${known.database.id}, and ${found.id}, which somebody made of ${nameOf(wanted)} over the connection ` +
+      `${wanted.databaseId} that is configured now. Delete one of them. Nothing was written.`,
+  );
+}
+
 /** `schema.table`, for people. */
 function nameOf({ schema, table }: WantedDataset): string {
   return schema === null ? table : `${schema}.${table}`;
@@ -93,7 +117,9 @@ async function tryFind(client: SupersetClient, wanted: WantedDataset): Promise<D
   });
   // Here rather than in the filter: without a schema there is nothing to filter by.
   const own = found.find((one) => (one.schema ?? "") === (schema ?? ""));
-  return own === undefined ? undefined : await tryReadDataset(client, own.id);
+  const dataset = own === undefined ? undefined : await tryReadDataset(client, own.id);
+  if (dataset !== undefined) requireTable(dataset, wanted);
+  return dataset;
 }
 
 async function read(client: SupersetClient, id: number): Promise<Dataset> {

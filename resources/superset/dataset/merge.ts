@@ -1,6 +1,15 @@
 import type { OnConflict } from "../../../definitions/superset/dataset.ts";
 import type { Dataset, DatasetColumn, DatasetMetric } from "./model.ts";
-import { digestOf, digestsOf, type Extra, isAsWritten, readExtra, type SyncRecord, writeExtra } from "./record.ts";
+import {
+  type ColumnEdits,
+  digestOf,
+  digestsOf,
+  type Extra,
+  isAsWritten,
+  readExtra,
+  type SyncRecord,
+  writeExtra,
+} from "./record.ts";
 import type { PublishedData, WantedColumn, WantedDataset, WantedMetric } from "./wanted.ts";
 
 /** What a sync writes, and why. */
@@ -24,6 +33,8 @@ export interface Found {
   readonly before: Dataset;
   /** We have made it and written nothing yet, so nobody has edited it. */
   readonly isNew: boolean;
+  /** Numbers of all owners that it should have; `undefined`: none is missing. */
+  readonly owners?: readonly number[] | undefined;
 }
 
 /** A field of the dataset, of a column or of a metric. */
@@ -46,14 +57,15 @@ const METRIC_FIELDS = ["expression", "verbose_name", "description", "d3format"] 
  * @param syncId Remembered with what is written.
  */
 export function merge(wanted: WantedDataset, found: Found, published: PublishedData, syncId: string): Merged {
-  const { dataset, before, isNew } = found;
+  const { dataset, before, isNew, owners } = found;
   const extra = readExtra(before.extra);
   const judge = new Judge(isNew ? "overwrite" : wanted.onConflict, wanted.onConflict === "overwrite");
-  const columns = mergeColumns(wanted, found, extra.record, judge);
+  const columns = mergeColumns(wanted, found, extra, judge);
   const metrics = mergeMetrics(wanted, dataset, extra.record, judge);
   const own = judge.settle("dataset", extra.record?.written.dataset, datasetFields(wanted, before, extra), dataset);
   const { certification, ...fields } = own.changed;
-  const isNewData = extra.record?.data_version !== published.dataVersion;
+  const isOther = extra.record?.data_version !== published.dataVersion;
+  const isNewData = isOther || published.wasOther === true;
   const record: SyncRecord = {
     asset: wanted.assetKey,
     ...(wanted.link === undefined ? {} : { url: wanted.link }),
@@ -63,21 +75,26 @@ export function merge(wanted: WantedDataset, found: Found, published: PublishedD
     sync_id: extra.record?.sync_id ?? syncId,
     shape: shapeOf(wanted),
     written: { dataset: own.digests, columns: columns.digests, metrics: metrics.digests },
-    ...(Object.keys(columns.gone).length === 0 ? {} : { gone: columns.gone }),
   };
   const certified = "certification" in own.changed ? (certification ?? undefined) : extra.certification;
   const text = (id: string): string =>
-    writeExtra({ record: { ...record, sync_id: id }, certification: certified, others: extra.others });
+    writeExtra({
+      ...{ record: { ...record, sync_id: id }, edited: columns.edited, certification: certified, others: extra.others },
+    });
   const changes = {
     ...fields,
+    ...(owners === undefined ? {} : { owners }),
     ...(dataset.uuid === wanted.uuid ? {} : { uuid: wanted.uuid }),
     ...(columns.body === null ? {} : { columns: columns.body }),
     ...(metrics.body === null ? {} : { metrics: metrics.body }),
   };
-  const isSame = Object.keys(changes).length === 0 && sameJson(text(record.sync_id), dataset.extra);
+  // What changed and is as it was before may be in the cache as it was in between.
+  const isSame = Object.keys(changes).length === 0 && !isNewData && sameJson(text(record.sync_id), dataset.extra);
+  if (owners !== undefined) judge.differences.push("owners: added");
   if (dataset.uuid !== wanted.uuid) judge.differences.push(`uuid: ${dataset.uuid ?? "none"} → ${wanted.uuid}`);
-  if (isNewData)
+  if (isOther)
     judge.differences.push(`data: ${extra.record?.data_version ?? "never synced"} → ${published.dataVersion}`);
+  else if (isNewData) judge.differences.push(`data: was other, and is ${published.dataVersion} again`);
   return {
     body: isSame ? null : { ...changes, extra: text(syncId) },
     differences: judge.differences,
@@ -160,13 +177,12 @@ interface MergedParts {
 function mergeColumns(
   wanted: WantedDataset,
   { dataset, before, isNew }: Found,
-  record: SyncRecord | undefined,
+  { record, edited: saved }: Extra,
   judge: Judge,
-): MergedParts & { readonly gone: GoneColumns } {
+): MergedParts & { readonly edited: ColumnEdits } {
   const names = new Set(wanted.columns.map(({ name }) => name));
   const [now, earlier] = [byName(dataset.columns), byName(before.columns)];
   const written = record?.written.columns ?? {};
-  const gone: GoneColumns = { ...record?.gone };
   const digests: Record<string, string> = {};
   const count = judge.differences.length;
   const body: object[] = wanted.columns.map((column) => {
@@ -174,12 +190,12 @@ function mergeColumns(
     const actual = now.get(name);
     const seen = isNew ? undefined : earlier.get(name);
     // A column that Superset has just met is nobody's yet, unless it was there before and somebody had edited it.
-    const edited = gone[name] ?? {};
-    Reflect.deleteProperty(gone, name);
+    const edited = saved[name] ?? {};
     const fields = COLUMN_FIELDS.map((field, index): Field => {
       const value = columnValues(column)[index];
-      const untouched = field in edited ? edited[field] : (value ?? actual?.[field] ?? null);
-      const current = seen === undefined ? untouched : (seen[field] ?? null);
+      const untouched = seen === undefined ? (value ?? actual?.[field] ?? null) : (seen[field] ?? null);
+      const isSaved = field in edited && (seen === undefined || WRITTEN_OVER.has(field));
+      const current = isSaved ? edited[field] : untouched;
       return { name: field, wanted: value, current, ...(RESET.has(field) ? { reset: true } : {}) };
     });
     const settled = judge.settle(`column ${name}`, seen === undefined ? "" : written[name], fields, actual ?? {});
@@ -189,23 +205,39 @@ function mergeColumns(
     const values = Object.fromEntries(fields.map((field) => [field.name, field.current] as const));
     return { column_name: name, type: column.type, ...values, ...settled.changed };
   });
+  // A column of the table that is not declared is a person's, who let Superset read it, unless it was declared once.
+  const isTheirs = (name: string): boolean => !isNew && earlier.has(name) && !(name in written);
   for (const column of dataset.columns) {
-    if (isComputed(column)) body.push({ id: column.id, column_name: column.column_name });
-    else if (!names.has(column.column_name)) judge.differences.push(`column ${column.column_name}: removed`);
+    const { id, column_name: name } = column;
+    if (isComputed(column) || (!names.has(name) && isTheirs(name))) body.push({ id, column_name: name });
+    else if (!names.has(name)) judge.differences.push(`column ${name}: removed`);
   }
-  for (const column of before.columns) {
-    const digestsOfIt = written[column.column_name];
-    if (isComputed(column) || names.has(column.column_name) || digestsOfIt === undefined) continue;
-    const values = COLUMN_FIELDS.map((field) => [field, column[field] ?? null] as const);
-    const edited = values.filter(([, value], index) => !isEmpty(value) && !isAsWritten(digestsOfIt, index, value));
-    const own = edited.filter(([field, value]) => !(RESET.has(field) && value === true));
-    if (own.length > 0) gone[column.column_name] = Object.fromEntries(own);
-  }
-  return { body: judge.differences.length === count ? null : body, digests, gone };
+  const edits = Object.entries(isNew ? saved : editsOf(before, saved, record));
+  const gone = edits.filter(([name]) => !names.has(name) && !isTheirs(name));
+  return { body: judge.differences.length === count ? null : body, digests, edited: Object.fromEntries(gone) };
 }
 
-/** What people had edited of columns that are gone: column, field and value. */
-type GoneColumns = Record<string, Record<string, unknown>>;
+/**
+ * What people have edited of the columns of a table, as a dataset has it now or had it when they were last there.
+ *
+ * @param saved What was there earlier.
+ * @param record `undefined`: the dataset was never synced, so all of it is people's.
+ */
+export function editsOf(dataset: Dataset, saved: ColumnEdits, record: SyncRecord | undefined): ColumnEdits {
+  const edits: Record<string, Readonly<Record<string, unknown>>> = { ...saved };
+  for (const column of dataset.columns) {
+    const digests = record?.written.columns[column.column_name];
+    if (isComputed(column)) continue;
+    const values = COLUMN_FIELDS.map((field) => [field, column[field] ?? null] as const);
+    const edited = values.filter(([, value], index) => !isEmpty(value) && !isAsWritten(digests, index, value));
+    const own = edited.filter(([field, value]) => !(RESET.has(field) && value === true));
+    if (own.length > 0) edits[column.column_name] = { ...Object.fromEntries(own), ...saved[column.column_name] };
+  }
+  return edits;
+}
+
+/** What Superset writes over when it reads the table again. */
+const WRITTEN_OVER: ReadonlySet<string> = new Set(["description", "filterable", "groupby"]);
 
 /** What Superset sets when somebody lets it read the table again. */
 const RESET: ReadonlySet<string> = new Set(["filterable", "groupby"]);

@@ -24,6 +24,7 @@ const metric = z.object({
 /** The columns of an answer that a sync asks for; all of them take twice as long. */
 export const DATASET_FIELDS = [
   ...["id", "uuid", "table_name", "schema", "description", "main_dttm_col", "cache_timeout", "extra", "owners.id"],
+  "sql",
   ...["database.id", ...Object.keys(column.shape).map((name) => `columns.${name}`)],
   ...Object.keys(metric.shape).map((name) => `metrics.${name}`),
 ];
@@ -36,6 +37,8 @@ export const datasetAnswer = z.object({
     uuid: z.string().nullish(),
     table_name: z.string(),
     schema: z.string().nullish(),
+    /** Of a dataset that is a query rather than a table. */
+    sql: z.string().nullish(),
     description: z.string().nullish(),
     main_dttm_col: z.string().nullish(),
     cache_timeout: z.number().nullish(),

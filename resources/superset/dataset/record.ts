@@ -20,9 +20,12 @@ const record = z.object({
     columns: z.record(z.string(), z.string()),
     metrics: z.record(z.string(), z.string()),
   }),
-  /** What people had edited of columns that are gone, should they come back. */
-  gone: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
 });
+
+const edits = z.object({ edited: z.record(z.string(), z.record(z.string(), z.unknown())) });
+
+/** Column, field and value. */
+export type ColumnEdits = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 /** @see record */
 export type SyncRecord = z.infer<typeof record>;
@@ -35,6 +38,8 @@ const NOTHING = "-".repeat(DIGITS);
 export interface Extra {
   /** `undefined`: we have never synced it. */
   readonly record: SyncRecord | undefined;
+  /** What people had edited of columns that are gone, should they come back, or that Superset is about to write over. */
+  readonly edited: ColumnEdits;
   readonly certification: unknown;
   /** What others keep there. */
   readonly others: Readonly<Record<string, unknown>>;
@@ -50,12 +55,16 @@ export function readExtra(text: string | null | undefined): Extra {
   }
   const object = z.record(z.string(), z.unknown()).safeParse(value).data ?? {};
   const { [KEY]: own, certification, ...others } = object;
-  return { record: record.safeParse(own).data, certification, others };
+  return { record: record.safeParse(own).data, edited: edits.safeParse(own).data?.edited ?? {}, certification, others };
 }
 
 /** The text of an `extra`. */
-export function writeExtra({ record: own, certification, others }: Extra): string {
-  return JSON.stringify({ ...others, ...(certification === undefined ? {} : { certification }), [KEY]: own });
+export function writeExtra({ record: own, edited, certification, others }: Extra): string {
+  return JSON.stringify({
+    ...others,
+    ...(certification === undefined ? {} : { certification }),
+    [KEY]: { ...own, ...(Object.keys(edited).length === 0 ? {} : { edited }) },
+  });
 }
 
 /** Digests of values, one after the other, each of the same length; `undefined`: nothing was written there. */

@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { ProjectError } from "../../../definitions/project_error.ts";
 import type { SupersetClient } from "../client/client.ts";
 import { SupersetError, SupersetNotFoundError, SupersetRefusedError } from "../client/errors.ts";
+import { DatasetConflictError } from "./conflict.ts";
 import { findOrCreate, tryReadDataset } from "./find.ts";
-import { merge, type Merged, shapeOf } from "./merge.ts";
+import { editsOf, merge, type Merged, shapeOf } from "./merge.ts";
 import type { Dataset } from "./model.ts";
 import { missingOwners } from "./owners.ts";
-import { readExtra } from "./record.ts";
+import { readExtra, writeExtra } from "./record.ts";
 import type { PublishedData, WantedDataset } from "./wanted.ts";
 
 /** Another sync, or a person, may change or delete the dataset between reading and writing. */
@@ -33,12 +34,6 @@ export interface Synced {
   readonly syncId: string;
   /** The page of the dataset. */
   readonly url: string;
-}
-
-/** With `onConflict: "fail"`: people have edited in Superset what is declared otherwise. */
-export class DatasetConflictError extends ProjectError {
-  readonly code = "superset_conflict";
-  readonly retryable = false;
 }
 
 /**
@@ -69,20 +64,21 @@ function isWorthAnother(error: unknown): boolean {
 
 async function syncOnce(client: SupersetClient, wanted: WantedDataset, published: PublishedData): Promise<Synced> {
   const { dataset: before, isNew } = await findOrCreate(client, wanted);
-  const isRefreshed = !isNew && isOutdated(before, wanted);
-  const dataset = isRefreshed ? await refresh(client, before) : before;
   // Also one that was made but not written: the sync was killed in between.
   const isUntouched = isNew || (before.uuid === wanted.uuid && readExtra(before.extra).record === undefined);
-  const merged = merge(wanted, { dataset, before, isNew: isUntouched }, published, randomUUID());
-  if (wanted.onConflict === "fail" && merged.kept.length > 0) throw conflict(wanted, merged);
-  const owners = await missingOwners(client, wanted, dataset);
-  const body = { ...merged.body, ...(owners.ids === undefined ? {} : { owners: owners.ids }) };
-  if (Object.keys(body).length > 0) await client.put(`/dataset/${dataset.id}`, body, z.unknown());
+  const owners = await missingOwners(client, wanted, before);
+  const decide = (dataset: Dataset): Merged =>
+    merge(wanted, { dataset, before, isNew: isUntouched, owners: owners.ids }, published, randomUUID());
+  if (wanted.onConflict === "fail") requireNoEdit(wanted, decide(before));
+  const isRefreshed = !isNew && isOutdated(before, wanted);
+  const dataset = isRefreshed ? await refresh(client, before) : before;
+  const merged = decide(dataset);
+  if (merged.body !== null) await client.put(`/dataset/${dataset.id}`, merged.body, z.unknown());
   return {
     datasetId: dataset.id,
     isNew,
     isRefreshed,
-    differences: [...merged.differences, ...(owners.ids === undefined ? [] : ["owners: added"])],
+    differences: merged.differences,
     kept: merged.kept,
     unknownOwners: owners.unknown,
     isNewData: merged.isNewData,
@@ -94,7 +90,7 @@ async function syncOnce(client: SupersetClient, wanted: WantedDataset, published
 }
 
 /**
- * How a dataset differs from what it should be; writes nothing.
+ * How a dataset differs from what it should be, for people; writes nothing.
  *
  * @param published `undefined`: nobody knows, and what was synced last counts as current.
  */
@@ -102,35 +98,43 @@ export async function compareDataset(
   client: SupersetClient,
   wanted: WantedDataset,
   published: PublishedData | undefined,
-): Promise<Pick<Merged, "differences" | "kept">> {
+): Promise<readonly string[]> {
   const dataset = await tryReadDataset(client, wanted.uuid);
-  if (dataset === undefined) return { differences: ["the dataset is not there, or was never synced"], kept: [] };
+  if (dataset === undefined) return ["the dataset is not there, or was never synced"];
   const { record } = readExtra(dataset.extra);
   const data = published ?? {
     dataVersion: record?.data_version ?? "",
     runId: record?.run_id ?? "",
     at: record?.published_at ?? "",
   };
-  return merge(wanted, { dataset, before: dataset, isNew: false }, data, "");
+  const { ids: owners } = await missingOwners(client, wanted, dataset);
+  return merge(wanted, { dataset, before: dataset, isNew: false, owners }, data, "").differences;
 }
 
-/** Whether the columns that Superset knows are not those of the table, as far as it shows without asking the database. */
+/** Whether Superset has yet to read columns that the table has, as far as it shows without asking the database. */
 function isOutdated(dataset: Dataset, wanted: WantedDataset): boolean {
   const { record } = readExtra(dataset.extra);
   if (record?.shape !== shapeOf(wanted)) return true;
   const known = new Set(dataset.columns.filter(({ expression }) => !expression).map((column) => column.column_name));
-  return known.size !== wanted.columns.length || wanted.columns.some(({ name }) => !known.has(name));
+  return wanted.columns.some(({ name }) => !known.has(name));
 }
 
-async function refresh(client: SupersetClient, { id }: Dataset): Promise<Dataset> {
+/** Lets Superset read the table again, and keeps what it writes over where a sync that is cut off finds it. */
+async function refresh(client: SupersetClient, before: Dataset): Promise<Dataset> {
+  const { id } = before;
+  const extra = readExtra(before.extra);
+  const edited = editsOf(before, extra.edited, extra.record);
+  if (!isDeepStrictEqual(edited, extra.edited))
+    await client.put(`/dataset/${id}`, { extra: writeExtra({ ...extra, edited }) }, z.unknown());
   await client.put(`/dataset/${id}/refresh`, {}, z.unknown());
   const dataset = await tryReadDataset(client, id);
   if (dataset !== undefined) return dataset;
   throw new SupersetNotFoundError(`GET /api/v1/dataset/${id}`, `The dataset ${id} was deleted while it was synced.`);
 }
 
-function conflict({ assetKey }: WantedDataset, { kept }: Merged): DatasetConflictError {
-  return new DatasetConflictError(
+function requireNoEdit({ assetKey }: WantedDataset, { kept }: Merged): void {
+  if (kept.length === 0) return;
+  throw new DatasetConflictError(
     [
       `The dataset of ${assetKey} was edited in Superset, and its asset says onConflict: "fail". Nothing was written.`,
       ...kept.map((one) => `  ${one}`),

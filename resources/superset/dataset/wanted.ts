@@ -54,4 +54,6 @@ export interface PublishedData {
   readonly runId: string;
   /** ISO text */
   readonly at: string;
+  /** Whether the table has held other data since the dataset was last synced, and may hold the same again now. */
+  readonly wasOther?: boolean | undefined;
 }

@@ -47,7 +47,9 @@ export interface Launch {
   readonly checksOnly?: readonly string[];
   readonly restore?: readonly string[];
   /** The data of the assets that what is in Superset follows. */
-  readonly upstream?: Readonly<Record<string, { data_version: string; run_id: string; at: string }>>;
+  readonly upstream?: Readonly<
+    Record<string, { data_version: string; run_id: string; at: string; was_other: boolean }>
+  >;
   /** Of each partition. @default the window */
   readonly windows?: readonly { readonly start: string; readonly end: string }[];
   /** Of the keys' column, of each partition. */

@@ -11,15 +11,17 @@ import type { Engine } from "../../../ops/engines/engine.ts";
 import { startEngine } from "../../../ops/engines/start_engine.ts";
 import { SupersetClient } from "../../../resources/superset/client/client.ts";
 import { SupersetForbiddenError, SupersetRefusedError } from "../../../resources/superset/client/errors.ts";
-import { storeDatabase } from "../../../resources/superset/databases.ts";
 import { tryReadDataset } from "../../../resources/superset/dataset/find.ts";
-import { compareDataset, DatasetConflictError, syncDataset } from "../../../resources/superset/dataset/sync.ts";
+import { DatasetConflictError } from "../../../resources/superset/dataset/conflict.ts";
+import { compareDataset, syncDataset } from "../../../resources/superset/dataset/sync.ts";
 import { unfedDatasets } from "../../../resources/superset/dataset/unfed.ts";
 import type { PublishedData, WantedColumn, WantedDataset } from "../../../resources/superset/dataset/wanted.ts";
-import { openSuperset } from "../../../resources/superset/open.ts";
 import { supersetUuid } from "../../../resources/superset/uuid.ts";
 import { createProject } from "../runtime/project.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
+import { ownDatabase } from "./own_database.ts";
+
+const DATABASE = "datasets' own";
 
 let superset: LocalSuperset;
 let client: SupersetClient;
@@ -36,8 +38,7 @@ beforeAll(async () => {
   client = superset.client();
   sql = new pg.Client({ connectionString: postgres.url });
   await sql.connect();
-  const env = { ...superset.env, DATABASE_URL: postgres.url };
-  ({ id: databaseId } = await storeDatabase(openSuperset(env), { store: "postgres", env, duckdbSnapshot: "" }));
+  databaseId = await ownDatabase(client, DATABASE, "postgres", { DATABASE_URL: postgres.url });
 }, SUPERSET_TIMEOUT_MS);
 afterAll(async () => {
   await sql.end();
@@ -175,7 +176,7 @@ test("syncs at once make one dataset and none fails", async () => {
   const clients = Array.from({ length: 4 }, () => superset.client());
   const synced = await Promise.all(clients.map((own) => syncDataset(own, wanted, version("1"))));
   expect(new Set(synced.map(({ datasetId }) => datasetId)).size).toBe(1);
-  expect((await compareDataset(client, wanted, version("1"))).differences).toEqual([]);
+  expect(await compareDataset(client, wanted, version("1"))).toEqual([]);
 });
 
 test("a dataset that is deleted before or during a sync is made again, with the UUID that charts know", async () => {
@@ -197,7 +198,7 @@ test("a Superset that restarts while a sync runs loses no sync and makes no seco
   const { datasetId } = await syncDataset(superset.client({ url: proxy.url, retry }), wanted, version("1"));
   // The answers to the POST and to the PUT were lost; what they asked for was done.
   expect(proxy.cut).toEqual(["POST /api/v1/dataset/", `PUT /api/v1/dataset/${datasetId}`]);
-  expect((await compareDataset(client, wanted, version("1"))).differences).toEqual([]);
+  expect(await compareDataset(client, wanted, version("1"))).toEqual([]);
   const list = await client.list("dataset", z.object({ id: z.number() }), {
     filters: [{ column: "schema", operator: "eq", value: wanted.schema }],
   });
@@ -212,11 +213,13 @@ test("run as an asset, it tells Dagster of the table, the run that published it 
   const env = {
     ...superset.env,
     DATABASE_URL: postgres.url,
+    SUPERSET_DATABASE_POSTGRES: DATABASE,
     WAREHOUSE: "postgres",
     DAGSTER_URL: "http://dagster:3000",
   };
   expect((await project.run([`${schema}/orders`], env).ended).stderr).toContain("published");
-  const upstream = { [`${schema}/orders`]: { data_version: "7", run_id: randomUUID(), at: "2026-01-01T00:00:00Z" } };
+  const recordedData = { data_version: "7", run_id: randomUUID(), at: "2026-01-01T00:00:00Z", was_other: false };
+  const upstream = { [`${schema}/orders`]: recordedData };
   const wrong = { ...env, SUPERSET_PASSWORD: "wrong-password" };
   const failing = project.launch(`superset/dataset/${schema}/orders`, { upstream, env: wrong });
   expect((await failing.ended).code).toBe(1);
@@ -291,8 +294,110 @@ test("owners are added to those that there are, unknown ones are told, and datas
   expect((await read(wanted)).owners).toHaveLength(2);
   const unfed = await unfedDatasets(client, new Set([wanted.uuid]));
   const names = unfed.map(({ name }) => name);
-  expect(names).toContain(`dagster-typescript postgres: ${other.schema}.orders`);
-  expect(names).not.toContain(`dagster-typescript postgres: ${wanted.schema}.orders`);
+  expect(names).toContain(`${DATABASE}: ${other.schema}.orders`);
+  expect(names).not.toContain(`${DATABASE}: ${wanted.schema}.orders`);
+});
+
+test("an owner who is missing is a difference, and to add one is told like any change", async () => {
+  const wanted = await createOrders();
+  const { syncId } = await syncDataset(client, wanted, version("1"));
+  const email = `${randomUUID()}@example.org`;
+  await createUser(email, []);
+  const owned = { ...wanted, owners: [email] };
+  expect(await compareDataset(client, owned, version("1"))).toEqual(["owners: added"]);
+  // It changes the dataset, and with it the keys of all answers: dashboards have to be warmed.
+  expect((await syncDataset(client, owned, version("1"))).syncId).not.toBe(syncId);
+  expect(await compareDataset(client, owned, version("1"))).toEqual([]);
+});
+
+/** What a person writes about a column; Superset puts the store's comment there when it reads the table again. */
+async function describe(wanted: WantedDataset, name: string, description: string): Promise<void> {
+  const { id, columns } = await read(wanted);
+  await sql.query(`COMMENT ON COLUMN ${wanted.schema}.${wanted.table}.${name} IS 'the comment'`);
+  const edited = columns.map((one) => ({
+    ...{ id: one.id, column_name: one.column_name },
+    ...(one.column_name === name ? { description } : {}),
+  }));
+  await client.put(`/dataset/${id}`, { columns: edited }, z.unknown());
+}
+
+test("what people edited outlives a sync that is cut off after Superset has read the table again", async () => {
+  const wanted = await createOrders();
+  await syncDataset(client, wanted, version("1"));
+  await describe(wanted, "revenue", "Mine");
+  await sql.query(`ALTER TABLE ${wanted.schema}.orders ADD COLUMN shop text`);
+  const more = { ...wanted, columns: [...wanted.columns, column("shop")] };
+  await expect(syncDataset(new DyingClient(superset), more, version("2"))).rejects.toThrow("killed");
+  expect(columnOf(await read(wanted), "revenue").description).toBe("the comment");
+  const { kept } = await syncDataset(client, more, version("2"));
+  expect(kept).toEqual([expect.stringContaining('column revenue: description is "Mine"')]);
+  expect(columnOf(await read(wanted), "revenue")).toMatchObject({ description: "Mine", filterable: false });
+  expect(await compareDataset(client, more, version("2"))).toEqual([]);
+});
+
+test('onConflict: "fail" changes nothing, also where the table has new columns', async () => {
+  const wanted = await createOrders();
+  await syncDataset(client, wanted, version("1"));
+  await describe(wanted, "revenue", "Mine");
+  const before = await read(wanted);
+  await sql.query(`ALTER TABLE ${wanted.schema}.orders ADD COLUMN shop text`);
+  const failing = { ...wanted, columns: [...wanted.columns, column("shop")], onConflict: "fail" } as const;
+  await expect(syncDataset(client, failing, version("2"))).rejects.toThrow(DatasetConflictError);
+  expect(await read(wanted)).toEqual(before);
+});
+
+test("a column that nobody declared is no column of the dataset, until a person lets Superset read it; then it stays", async () => {
+  const wanted = await createOrders("sold_at timestamptz, revenue numeric(12, 2), note text, evolved text");
+  const names = async (): Promise<string[]> => (await read(wanted)).columns.map((one) => one.column_name).sort();
+  const { datasetId } = await syncDataset(client, wanted, version("1"));
+  expect(await names()).toEqual(["note", "revenue", "sold_at"]);
+  await client.put(`/dataset/${datasetId}/refresh`, {}, z.unknown());
+  expect(await names()).toContain("evolved");
+  const { isRefreshed } = await syncDataset(client, wanted, version("2"));
+  expect(isRefreshed).toBe(false);
+  expect(await names()).toContain("evolved");
+  // Declared, it is ours; and no longer declared, it goes.
+  const declared = { ...wanted, columns: [...wanted.columns, column("evolved", { label: "Evolved" })] };
+  await syncDataset(client, declared, version("2"));
+  expect(columnOf(await read(wanted), "evolved").verbose_name).toBe("Evolved");
+  await syncDataset(client, wanted, version("2"));
+  expect(await names()).toEqual(["note", "revenue", "sold_at"]);
+});
+
+test("data that was other in between empties the cache, although it is the same again", async () => {
+  const wanted = await createOrders();
+  const { datasetId } = await syncDataset(client, wanted, version("1"));
+  await sql.query(`INSERT INTO ${wanted.schema}.orders VALUES (now(), 5, 'a')`);
+  expect(await ask(datasetId, "revenue")).toEqual({ value: 5, isCached: false });
+  // What was asked for meanwhile is in the cache under the key of the first version.
+  await sql.query(`DELETE FROM ${wanted.schema}.orders; INSERT INTO ${wanted.schema}.orders VALUES (now(), 1, 'a')`);
+  const again = { ...version("1"), runId: "run-3", wasOther: true };
+  expect(await compareDataset(client, wanted, again)).toEqual(["data: was other, and is 1 again"]);
+  expect(await syncDataset(client, wanted, again)).toMatchObject({ isNewData: true });
+  expect(await ask(datasetId, "revenue")).toEqual({ value: 1, isCached: false });
+});
+
+test("a query that people call like the table is not taken for it", async () => {
+  const wanted = await createOrders();
+  const body = { database: databaseId, schema: wanted.schema, table_name: "orders", sql: "SELECT 1 AS revenue" };
+  const { id } = await client.post("/dataset/", body, z.object({ id: z.number() }));
+  await expect(syncDataset(client, wanted, version("1"))).rejects.toThrow(DatasetConflictError);
+  await expect(syncDataset(client, wanted, version("1"))).rejects.toThrow(/is a query of its own/);
+  await client.put(`/dataset/${id}`, { table_name: "orders_query" }, z.unknown());
+  expect((await syncDataset(client, wanted, version("1"))).datasetId).not.toBe(id);
+});
+
+test("a dataset follows its table to another connection, unless people have made one there", async () => {
+  const wanted = await createOrders();
+  const { datasetId } = await syncDataset(client, wanted, version("1"));
+  const elsewhere = await ownDatabase(client, randomUUID(), "postgres", { DATABASE_URL: postgres.url });
+  const moved = { ...wanted, databaseId: elsewhere };
+  const body = { database: elsewhere, schema: wanted.schema, table_name: "orders" };
+  const { id } = await client.post("/dataset/", body, z.object({ id: z.number() }));
+  await expect(syncDataset(client, moved, version("2"))).rejects.toThrow(`two datasets for shop/orders: ${datasetId}`);
+  await client.delete(`/dataset/${id}`);
+  expect((await syncDataset(client, moved, version("2"))).datasetId).toBe(datasetId);
+  expect((await read(wanted)).database.id).toBe(elsewhere);
 });
 
 /** Passes everything on, but cuts the answer to the first POST and the first PUT of a dataset. */
@@ -329,6 +434,21 @@ class DeletingClient extends SupersetClient {
   override async put<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
     if (this.#id !== undefined) await this.delete(`/dataset/${this.#id}`);
     this.#id = undefined;
+    return await super.put(path, body, schema);
+  }
+}
+
+/** Dies before it writes, once Superset has read the table again. */
+class DyingClient extends SupersetClient {
+  #hasRead = false;
+
+  constructor({ url, username, password }: LocalSuperset) {
+    super({ url, credentials: { username, password } });
+  }
+
+  override async put<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+    if (this.#hasRead) throw new Error("killed");
+    this.#hasRead = path.endsWith("/refresh");
     return await super.put(path, body, schema);
   }
 }

@@ -3,14 +3,14 @@ import { z } from "zod";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { duckdb } from "../../../resources/duckdb/kind.ts";
 import type { SupersetClient } from "../../../resources/superset/client/client.ts";
-import { storeDatabase } from "../../../resources/superset/databases.ts";
-import { openSuperset } from "../../../resources/superset/open.ts";
 import { currentSnapshot } from "../../../resources/snapshot.ts";
 import { assetFile, Project } from "../runtime/project.ts";
 import { attempt } from "../stores/attempt.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
+import { ownDatabase } from "./own_database.ts";
 
 const FLIPS = 12;
+const DATABASE = "snapshots";
 
 const made = z.object({ id: z.number() });
 const listed = z.object({ id: z.number(), schema: z.string().nullable(), table_name: z.string() });
@@ -33,7 +33,7 @@ const project = new Project({ "assets/flip/sales.ts": asset(COLUMNS) });
 beforeAll(async () => {
   superset = await localSuperset();
   client = superset.client();
-  env = { ...superset.env, DUCKDB_PATH: project.warehouse };
+  env = { ...superset.env, DUCKDB_PATH: project.warehouse, SUPERSET_DATABASE_DUCKDB: DATABASE };
 }, SUPERSET_TIMEOUT_MS);
 afterAll(() => {
   project.remove();
@@ -47,7 +47,7 @@ test("a dataset of DuckDB is synced over the published snapshot, which has the r
   expect(await run("flip/sales", "superset/snapshot")).toMatchObject({ code: 0 });
   const path = currentSnapshot(project.dir, env);
   // The connection can be made once there is a snapshot.
-  ({ id: databaseId } = await storeDatabase(openSuperset(env), { store: "duckdb", env, duckdbSnapshot: path }));
+  databaseId = await ownDatabase(client, DATABASE, "duckdb", env, path);
   expect(await run("superset/dataset/flip/sales")).toMatchObject({ code: 0 });
   const { id } = await datasetOf("sales");
   expect(await ask(id, { total: "SUM(amount)" })).toEqual({ total: 1.5 });
@@ -60,7 +60,7 @@ test("a dataset of DuckDB is synced over the published snapshot, which has the r
 test("a publish that would break charts names them and their dashboards, those of metrics too, or why it cannot", async () => {
   const { id } = await datasetOf("sales");
   const chart = async (name: string, params: object): Promise<number> => {
-    const body = { slice_name: name, viz_type: "table", datasource_id: id, datasource_type: "table", params: JSON.stringify(params) }; // prettier-ignore
+    const body = { slice_name: name, viz_type: "table", datasource_id: id, datasource_type: "table", params: JSON.stringify(params).replace('"note"', '"\\u006eote"') }; // prettier-ignore
     return (await client.post("/chart/", body, made)).id;
   };
   const direct = await chart(`By "note" 🦆`, { groupby: ["note"], metrics: ["count"] });

@@ -7,8 +7,6 @@ import { supersetChart, supersetDataset } from "../../../definitions/index.ts";
 import type { Engine } from "../../../ops/engines/engine.ts";
 import { query } from "../../../ops/engines/postgres.ts";
 import { startEngine } from "../../../ops/engines/start_engine.ts";
-import { storeDatabase } from "../../../resources/superset/databases.ts";
-import { openSuperset } from "../../../resources/superset/open.ts";
 import {
   type ComparedColumn,
   compareSides,
@@ -17,6 +15,7 @@ import {
   readSuperset,
 } from "../../../resources/validation/index.ts";
 import { localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
+import { ownDatabase } from "./own_database.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "superset-validation-"));
 const signal = new AbortController().signal;
@@ -50,10 +49,8 @@ beforeAll(async () => {
       TIMESTAMPTZ '2026-01-01 10:00:00+00' + n * INTERVAL '1 second' AS at, CAST(n * 1.37 AS numeric(14, 2)) AS revenue
       FROM generate_series(0, 29) AS n`,
   );
-  const { id: database } = await storeDatabase(openSuperset(process.env), {
-    ...{ store: "postgres", env: process.env, duckdbSnapshot: join(folder, "none") },
-  });
   const client = superset.client();
+  const database = await ownDatabase(client, "validated", "postgres", { DATABASE_URL: started.url });
   const dataset = await client.post("/dataset/", { database, schema: "validated", table_name: "sales" }, made);
   const datasource = { id: dataset.id, type: "table" };
   const sum = { expressionType: "SQL", sqlExpression: "SUM(revenue)", label: "Revenue, all days" };

@@ -14,7 +14,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from dagster_project import NodeLauncher, TypeScriptAssetsComponent
 from dagster_project.superset.reconcile import NodeComparer, ReconcileError
-from dagster_project.superset.versions import latest_version
+from dagster_project.superset.versions import latest_version, recorded_version
 
 TABLE = dg.AssetKey(["retail", "orders"])
 DATASET = dg.AssetKey(["superset", "dataset", "retail", "orders"])
@@ -278,7 +278,13 @@ def test_a_dashboard_says_that_it_is_stale_and_which_asset_failed(stored: dg.Dag
     sync(stored, "1")
     [fresh], cursor = tick(cursor)
     assert fresh.passed
-    assert "| superset/dataset/retail/orders | retail/orders | " in fresh.metadata["shows"].value
+    assert "| superset/dataset/retail/orders | retail/orders | a-run |" in fresh.metadata["shows"].value
+    assert tick(cursor)[0] == []
+    # Nothing is stale, but what it shows was published by another run.
+    sync(stored, "1", "another-run")
+    [renewed], cursor = tick(cursor)
+    assert renewed.passed
+    assert "| another-run |" in renewed.metadata["shows"].value
     run_id = run_of(stored, defs, TABLE, DATASET)
     [stale], cursor = tick(cursor)
     assert stale.asset_key == DASHBOARD
@@ -290,6 +296,67 @@ def test_a_dashboard_says_that_it_is_stale_and_which_asset_failed(stored: dg.Dag
     assert tick(cursor)[0] == []
 
 
-def sync(instance: dg.DagsterInstance, version: str) -> None:
-    metadata = {"table_data_version": version, "published_by": dg.MetadataValue.dagster_run("a-run")}
+def test_a_dashboard_that_was_never_stale_says_what_it_shows(stored: dg.DagsterInstance, tmp_path: Path) -> None:
+    defs = TypeScriptAssetsComponent().build_project_defs(project(tmp_path))
+    sensor = next(one for one in defs.sensors or [] if getattr(one, "name", "") == "superset_up_to_date")
+    publish(stored, TABLE, "1")
+    sync(stored, "1")
+    [first] = sensor.evaluate_tick(dg.build_sensor_context(stored)).asset_events
+    assert isinstance(first, dg.AssetCheckEvaluation)
+    assert first.passed
+    assert "| superset/dataset/retail/orders | retail/orders | a-run |" in str(first.metadata["shows"].value)
+
+
+def test_a_dataset_is_told_that_its_table_held_other_data_although_it_holds_the_same_again(
+    instance: dg.DagsterInstance,
+) -> None:
+    def was_other() -> bool | None:
+        version = recorded_version(instance, TABLE, DATASET)
+        return None if version is None else version.was_other
+
+    def synced() -> None:
+        version = latest_version(instance, TABLE)
+        assert version is not None
+        sync(instance, version.data_version, at=version.at)
+
+    assert was_other() is None
+    publish(instance, TABLE, "good")
+    assert was_other() is False
+    synced()
+    publish(instance, TABLE, "good")
+    assert was_other() is False
+    publish(instance, TABLE, "bad")
+    # Another version says enough by itself.
+    assert was_other() is False
+    publish(instance, TABLE, "good")
+    assert was_other() is True
+    synced()
+    assert was_other() is False
+
+
+def test_of_a_partitioned_table_it_is_told_by_partition(instance: dg.DagsterInstance) -> None:
+    publish(instance, TABLE, "1", "2017-01-01")
+    publish(instance, TABLE, "2", "2017-01-02")
+    version = latest_version(instance, TABLE)
+    assert version is not None
+    sync(instance, version.data_version, at=version.at)
+    for partition, data in (("2017-01-01", "1"), ("2017-01-02", "2")):
+        publish(instance, TABLE, data, partition)
+    same = recorded_version(instance, TABLE, DATASET)
+    assert same is not None
+    assert not same.was_other
+    for data in ("bad", "2"):
+        publish(instance, TABLE, data, "2017-01-02")
+    other = recorded_version(instance, TABLE, DATASET)
+    assert other is not None
+    assert other.data_version == version.data_version
+    assert other.was_other
+
+
+def sync(instance: dg.DagsterInstance, version: str, run: str = "a-run", at: str = "2026-01-01T00:00:00+00:00") -> None:
+    metadata = {
+        "table_data_version": version,
+        "table_published_at": at,
+        "published_by": dg.MetadataValue.dagster_run(run),
+    }
     instance.report_runless_asset_event(dg.AssetMaterialization(DATASET, metadata=metadata))
