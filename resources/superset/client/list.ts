@@ -27,10 +27,11 @@ export interface Getter {
 
 /** Superset gives no more at once. */
 const PAGE_SIZE = 100;
-const TRIES = 3;
+const TRIES = 5;
 
 /**
- * Reads all pages. Objects that come and go meanwhile shift the pages, so that one could be missed: then it begins anew.
+ * Reads all pages. Objects that come, go or are changed meanwhile shift the pages, since Superset orders them by the time
+ * of change, so that one could be missed: then all are read again, until none is missing.
  *
  * @throws SupersetError
  */
@@ -42,9 +43,10 @@ export async function listAll<T extends { readonly id: number }>(
 ): Promise<T[]> {
   const page = z.object({ count: z.number(), result: z.array(schema) });
   const path = `/${resource}/`;
+  /** Of all attempts since the last that saw another count. */
+  let known = new Map<number, T>();
+  let count: number | undefined;
   for (let attempt = 1; attempt <= TRIES; attempt++) {
-    const found = new Map<number, T>();
-    const counts = new Set<number>();
     for (let index = 0, left = true; left; index++) {
       const query = {
         filters: filters.map(({ column, operator, value }) => ({ col: column, opr: operator, value })),
@@ -53,15 +55,18 @@ export async function listAll<T extends { readonly id: number }>(
         page_size: PAGE_SIZE,
       };
       const answer = await getter.get(path, page, { query, ...(signal === undefined ? {} : { signal }) });
-      for (const item of answer.result) found.set(item.id, item);
-      counts.add(answer.count);
-      left = counts.size === 1 && (index + 1) * PAGE_SIZE < answer.count;
+      if (answer.count !== count) known = new Map();
+      count = answer.count;
+      for (const item of answer.result) known.set(item.id, item);
+      left = (index + 1) * PAGE_SIZE < count;
     }
-    if (counts.size === 1 && counts.has(found.size)) return [...found.values()];
+    if (known.size === count) return [...known.values()];
+    // More than there are: one went and another came.
+    if (known.size > (count ?? 0)) known = new Map();
   }
   throw new SupersetServerError(
     `GET /api/v1${path}`,
-    `The list of ${resource}s in Superset changed each time that it was read. Try again later.`,
+    `The list ${path} of Superset changed each time that it was read. Try again later.`,
     200,
     undefined,
   );
