@@ -60,6 +60,7 @@ const storedChart = z.object({
   uuid: z.string(),
   slice_name: z.string().nullable(),
   params: z.string().nullable(),
+  dashboards: z.array(z.object({ id: z.number() })),
 });
 const created = z.object({ id: z.number() });
 const answer = z.object({ result: stored });
@@ -71,7 +72,8 @@ export function dashboardUuid(name: string): string {
 
 /**
  * Makes a dashboard and its charts what they are declared to be, and writes nothing where they are so already. Charts
- * that were declared once are removed; others that people put onto the dashboard are taken off it and stay.
+ * that were declared once are removed; others that people put onto the dashboard are taken off it and stay, and so do
+ * those of ours that people show on another dashboard.
  *
  * @throws {SupersetError}
  * @throws {DashboardDatasetError}
@@ -81,15 +83,17 @@ export async function syncDashboard(client: SupersetClient, plan: DashboardPlan)
   const found = (await tryGetDashboard(client, uuid)) ?? (await createDashboard(client, plan, uuid));
   const attached = await client.list("chart", storedChart, {
     filters: [{ column: "dashboards", operator: "rel_m_m", value: found.dashboard.id }],
-    columns: ["uuid", "slice_name", "params"],
+    columns: ["uuid", "slice_name", "params", "dashboards.id"],
   });
   const charts = await inTurns(plan.charts, CONCURRENCY, (chart) =>
     syncChart(client, plan.name, chart, getDataset(plan, chart.dataset.assetKey)),
   );
-  const change = await writeDashboard(client, plan, charts, found.dashboard);
-  // Last, so that the dashboard never shows a hole.
+  const onPage = new Set(attached.map(({ id }) => id));
+  const change = await writeDashboard(client, plan, charts, found.dashboard, onPage);
+  // Last, so that the dashboard never shows a hole. What people show on a dashboard of theirs too is not ours to delete.
   const removed = attached.filter(
-    ({ uuid: one, params }) => isOurs(plan.name, params) && !charts.some((chart) => chart.uuid === one),
+    ({ uuid: one, params, dashboards }) =>
+      isOurs(plan.name, params) && dashboards.length < 2 && !charts.some((chart) => chart.uuid === one),
   );
   for (const { id } of removed) await client.delete(`/chart/${id}`);
   const isSame = change === "unchanged" && charts.every((chart) => chart.change === "unchanged");
@@ -144,6 +148,7 @@ async function writeDashboard(
   plan: DashboardPlan,
   charts: readonly OwnChart[],
   before: z.infer<typeof stored>,
+  onPage: ReadonlySet<number>,
 ): Promise<ChartChange> {
   const positions = layoutOf(
     plan.title,
@@ -163,6 +168,8 @@ async function writeDashboard(
     before.dashboard_title === plan.title &&
     before.published === true &&
     before.is_managed_externally === true &&
+    // The page shows the charts that Superset has attached to it, whatever has a place on it.
+    isDeepStrictEqual(onPage, new Set(charts.map(({ id }) => id))) &&
     isDeepStrictEqual(asObject(before.position_json), positions) &&
     isDeepStrictEqual(metadata["native_filter_configuration"] ?? [], filters);
   if (isSame) return "unchanged";

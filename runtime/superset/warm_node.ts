@@ -2,6 +2,7 @@ import { ProjectError } from "../../definitions/project_error.ts";
 import type { DefinedDashboard } from "../../definitions/superset/dashboard.ts";
 import { metadata, type MetadataMap } from "../../pipes/index.ts";
 import { dashboardUrl, dashboardUuid } from "../../resources/superset/dashboard.ts";
+import { inTurns } from "../../resources/superset/in_turns.ts";
 import { openSuperset } from "../../resources/superset/open.ts";
 import { roleAccount } from "../../resources/superset/role_account.ts";
 import { warmDashboard, type WarmOutcome } from "../../resources/superset/warm.ts";
@@ -31,7 +32,9 @@ export async function runWarm(
   const clock = startClock();
   const { client } = openSuperset(env, { signal, log, retry: RETRY });
   const { roles = [], concurrency = CONCURRENCY } = options.warm ?? {};
-  const others = roles.map((role) => ({ role, client: roleAccount(role, env, { signal, log, retry: RETRY }) }));
+  const others = await inTurns(roles, concurrency, async (role) => {
+    return { role, client: await roleAccount(role, env, { signal, log, retry: RETRY }) };
+  });
   const outcomes = await warmDashboard([{ role: null, client }, ...others], dashboardUuid(name), {
     concurrency,
     signal,

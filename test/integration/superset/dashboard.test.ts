@@ -10,7 +10,9 @@ import { roleAccount } from "../../../resources/superset/role_account.ts";
 import { type WarmOutcome, warmDashboard } from "../../../resources/superset/warm.ts";
 import { Server } from "../postgres/server.ts";
 import { holdFresh } from "./fresh_rounds.ts";
+import { Front } from "./front.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
+import { serviceAccount } from "./service_account.ts";
 import { makeShop, type Shop } from "./shop.ts";
 
 let server: Server;
@@ -91,6 +93,76 @@ test("a chart that is no longer declared is deleted, one that a person made stay
   await expect(client.get(`/chart/${made.id}`, z.looseObject({}))).resolves.toBeDefined();
 });
 
+test("a chart that is on the dashboard in name alone is not passed over: warming names it, and the next sync brings it back", async () => {
+  const { id } = await syncDashboard(client, plan("taken_off"));
+  const charts = await client.list("chart", z.object({ id: z.number(), slice_name: z.string() }), {
+    filters: [{ column: "dashboards", operator: "rel_m_m", value: id }],
+    columns: ["slice_name"],
+  });
+  const revenue = charts.find(({ slice_name: name }) => name === "Revenue") ?? expect.fail();
+  await client.put(`/chart/${revenue.id}`, { dashboards: [] }, z.unknown());
+  const without = await warm("taken_off");
+  expect(without.filter(({ fault }) => fault !== null).map(({ name }) => name)).toEqual(["Revenue"]);
+  // And one that somebody has put there is taken off again.
+  const own = { slice_name: "by hand", viz_type: "table", datasource_id: shop.datasetId, datasource_type: "table" };
+  await client.post("/chart/", { ...own, params: "{}", dashboards: [id] }, z.object({ id: z.number() }));
+  expect(faultsOf(await warm("taken_off")).join()).toContain("keeps no question that could be asked");
+  expect((await syncDashboard(client, plan("taken_off"))).change).toBe("updated");
+  const healed = await warm("taken_off");
+  expect(faultsOf(healed)).toEqual([]);
+  expect(healed).toHaveLength(6);
+  for (const one of charts) await client.put(`/chart/${one.id}`, { dashboards: [] }, z.unknown());
+  await client.put(`/dashboard/${id}`, { json_metadata: "{}", position_json: "{}" }, z.unknown());
+  expect(faultsOf(await warm("taken_off"))).toEqual([expect.stringContaining("has no charts")]);
+});
+
+test("a filter that somebody has changed into another kind is named, and no dashboard passes for warm with it", async () => {
+  const { id } = await syncDashboard(client, plan("filter"));
+  const kept = z.object({ result: z.object({ json_metadata: z.string() }) });
+  const { json_metadata: text } = (await client.get(`/dashboard/${id}`, kept)).result;
+  const changed = text.replace('"op": "IN"', '"op": "NOT IN"').replace('"op":"IN"', '"op":"NOT IN"');
+  expect(changed).not.toBe(text);
+  await client.put(`/dashboard/${id}`, { json_metadata: changed }, z.unknown());
+  const outcomes = await warm("filter");
+  expect(outcomes.filter(({ fault }) => fault !== null).map(({ name }) => name)).toEqual(["filter Department"]);
+});
+
+test("a chart that is no longer declared stays where a person shows it on a dashboard of theirs", async () => {
+  const { id } = await syncDashboard(client, plan("shared"));
+  const mine = await client.post("/dashboard/", { dashboard_title: "Theirs" }, z.object({ id: z.number() }));
+  const charts = z.object({ id: z.number() });
+  const on = (dashboard: number): Promise<{ id: number }[]> =>
+    client.list("chart", charts, { filters: [{ column: "dashboards", operator: "rel_m_m", value: dashboard }] });
+  const [first] = await on(id);
+  await client.put(`/chart/${first?.id ?? 0}`, { dashboards: [id, mine.id] }, z.unknown());
+  const { removed } = await syncDashboard(client, plan("shared", { charts: [bigNumber("other", { dataset: shop.sales, metric: "revenue" })] })); // prettier-ignore
+  expect(removed).toHaveLength(4);
+  expect(await on(mine.id)).toEqual([{ id: first?.id }]);
+  expect(await on(id)).toHaveLength(1);
+});
+
+test("charts that are computed in the background are refused, since nobody could say when they are warm", async () => {
+  const answer = { kind: "answer", status: 202, body: '{"job_id": "1", "status": "pending"}' } as const;
+  await using front = await Front.open(superset.url, ({ path }) =>
+    path === "/api/v1/chart/data" ? answer : undefined,
+  );
+  const asking = chartData(superset.client({ url: front.url }), shop.revenueQuery());
+  await expect(asking).rejects.toThrow("GLOBAL_ASYNC_QUERIES");
+});
+
+test("the rights that the documentation names are enough to sync a dataset and a dashboard, and to warm it", async () => {
+  const service = superset.client({ credentials: await serviceAccount(superset) });
+  const own = await makeShop(client, server, "service", service);
+  const { sales, datasets } = own;
+  const charts = plan("service").charts.map((chart) => ({ ...chart, dataset: sales }));
+  await syncDashboard(service, plan("service", { charts, datasets }));
+  expect(await syncDashboard(service, plan("service", { charts, datasets }))).toMatchObject({ change: "unchanged" });
+  const outcomes = await warmDashboard([{ role: null, client: service }], dashboardUuid("service"), { concurrency: 4 });
+  expect(faultsOf(outcomes)).toEqual([]);
+  const listed = await handMadeDashboards(service, new Map([[own.datasetUuid, "shop/sales"]]), new Set());
+  expect(listed).toHaveLength(1);
+});
+
 test("no answer after a sync is of the old rows, and all come from the cache after warming, in 5 rounds", async () => {
   await syncDashboard(client, plan("fresh"));
   const warmAll = async (): Promise<void> => {
@@ -113,8 +185,11 @@ test("the answers of a role with rows of its own are warm too, and are its own",
   const rule = { name: "meat", filter_type: "Regular", clause: "department = 'MEAT'", group_key: "" };
   await client.post("/rowlevelsecurity/", { ...rule, roles: [butcher.id], tables: [shop.datasetId] }, id);
   const env = { ...superset.env, SUPERSET_ROLE_BUTCHER_USERNAME: "butcher" };
-  expect(() => roleAccount("Butcher", env)).toThrow(/SUPERSET_ROLE_BUTCHER_PASSWORD of an account that has it/);
-  const own = roleAccount("Butcher", { ...env, SUPERSET_ROLE_BUTCHER_PASSWORD: credentials.password });
+  const account = { ...env, SUPERSET_ROLE_BUTCHER_PASSWORD: credentials.password };
+  await expect(roleAccount("Butcher", env)).rejects.toThrow("SUPERSET_ROLE_BUTCHER_PASSWORD of an account that has it");
+  const others = { SUPERSET_ROLE_BAKER_USERNAME: "butcher", SUPERSET_ROLE_BAKER_PASSWORD: credentials.password };
+  await expect(roleAccount("Baker", { ...account, ...others })).rejects.toThrow("does not have the role");
+  const own = await roleAccount("Butcher", account);
 
   const accounts = [
     { role: null, client },

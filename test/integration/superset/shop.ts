@@ -30,8 +30,17 @@ export interface Shop {
 
 const made = z.object({ id: z.number() });
 
-/** Makes the table `<schema>.sales` and its dataset. */
-export async function makeShop(client: SupersetClient, server: Server, schema: string): Promise<Shop> {
+/**
+ * Makes the table `<schema>.sales`, its database connection and its dataset.
+ *
+ * @param owner Syncs the dataset.
+ */
+export async function makeShop(
+  client: SupersetClient,
+  server: Server,
+  schema: string,
+  owner: SupersetClient = client,
+): Promise<Shop> {
   const sales = defineAsset("shop/sales", {
     description: "x",
     columns,
@@ -58,7 +67,7 @@ export async function makeShop(client: SupersetClient, server: Server, schema: s
       metric.name === "lines" ? { ...metric, expression: lines } : metric,
     );
     const published = { dataVersion: `version ${round}`, runId: `run ${round}`, at };
-    return (await syncDataset(client, { ...wanted, metrics }, published)).datasetId;
+    return (await syncDataset(owner, { ...wanted, metrics }, published)).datasetId;
   };
   const id = await sync(1);
   const shown = { id, timeColumn: "day", columns: Object.keys(columns.shape) };
