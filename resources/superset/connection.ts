@@ -40,7 +40,7 @@ export function storeConnection(
   duckdbSnapshot: string,
 ): StoreConnection {
   if (store === "duckdb") return duckdb(env["SUPERSET_DUCKDB_PATH"] ?? duckdbSnapshot);
-  const url = addressOf(store, env);
+  const url = withPlainQuery(addressOf(store, env), store);
   const secrets = [url.password, decodeURIComponent(url.password)].filter((text) => text !== "");
   const connect = { postgres, clickhouse, hyper }[store];
   return { ...connect(url, env), secrets };
@@ -106,6 +106,23 @@ function addressOf(store: keyof typeof VARIABLES, env: SupersetEnvironment): URL
   if (URL.canParse(text)) return new URL(text);
   throw new SupersetConfigError(
     `${name}: ${text === "" ? "is not set" : "is no URL (not shown: it may hold a password)"}, and Superset is to connect to it`,
+  );
+}
+
+/** libpq also takes an account from the query of the URL, of which Superset hides nothing. */
+function withPlainQuery(url: URL, store: SupersetStore): URL {
+  for (const [name, field] of [
+    ["user", "username"],
+    ["password", "password"],
+  ] as const) {
+    const [given] = take(url, name);
+    if (given !== undefined && url[field] === "") url[field] = encodeURIComponent(given[1]);
+  }
+  const secret = [...url.searchParams.keys()].find((name) => /pass|secret|token/i.test(name));
+  if (secret === undefined) return url;
+  throw new SupersetConfigError(
+    `the address of ${store} has the option ${secret}, which Superset would show to everybody who may see the connection: ` +
+      `name a connection that is there in SUPERSET_DATABASE_${store.toUpperCase()}`,
   );
 }
 

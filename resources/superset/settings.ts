@@ -19,6 +19,8 @@ export interface SupersetSettings {
 export type SupersetEnvironment = Readonly<Record<string, string | undefined>>;
 
 const DEFAULT_TIMEOUT_SECONDS = 60;
+/** Node's own `fetch` waits no longer for the beginning of an answer. */
+const MOST_TIMEOUT_SECONDS = 300;
 
 /**
  * Reads the settings off the environment.
@@ -26,7 +28,7 @@ const DEFAULT_TIMEOUT_SECONDS = 60;
  * - `SUPERSET_URL`: `http://host:port` or `https://…`, with its path where Superset is below one.
  * - `SUPERSET_USERNAME` and `SUPERSET_PASSWORD`, or `SUPERSET_API_KEY`: the service account.
  * - `SUPERSET_ADMIN_USERNAME` and `SUPERSET_ADMIN_PASSWORD`: an account that may make database connections.
- * - `SUPERSET_TIMEOUT_SECONDS`: limit of one request. Default: 60.
+ * - `SUPERSET_TIMEOUT_SECONDS`: limit of one request, up to 300. Default: 60.
  *
  * @throws SupersetConfigError
  */
@@ -86,6 +88,8 @@ function baseOf(text: string): string {
 
 function seconds(env: SupersetEnvironment, name: string): number {
   const value = Number(env[name] ?? DEFAULT_TIMEOUT_SECONDS);
-  if (Number.isFinite(value) && value > 0 && value < 2 ** 31 / 1000) return value;
-  throw new SupersetConfigError(`${name}: expected seconds above 0, got ${JSON.stringify(env[name])}`);
+  if (value > 0 && value <= MOST_TIMEOUT_SECONDS) return value;
+  throw new SupersetConfigError(
+    `${name}: expected seconds above 0, up to ${MOST_TIMEOUT_SECONDS}, got ${JSON.stringify(env[name])}`,
+  );
 }

@@ -9,7 +9,7 @@ import {
   SupersetServerError,
   SupersetTokenError,
 } from "./errors.ts";
-import { isAboutToken, saidIn } from "./said.ts";
+import { isAboutToken, isJson, saidIn } from "./said.ts";
 import type { Answer } from "./transport.ts";
 
 /** What an answer with an error is about. */
@@ -42,8 +42,11 @@ export function faultOf({ label, origin, redact }: Asked, answer: Answer, nowMs:
       `${what}. The account lacks a permission or does not own the object: give it the role that docs/superset.md describes, or make it an owner.`,
     );
   }
-  if (status === 404)
+  if (status === 404 && isJson(answer.text))
     return new SupersetNotFoundError(label, `${what}. It was deleted, or the account may not see it.`);
+  if (status === 404) {
+    return new SupersetAnswerError(label, `${what}. Is SUPERSET_URL (${origin}) the address of a Superset 6?`);
+  }
   if (status < 400) {
     return new SupersetAnswerError(
       label,

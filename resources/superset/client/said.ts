@@ -37,6 +37,16 @@ function inPage(text: string): string {
   return title ?? text.replaceAll(/<[^>]*>/g, " ");
 }
 
+/** Whether an answer is one of the API: pages for people come of proxies, and of other servers. */
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Whether a 422 is about the token, not about what was asked. */
 export function isAboutToken(text: string): boolean {
   try {

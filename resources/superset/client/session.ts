@@ -1,7 +1,13 @@
 import { z } from "zod";
 import type { SupersetCredentials } from "../settings.ts";
 import { type Call, labelOf } from "./call.ts";
-import { SupersetAnswerError, SupersetLoginError, SupersetRefusedError, SupersetTokenError } from "./errors.ts";
+import {
+  SupersetAnswerError,
+  SupersetLoginError,
+  SupersetNotFoundError,
+  SupersetRefusedError,
+  SupersetTokenError,
+} from "./errors.ts";
 import type { Answer } from "./transport.ts";
 
 /** Headers of a request that say who we are. */
@@ -93,7 +99,7 @@ export class Session {
     const body = { username, password, provider: "db", refresh: false };
     const call = { method: "POST", path: "/security/login", body, options: {} } as const;
     const answer = await this.#ask(call, {}).catch((error: unknown) => {
-      throw isNo(error) ? refusedLogin(username, error) : error;
+      throw isNo(error) ? refusedLogin(username, error) : orStranger(call, error);
     });
     const { access_token: token } = parse(call, loginAnswer, answer);
     this.#secrets.add(token);
@@ -103,7 +109,9 @@ export class Session {
 
   async #getCsrf(authorization: Headers): Promise<Csrf> {
     const call = { method: "GET", path: "/security/csrf_token/", options: {} } as const;
-    const answer = await this.#ask(call, authorization);
+    const answer = await this.#ask(call, authorization).catch((error: unknown) => {
+      throw orStranger(call, error);
+    });
     const { result: token } = parse(call, csrfAnswer, answer);
     // Only the name and the value of each.
     const cookies = answer.headers.getSetCookie().map((line) => line.split(";")[0] ?? "");
@@ -123,6 +131,12 @@ function refusedLogin(username: string, cause: Error): SupersetLoginError {
       "the user active in Superset.",
     { cause },
   );
+}
+
+/** Each Superset has a login: where it is not found, what was asked for is not what is missing. */
+function orStranger(call: Call, error: unknown): unknown {
+  if (!(error instanceof SupersetNotFoundError)) return error;
+  return new SupersetAnswerError(labelOf(call), `${error.message} Is SUPERSET_URL the address of a Superset 6?`);
 }
 
 function parse<T>(call: Call, schema: z.ZodType<T>, answer: Answer): T {

@@ -10,7 +10,12 @@ import { query } from "../../../ops/engines/postgres.ts";
 import { startEngine } from "../../../ops/engines/start_engine.ts";
 import { SupersetConfigError, SupersetRefusedError } from "../../../resources/superset/client/errors.ts";
 import type { SupersetStore } from "../../../resources/superset/connection.ts";
-import { storeDatabase, type SupersetDatabase } from "../../../resources/superset/databases.ts";
+import {
+  type ComparedDatabase,
+  compareDatabase,
+  storeDatabase,
+  type SupersetDatabase,
+} from "../../../resources/superset/databases.ts";
 import { openSuperset } from "../../../resources/superset/open.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
 import { serviceAccount } from "./service_account.ts";
@@ -85,6 +90,25 @@ test.each([
   expect(await ask(database, sql)).toEqual(rows);
   expect(await register(store)).toEqual(database);
   await expectNoPassword(database);
+});
+
+test("comparing makes no connection, and says what a sync would change of one", async () => {
+  const compare = (more: Record<string, string> = {}): Promise<ComparedDatabase> => {
+    const all = { ...env, ...more };
+    return compareDatabase(openSuperset(all), { store: "hyper", env: all, duckdbSnapshot });
+  };
+  const client = superset.client();
+  const [own] = await client.list("database", z.object({ id: z.number() }), {
+    filters: [{ column: "database_name", operator: "eq", value: "dagster-typescript hyper" }],
+  });
+  if (own !== undefined) await client.delete(`/database/${own.id}`);
+  const missing = { id: undefined, differences: ['the database connection "dagster-typescript hyper" is not there'] };
+  expect([await compare(), await compare()]).toEqual([missing, missing]);
+  const { id } = await register("hyper");
+  expect(await compare()).toEqual({ id, differences: [] });
+  const other = `${env["HYPER_URL"] ?? ""}?application_name=other`;
+  expect((await compare({ SUPERSET_HYPER_URL: other })).differences).toHaveLength(1);
+  expect(await compare()).toEqual({ id, differences: [] });
 });
 
 test("a connection to Hyper lists its tables, its password nowhere to be read", async () => {

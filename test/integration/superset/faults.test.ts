@@ -220,6 +220,12 @@ test("what is not Superset, or not of its API, is said so", async () => {
   expect(moved.message).not.toContain("next=x");
   front.choose = (seen) => (seen.path === TEMPLATES ? answer(200) : undefined);
   expect(await faultOf(through(front).list("css_template", made))).toBeInstanceOf(SupersetAnswerError);
+  // A page that says "not found" is no word of Superset's: nothing was deleted, and nothing is missing.
+  front.choose = (seen) => (seen.path === `${TEMPLATES}7` ? answer(404) : undefined);
+  expect(await faultOf(through(front).get("/css_template/7", z.unknown()))).toBeInstanceOf(SupersetAnswerError);
+  expect(await faultOf(through(front).delete("/css_template/7"))).toBeInstanceOf(SupersetAnswerError);
+  front.choose = () => answer(404, '{"detail":"Not Found"}');
+  expect(await faultOf(through(front).get("/dataset/7", z.unknown()))).toBeInstanceOf(SupersetAnswerError);
   front.choose = () => answer(200);
   expect(await faultOf(through(front).list("css_template", made))).toBeInstanceOf(SupersetAnswerError);
 });

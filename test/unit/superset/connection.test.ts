@@ -21,6 +21,19 @@ test("the password is in the URI alone, and is among what no message may hold", 
   expect(connection.secrets).toEqual(["p%40ss%2Fword", "p@ss/word"]);
 });
 
+test("an account in the options of a URL goes where Superset hides it, and other secrets are refused without showing them", () => {
+  const of = (store: "postgres" | "hyper", query: string): ReturnType<typeof storeConnection> =>
+    storeConnection(store, { DATABASE_URL: `postgres://db/w${query}`, HYPER_URL: `postgres://h//w.hyper${query}` }, SNAPSHOT); // prettier-ignore
+  const { uri, connectArgs, secrets } = of("postgres", "?user=u&password=p%40ss&sslmode=require");
+  expect(uri).toBe("postgresql+psycopg2://u:p%40ss@db/w");
+  expect(JSON.stringify(connectArgs)).not.toContain('ss"');
+  expect(secrets).toEqual(["p%40ss", "p@ss"]);
+  expect(of("hyper", "?user=u&password=p").uri).toBe("postgresql+hyper://u:p@h//w.hyper");
+  const refused = (): unknown => of("postgres", "?sslpassword=hunter2");
+  expect(refused).toThrow(/option sslpassword/);
+  expect(refused).not.toThrow(/hunter2/);
+});
+
 test("ClickHouse over https is verified, on the port of https", () => {
   const env = { CLICKHOUSE_URL: "https://u:p@ch.example", CLICKHOUSE_CA_FILE: "/ca.pem" };
   const { uri, connectArgs } = storeConnection("clickhouse", env, SNAPSHOT);

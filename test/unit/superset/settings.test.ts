@@ -37,6 +37,8 @@ test("half an account, two accounts, and an account in the address are refused w
     fault({ ...ACCOUNT, SUPERSET_URL: "hunter2" }),
     fault({ ...ACCOUNT, SUPERSET_ADMIN_USERNAME: "admin" }),
     fault({ ...ACCOUNT, SUPERSET_TIMEOUT_SECONDS: "0" }),
+    // Longer than `fetch` waits by itself.
+    fault({ ...ACCOUNT, SUPERSET_TIMEOUT_SECONDS: "301" }),
   ];
   for (const text of faults) expect(text).toMatch(/^SupersetConfigError: SUPERSET_(?!.*hunter2)/);
 });
