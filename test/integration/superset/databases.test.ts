@@ -16,7 +16,11 @@ import {
   storeDatabase,
   type SupersetDatabase,
 } from "../../../resources/superset/databases.ts";
+import { chartData } from "../../../resources/superset/chart_data.ts";
+import { dashboardUuid } from "../../../resources/superset/dashboard.ts";
 import { openSuperset } from "../../../resources/superset/open.ts";
+import { questionsOf } from "../../../resources/superset/warm.ts";
+import { createProject } from "../runtime/project.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
 import { serviceAccount } from "./service_account.ts";
 
@@ -123,21 +127,80 @@ test("a connection to Hyper lists its tables, its password nowhere to be read", 
   await expectNoPassword(database);
 });
 
-test.each([
-  ["clickhouse", "SELECT 1 AS day, 2.5 AS revenue"],
-  ["hyper", "SELECT 1 AS day, CAST(2.5 AS DOUBLE PRECISION) AS revenue"],
-] as const)("charts over %s are answered", async (store, sql) => {
-  const { id: database } = await register(store);
-  const client = superset.client();
-  const withId = z.object({ id: z.number() });
-  const { id } = await client.post("/dataset/", { database, sql, table_name: `charted ${store}` }, withId);
-  const metric = { expressionType: "SQL", sqlExpression: "SUM(revenue)", label: "sum" };
-  const queries = [{ columns: ["day"], metrics: [metric], filters: [{ col: "day", op: "==", val: 1 }], row_limit: 10 }];
-  const body = { datasource: { id, type: "table" }, queries, result_format: "json", result_type: "full" };
-  const charted = z.object({ result: z.array(z.object({ data: z.unknown() })) });
-  const { result } = await client.post("/chart/data", body, charted, { repeatable: true });
-  expect(result).toEqual([{ data: [{ day: 1, sum: 2.5 }] }]);
+test.each(["clickhouse", "hyper"] as const)(
+  "over %s a dataset is synced once, and a dashboard of every kind of chart is made and warm",
+  async (store) => {
+    const project = createProject({
+      [`assets/${store}/sales.ts`]: SALES.replaceAll("STORE", store),
+      [`assets/dashboards/${store}.ts`]: BOARD.replaceAll("STORE", store),
+    });
+    const own = { ...env, WAREHOUSE: store };
+    const dataset = `superset/dataset/${store}/sales`;
+    const ended = await project.run([`${store}/sales`, dataset, `superset/dashboard/${store}`, `superset/warm/${store}`], own).ended; // prettier-ignore
+    expect(ended.stderr).not.toMatch(/fail|Error/);
+    expect(ended.code).toBe(0);
+    expect((await project.start("runtime/superset/compare.ts", [dataset], own).ended).stdout).toContain(
+      `${dataset}: as it should be`,
+    );
+    const client = superset.client();
+    const answers = await Promise.all(
+      (await questionsOf(client, dashboardUuid(store), 2)).map(async ({ name, context }) => {
+        const { isCached, data } = await chartData(client, context ?? expect.fail(name));
+        return { name, isCached, data };
+      }),
+    );
+    expect(answers.filter(({ isCached }) => !isCached)).toEqual([]);
+    // Superset writes decimals as the driver of the store gives them.
+    const [total] = z.tuple([z.tuple([z.object({ revenue: z.coerce.number() })])]).parse(answers.find(({ name }) => name === "Revenue")?.data); // prettier-ignore
+    expect(total).toEqual([{ revenue: 4.75 }]);
+    expect(answers.find(({ name }) => name === "Shops")?.data).toMatchObject([
+      [
+        { "it's": "west 🦆", lines: 2 },
+        { "it's": "east", lines: 1 },
+      ],
+    ]);
+  },
+);
+
+const SALES = `
+import { count, date, decimal, defineAsset, sum, timestamp, z } from "dagster-typescript";
+
+export const sales = defineAsset("STORE/sales", {
+  description: "What was sold.",
+  columns: z.strictObject({ at: timestamp(), day: date(), "it's": z.string().describe("Shop's"), amount: decimal(12, 2).nullable() }),
+  superset: { metrics: { revenue: sum("amount"), lines: count() }, timeColumn: "at", columns: { "it's": { label: "Shop" } } },
+  body: {
+    async *rows() {
+      yield { at: new Date("2026-01-05T23:30:00Z"), day: "2026-01-05", "it's": "west 🦆", amount: "1.50" };
+      yield { at: new Date("2026-01-06T00:30:00Z"), day: "2026-01-06", "it's": "west 🦆", amount: "2.25" };
+      yield { at: new Date("2026-02-01T00:00:00Z"), day: "2026-02-01", "it's": "east", amount: "1.00" };
+      yield { at: new Date("2027-02-01T00:00:00Z"), day: "2027-02-01", "it's": "late", amount: null };
+    },
+  },
 });
+`;
+
+const BOARD = `
+import { bar, bigNumber, defineDashboard, pie, table, timeFilter, timeSeries, valueFilter } from "dagster-typescript";
+import { sales } from "../STORE/sales.ts";
+
+export const board = defineDashboard("STORE", {
+  title: "STORE",
+  description: "Each kind of chart.",
+  filters: [
+    timeFilter("period", { default: "2026-01-01 : 2027-01-01" }),
+    valueFilter("shop", { dataset: sales, column: "it's", default: ["west 🦆", "east"] }),
+  ],
+  charts: [
+    bigNumber("revenue", { dataset: sales, metric: "revenue" }),
+    timeSeries("by_month", { dataset: sales, time: "at", grain: "month", metrics: ["revenue", "lines"], by: "it's" }),
+    timeSeries("by_day", { dataset: sales, time: "day", metrics: ["revenue"] }),
+    bar("by_shop", { dataset: sales, metrics: ["revenue"], by: "it's" }),
+    pie("shares", { dataset: sales, metric: "lines", by: "it's" }),
+    table("shops", { dataset: sales, metrics: ["lines"], by: ["it's"] }),
+  ],
+});
+`;
 
 test("a connection follows the address of its store, and keeps what people set", async () => {
   const database = await register("postgres");
