@@ -18,6 +18,7 @@ from dagster_project.superset.versions import latest_version, materialization_me
 CHECK = "up_to_date"
 SENSOR = "superset_up_to_date"
 INTERVAL_SECONDS = 30
+_SHOWN = 5
 _FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 AssetKeyOf = Callable[[Key], dg.AssetKey]
@@ -118,21 +119,45 @@ class Staleness:
         """Those whose last run failed before it materialised them; not those that only follow one of them."""
         names = {self._asset_key(key): key for key in keys}
         suspects: dict[Key, str] = {}
+        partitions = self._unfinished_partitions(instance, keys)
         for record in instance.get_asset_records(list(names)):
             entry = record.asset_entry
             done = entry.last_materialization_record
             if entry.last_run_id and (done is None or done.run_id != entry.last_run_id):
                 suspects[names[entry.asset_key]] = entry.last_run_id
-        if not suspects:
+        run_ids = {*suspects.values(), *(run_id for found in partitions.values() for run_id in found.values())}
+        if not run_ids:
             return {}
-        runs = instance.get_runs(filters=dg.RunsFilter(run_ids=list(set(suspects.values()))))
+        runs = instance.get_runs(filters=dg.RunsFilter(run_ids=list(run_ids)))
         failed = {run.run_id for run in runs if run.status in _FAILED}
         broken = {key: run_id for key, run_id in suspects.items() if run_id in failed}
+        missing: dict[Key, list[str]] = {}
+        for key, found in partitions.items():
+            of_key = sorted(partition for partition, run_id in found.items() if run_id in failed)
+            if of_key:
+                missing[key] = of_key
+                broken[key] = found[of_key[-1]]
         return {
-            key: Cause(self._asset_key(key), f"{'/'.join(key)} failed in run {run_id[:8]}", run_id)
+            key: Cause(
+                self._asset_key(key), f"{'/'.join(key)} failed{_named(missing.get(key))} in run {run_id[:8]}", run_id
+            )
             for key, run_id in broken.items()
             if not self._follows_one_of(key, {other for other, its in broken.items() if its == run_id})
         }
+
+    def _unfinished_partitions(self, instance: dg.DagsterInstance, keys: set[Key]) -> Mapping[Key, Mapping[str, str]]:
+        """Partitions whose latest run did not materialise them, whatever became of others since; and that run."""
+        found: dict[Key, Mapping[str, str]] = {}
+        for key in keys:
+            asset = self._assets.get(key)
+            if asset is None or asset.partitions is None:
+                continue
+            storage = instance.event_log_storage
+            attempts = storage.get_latest_asset_partition_materialization_attempts_without_materializations(
+                self._asset_key(key)
+            )
+            found[key] = {partition: run_id for partition, (run_id, _) in attempts.items()}
+        return found
 
     def _follows_one_of(self, key: Key, others: set[Key]) -> bool:
         asset = self._assets.get(key)
@@ -153,6 +178,14 @@ class Staleness:
         what = "was never synced" if shown is None else "was not synced since"
         reason = f"{'/'.join(key)} {what}: {'/'.join(table)} was published by run {version.run_id[:8]}"
         return row, shown is not None, Cause(self._asset_key(key), reason, version.run_id)
+
+
+def _named(partitions: Sequence[str] | None) -> str:
+    """Of a few partitions all, else the last ones."""
+    if partitions is None:
+        return ""
+    names = ", ".join(partitions[-_SHOWN:])
+    return f" for {names}" if len(partitions) <= _SHOWN else f" for {len(partitions)} partitions, such as {names}"
 
 
 def staleness_checks(staleness: Staleness, asset_key: AssetKeyOf) -> list[dg.AssetChecksDefinition]:

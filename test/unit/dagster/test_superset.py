@@ -296,6 +296,43 @@ def test_a_dashboard_says_that_it_is_stale_and_which_asset_failed(stored: dg.Dag
     assert tick(cursor)[0] == []
 
 
+def test_a_partition_that_failed_makes_a_dashboard_stale_although_a_later_one_succeeded(
+    stored: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    folder = project(tmp_path, partitions=DAYS)
+    (folder / "node").write_text("#!/bin/sh\nexit 1\n")
+    (folder / "node").chmod(0o700)
+
+    class Component(TypeScriptAssetsComponent):
+        def get_launcher(self, project_dir: Path) -> NodeLauncher:
+            return NodeLauncher(project_dir, node=folder / "node")
+
+    defs = Component().build_project_defs(folder)
+    job = defs.resolve_implicit_global_asset_job_def()
+    run = job.execute_in_process(
+        instance=stored, asset_selection=[TABLE], partition_key="2017-01-02", raise_on_error=False
+    )
+    publish(stored, TABLE, "1", "2017-01-03")
+    version = latest_version(stored, TABLE)
+    assert version is not None
+    sync(stored, version.data_version, at=version.at)
+    sensor = next(one for one in defs.sensors or [] if getattr(one, "name", "") == "superset_up_to_date")
+
+    def tick() -> dg.AssetCheckEvaluation:
+        [event] = sensor.evaluate_tick(dg.build_sensor_context(stored)).asset_events
+        assert isinstance(event, dg.AssetCheckEvaluation)
+        return event
+
+    stale = tick()
+    assert not stale.passed
+    assert stale.metadata["stale_because"].value == f"retail/orders failed for 2017-01-02 in run {run.run_id[:8]}"
+    publish(stored, TABLE, "1", "2017-01-02")
+    version = latest_version(stored, TABLE)
+    assert version is not None
+    sync(stored, version.data_version, at=version.at)
+    assert tick().passed
+
+
 def test_a_dashboard_that_was_never_stale_says_what_it_shows(stored: dg.DagsterInstance, tmp_path: Path) -> None:
     defs = TypeScriptAssetsComponent().build_project_defs(project(tmp_path))
     sensor = next(one for one in defs.sensors or [] if getattr(one, "name", "") == "superset_up_to_date")
