@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { SupersetClient } from "./client/client.ts";
 import { SupersetConfigError, SupersetForbiddenError, SupersetRefusedError } from "./client/errors.ts";
 import { type StoreConnection, storeConnection, type SupersetStore } from "./connection.ts";
+import { makeOnce } from "./make.ts";
 import type { Superset } from "./open.ts";
 import type { SupersetCredentials, SupersetEnvironment } from "./settings.ts";
 import { supersetUuid } from "./uuid.ts";
@@ -122,17 +123,10 @@ async function create(
     allow_dml: false,
     allow_file_upload: false,
   };
-  return await connecting(store, async () => {
-    try {
-      const { id } = await admin.post("/database/", body, created, { secrets: connection.secrets });
-      return { id, name };
-    } catch (error) {
-      // Somebody else may have made it at the same time.
-      const made = error instanceof SupersetRefusedError ? await tryFind(admin, name) : undefined;
-      if (made === undefined) throw error;
-      return { id: made.id, name };
-    }
-  });
+  const make = async (): Promise<number> =>
+    (await admin.post("/database/", body, created, { secrets: connection.secrets })).id;
+  const find = async (): Promise<number | undefined> => (await tryFind(admin, name))?.id;
+  return { id: await connecting(store, () => makeOnce("Database", make, find)), name };
 }
 
 /** Says what to do where Superset cannot connect, or may not be told to. */

@@ -1,7 +1,7 @@
-import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 import type { SupersetClient } from "../client/client.ts";
 import { SupersetNotFoundError, SupersetRefusedError } from "../client/errors.ts";
+import { makeOnce } from "../make.ts";
 import { DatasetConflictError } from "./conflict.ts";
 import { type Dataset, datasetAnswer, DATASET_FIELDS } from "./model.ts";
 import type { WantedDataset } from "./wanted.ts";
@@ -36,31 +36,26 @@ export async function findOrCreate(
   if (found !== undefined && known !== undefined) throw twoOf(wanted, known, found);
   if (found !== undefined) return { dataset: found, isNew: false };
   if (known !== undefined) return { dataset: await move(client, known, wanted), isNew: false };
-  return await create(client, wanted, TRIES);
+  return await create(client, wanted);
 }
-
-/** Of making a dataset: the first ones of a new Superset, made at once, fail over permissions that each would make. */
-const TRIES = 4;
-const WAIT_MS = 500;
 
 async function create(
   client: SupersetClient,
   wanted: WantedDataset,
-  tries: number,
 ): Promise<{ readonly dataset: Dataset; readonly isNew: boolean }> {
-  try {
-    const { databaseId: database, schema, table, uuid } = wanted;
+  const { databaseId: database, schema, table, uuid } = wanted;
+  const make = async (): Promise<{ dataset: Dataset; isNew: boolean }> => {
     const { id } = await client.post("/dataset/", { database, schema, table_name: table, uuid }, created);
     return { dataset: await read(client, id), isNew: true };
+  };
+  const find = async (): Promise<{ dataset: Dataset; isNew: boolean } | undefined> => {
+    const dataset = await tryFind(client, wanted);
+    return dataset === undefined ? undefined : { dataset, isNew: false };
+  };
+  try {
+    return await makeOnce("Dataset", make, find);
   } catch (error) {
     if (!(error instanceof SupersetRefusedError)) throw error;
-    // Another sync may have made it meanwhile; what Superset says then is as little as when the table is missing.
-    const other = await tryFind(client, wanted);
-    if (other !== undefined) return { dataset: other, isNew: false };
-    if (tries > 1 && error.said.startsWith("Dataset could not be created")) {
-      await setTimeout(WAIT_MS * (1 + Math.random()));
-      return await create(client, wanted, tries - 1);
-    }
     throw new SupersetRefusedError(
       error.request,
       `${error.message} Is the table ${nameOf(wanted)} there (materialise ${wanted.assetKey}), and does the database ` +

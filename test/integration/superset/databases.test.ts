@@ -21,6 +21,7 @@ import { dashboardUuid } from "../../../resources/superset/dashboard.ts";
 import { openSuperset } from "../../../resources/superset/open.ts";
 import { questionsOf } from "../../../resources/superset/warm.ts";
 import { createProject } from "../runtime/project.ts";
+import { Front } from "./front.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
 import { serviceAccount } from "./service_account.ts";
 
@@ -113,6 +114,20 @@ test("comparing makes no connection, and says what a sync would change of one", 
   const other = `${env["HYPER_URL"] ?? ""}?application_name=other`;
   expect((await compare({ SUPERSET_HYPER_URL: other })).differences).toHaveLength(1);
   expect(await compare()).toEqual({ id, differences: [] });
+});
+
+test("a connection that a new Superset refuses because another is made at once is made all the same", async () => {
+  let refused = 0;
+  await using front = await Front.open(superset.url, ({ method, path }) => {
+    if (method !== "POST" || path !== "/api/v1/database/" || (refused += 1) > 2) return undefined;
+    return { kind: "answer", status: 422, body: '{"message": "Database could not be created."}' };
+  });
+  const client = superset.client();
+  const database = await register("clickhouse");
+  await client.delete(`/database/${database.id}`);
+  const again = await register("clickhouse", { SUPERSET_URL: front.url });
+  expect(refused).toBe(3);
+  expect(again.id).not.toBe(database.id);
 });
 
 test("a connection to Hyper lists its tables, its password nowhere to be read", async () => {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { SupersetClient } from "../../../resources/superset/client/client.ts";
 import { storeConnection, type SupersetStore } from "../../../resources/superset/connection.ts";
+import { makeOnce } from "../../../resources/superset/make.ts";
 import type { SupersetEnvironment } from "../../../resources/superset/settings.ts";
 
 const made = z.object({ id: z.number() });
@@ -15,5 +16,7 @@ export async function ownDatabase(
 ): Promise<number> {
   const { uri, connectArgs } = storeConnection(store, env, duckdbSnapshot);
   const extra = JSON.stringify({ engine_params: { connect_args: connectArgs } });
-  return (await client.post("/database/", { database_name: name, sqlalchemy_uri: uri, extra }, made)).id;
+  const make = async (): Promise<number> =>
+    (await client.post("/database/", { database_name: name, sqlalchemy_uri: uri, extra }, made)).id;
+  return await makeOnce("Database", make, () => Promise.resolve(undefined));
 }

@@ -8,6 +8,7 @@ import { syncDataset } from "../../../resources/superset/dataset/sync.ts";
 import type { WantedDataset } from "../../../resources/superset/dataset/wanted.ts";
 import { supersetUuid } from "../../../resources/superset/uuid.ts";
 import type { Server } from "../postgres/server.ts";
+import { ownDatabase } from "./own_database.ts";
 
 const columns = z.strictObject({ day: date(), department: z.string(), amount: z.int() });
 type Sales = Asset<(typeof columns)["shape"], "revenue" | "lines">;
@@ -27,8 +28,6 @@ export interface Shop {
   /** Gives the metric `lines` another expression. */
   readonly breakLines: (expression: string) => Promise<void>;
 }
-
-const made = z.object({ id: z.number() });
 
 /**
  * Makes the table `<schema>.sales`, its database connection and its dataset.
@@ -58,8 +57,7 @@ export async function makeShop(
     return Number(total);
   };
   await publish(1);
-  const uri = server.url.replace(/^postgres:/, "postgresql:");
-  const { id: databaseId } = await client.post("/database/", { database_name: schema, sqlalchemy_uri: uri }, made);
+  const databaseId = await ownDatabase(client, schema, "postgres", { DATABASE_URL: server.url });
   const wanted = wantedSales(schema, databaseId);
   const at = new Date().toISOString();
   const sync = async (round: number, lines = "COUNT(*)"): Promise<number> => {
