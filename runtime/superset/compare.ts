@@ -6,8 +6,10 @@ import { ProjectError } from "../../definitions/project_error.ts";
 import { compareDataset } from "../../resources/superset/dataset/sync.ts";
 import { unfedDatasets } from "../../resources/superset/dataset/unfed.ts";
 import type { PublishedData } from "../../resources/superset/dataset/wanted.ts";
+import { inTurns } from "../../resources/superset/in_turns.ts";
 import { openSuperset } from "../../resources/superset/open.ts";
 import { endProcess } from "../end_process.ts";
+import { UnknownAssetError } from "../find_asset.ts";
 import { loadAllAssets } from "../load_assets.ts";
 import { parseOptions } from "../parse_options.ts";
 import { createRedact } from "../redaction.ts";
@@ -28,6 +30,9 @@ Prints each difference that a sync would write, and the datasets that no asset f
 `;
 
 const versions = z.record(z.string(), recordedData);
+
+/** Datasets that are read side by side. */
+const CONCURRENCY = 4;
 
 interface Comparison {
   readonly datasets: readonly { readonly dataset: string; readonly differences: readonly string[] }[];
@@ -63,18 +68,26 @@ async function compare(
   const projectDir = realpathSync(process.cwd());
   const assets = await assetsWithDataset(projectDir);
   const context = { projectDir, env: process.env };
+  const unknown = keys.filter((key) => !assets.some((asset) => datasetKey(asset.key) === key));
+  if (unknown.length > 0)
+    throw new UnknownAssetError(
+      `no asset without faults declares ${unknown.join(", ")}: npm run check names the faults`,
+    );
+  const wanted = keys.length === 0 ? assets : assets.filter(({ key }) => keys.includes(datasetKey(key)));
   const superset = openSuperset(process.env, { signal: terminationSignal() });
-  const datasets: { dataset: string; differences: readonly string[] }[] = [];
-  for (const asset of assets) {
+  const stores = [...new Set(wanted.map(({ store }) => store))];
+  const databases = new Map(
+    await inTurns(stores, CONCURRENCY, async (store) => [store, await compareDatabaseOf(superset, store, context)]),
+  );
+  const datasets = await inTurns(wanted, CONCURRENCY, async (asset) => {
     const key = datasetKey(asset.key);
-    if (keys.length > 0 && !keys.includes(key)) continue;
-    const database = await compareDatabaseOf(superset, asset.store, context);
+    const { id, differences = [] } = databases.get(asset.store) ?? {};
     const found =
-      database.id === undefined
+      id === undefined
         ? []
-        : await compareDataset(superset.client, wantedDataset(asset, database.id, process.env), recordedOf(key));
-    datasets.push({ dataset: key, differences: [...database.differences, ...found] });
-  }
+        : await compareDataset(superset.client, wantedDataset(asset, id, process.env), recordedOf(key));
+    return { dataset: key, differences: [...differences, ...found] };
+  });
   const unfed = await unfedDatasets(superset.client, new Set(assets.map(datasetUuid)));
   return { datasets, unfed: unfed.map(({ name }) => name) };
 }
