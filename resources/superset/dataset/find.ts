@@ -31,7 +31,7 @@ export async function findOrCreate(
 ): Promise<{ readonly dataset: Dataset; readonly isNew: boolean }> {
   const known = await tryReadDataset(client, wanted.uuid);
   if (known !== undefined) requireTable(known, wanted);
-  if (known !== undefined && isOf(known, wanted)) return { dataset: known, isNew: false };
+  if (known !== undefined && isOfTable(known, wanted)) return { dataset: known, isNew: false };
   const found = await tryFind(client, wanted);
   if (found !== undefined && known !== undefined) throw twoOf(wanted, known, found);
   if (found !== undefined) return { dataset: found, isNew: false };
@@ -88,9 +88,13 @@ function nameOf({ schema, table }: WantedDataset): string {
   return schema === null ? table : `${schema}.${table}`;
 }
 
-function isOf(dataset: Dataset, { databaseId, schema, table }: WantedDataset): boolean {
+/** Whether a dataset shows the table over the connection that it should. */
+export function isOfTable(dataset: Dataset, { databaseId, schema, table }: WantedDataset): boolean {
   return (
-    dataset.database.id === databaseId && dataset.table_name === table && (dataset.schema ?? "") === (schema ?? "")
+    (dataset.sql ?? "") === "" &&
+    dataset.database.id === databaseId &&
+    dataset.table_name === table &&
+    (dataset.schema ?? "") === (schema ?? "")
   );
 }
 

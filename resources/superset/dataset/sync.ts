@@ -4,8 +4,9 @@ import { z } from "zod";
 import type { SupersetClient } from "../client/client.ts";
 import { SupersetError, SupersetNotFoundError, SupersetRefusedError } from "../client/errors.ts";
 import { DatasetConflictError } from "./conflict.ts";
-import { findOrCreate, tryReadDataset } from "./find.ts";
-import { editsOf, merge, type Merged, shapeOf } from "./merge.ts";
+import { findOrCreate, isOfTable, tryReadDataset } from "./find.ts";
+import { merge, type Merged, shapeOf } from "./merge.ts";
+import { editsOf } from "./merge_columns.ts";
 import type { Dataset } from "./model.ts";
 import { missingOwners } from "./owners.ts";
 import { readExtra, writeExtra } from "./record.ts";
@@ -107,6 +108,7 @@ export async function compareDataset(
     runId: record?.run_id ?? "",
     at: record?.published_at ?? "",
   };
+  if (!isOfTable(dataset, wanted)) return [`the dataset ${dataset.id} shows another table, connection or a query`];
   const { ids: owners } = await missingOwners(client, wanted, dataset);
   return merge(wanted, { dataset, before: dataset, isNew: false, owners }, data, "").differences;
 }

@@ -155,6 +155,7 @@ test("a dataset follows its table to another connection, unless people have made
   const moved = { ...wanted, databaseId: elsewhere };
   const body = { database: elsewhere, schema: wanted.schema, table_name: "orders" };
   const { id } = await orders.client.post("/dataset/", body, z.object({ id: z.number() }));
+  expect(await compareDataset(orders.client, moved, version("1"))).toHaveLength(1);
   await expect(syncDataset(orders.client, moved, version("2"))).rejects.toThrow(
     `two datasets for shop/orders: ${datasetId}`,
   );
