@@ -167,7 +167,7 @@ async function warm({ role, client }: WarmAccount, { name, context, fault }: Que
 
 function faultOf(computed: ChartAnswer, cached: ChartAnswer): string | null {
   if (!cached.isCached)
-    return "was computed again instead of being answered from the cache: is Superset's DATA_CACHE_CONFIG a cache that works?";
+    return "was computed again instead of being answered from the cache: is Superset's DATA_CACHE_CONFIG a cache that works? If a sync ran meanwhile, run this again";
   if (!isDeepStrictEqual(cached.data, computed.data))
     return "is answered from the cache with other rows than the store has";
   return null;

@@ -7,8 +7,6 @@ beforeAll(async () => {
   superset = await localSuperset();
 }, SUPERSET_TIMEOUT_MS);
 
-const named = z.object({ id: z.number(), name: z.string() });
-
 test("names with quotes, emoji and slashes are made, found by a filter and deleted", async () => {
   const client = superset.client();
   const name = `it's "a" 50% /slash\\ !(x:1,y:!t) 🦆 + & ü`;
@@ -21,10 +19,4 @@ test("names with quotes, emoji and slashes are made, found by a filter and delet
   expect(found).toEqual([{ id, template_name: name }]);
   expect(await client.delete(`/css_template/${id}`)).toBe(true);
   expect(await client.delete(`/css_template/${id}`)).toBe(false);
-});
-
-test("a list has all objects, however many pages they fill", async () => {
-  const client = superset.client();
-  const roles = await client.list("security/roles", named);
-  expect(roles.map(({ name }) => name)).toContain("Admin");
 });
