@@ -3,7 +3,7 @@ import type { Check } from "../definitions/check.ts";
 import type { Sql } from "../definitions/sql.ts";
 import type { Target } from "./store.ts";
 
-/** SQL to be held against its contract. */
+/** SQL to be held against its contract. Of several claims about one asset, the last one says what its table has. */
 export interface Claim {
   readonly target: Target;
   /** Keys of the assets that the SQL may read. */

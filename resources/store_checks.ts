@@ -2,6 +2,9 @@ import type { Check } from "../definitions/check.ts";
 import { tryGetSeconds } from "../definitions/duration.ts";
 import type { BucketCounts, EarlierPublish } from "./store.ts";
 
+/** By how much the difference of two shares may be wrong. */
+const ROUNDING = 1e-12;
+
 /** What a check found is held against. */
 export interface Against {
   /** The time at which values count as recent. */
@@ -33,7 +36,10 @@ export function judge({ rule, columns, maxShare }: Check, counts: BucketCounts, 
       const usual = median(earlier);
       if (usual === undefined) return verdict(true, `${checkedRows} rows; no earlier publish to compare with`);
       const apart = Math.abs(Number(checkedRows) - usual);
-      return verdict(apart <= rule.max * usual, `${checkedRows} rows; median of ${earlier.length}: ${round(usual)}`);
+      return verdict(
+        usual === 0 ? apart === 0 : apart / usual <= rule.max,
+        `${checkedRows} rows; median of ${earlier.length}: ${round(usual)}`,
+      );
     }
     case "null_rate_drift": {
       if (checkedRows === 0n) return verdict(true, "no rows");
@@ -43,7 +49,8 @@ export function judge({ rule, columns, maxShare }: Check, counts: BucketCounts, 
       const usual = median(earlier);
       if (usual === undefined) return verdict(true, `${percent(share)} NULL; no earlier publish to compare with`);
       const measured = `${percent(share)} NULL; median of ${earlier.length}: ${percent(usual)}`;
-      return verdict(Math.abs(share - usual) <= rule.max, measured);
+      // 0.4 less 0.35 is more than 0.05, in doubles.
+      return verdict(Math.abs(share - usual) <= rule.max + ROUNDING, measured);
     }
     case "recent": {
       if (newest === null) return verdict(false, "no value that is not in the future");
@@ -61,7 +68,12 @@ export function judge({ rule, columns, maxShare }: Check, counts: BucketCounts, 
     case "references":
     case "sql":
     case "typescript":
-      return { passed: Number(failedRows) <= maxShare * Number(checkedRows), failedRows, measured: null };
+      // Divided, not multiplied: 29 of 100 are 0.29, but 0.29 of 100 are less than 29.
+      return {
+        passed: failedRows === 0n || Number(failedRows) / Number(checkedRows) <= maxShare,
+        failedRows,
+        measured: null,
+      };
   }
 }
 

@@ -6,13 +6,14 @@ import { tryGetSeconds } from "../definitions/duration.ts";
 import type { Fault } from "../definitions/fault.ts";
 import type { Manifest, ManifestAsset } from "../definitions/manifest_schema.ts";
 import { keysOf } from "../definitions/partitions.ts";
-import type { Disproof } from "../resources/store.ts";
+import type { Claim, Disproof, Target } from "../resources/store.ts";
 import { warehouseFaults } from "../resources/stores.ts";
 import { archiveFaults } from "./archive_faults.ts";
 import { bindCheck, bindKeys, listOf } from "./bind_sql.ts";
 import { bindCursor } from "./cursor.ts";
 import { deprecationFaults } from "./deprecations.ts";
 import { listFiles, projectPath } from "./import_scan.ts";
+import type { SideName } from "../resources/validation/index.ts";
 import { loadAllAssets } from "./load_assets.ts";
 import { bodyName, exclusiveOf } from "./manifest_body.ts";
 import { sortByNeeds } from "./order.ts";
@@ -20,7 +21,8 @@ import { mappingsOf, type PartitionsByKey } from "./partition_mappings.ts";
 import { resolveAll, type ResolvedAsset } from "./resolve.ts";
 import { dashboardFaults, dashboardNodes, handMadeNodes } from "./superset/dashboard_nodes.ts";
 import { describeSnapshot } from "./superset/snapshot_node.ts";
-import { datasetNodes, describeNode } from "./superset/nodes.ts";
+import { datasetNodes, describeNode, tryGetDatasetAsset } from "./superset/nodes.ts";
+import { sideClaims } from "./validation_sides.ts";
 import { describeSchedule, describeSensor, triggerFaults } from "./resolve_triggers.ts";
 
 /** A step that takes longer than this is stuck, unless its asset says otherwise. */
@@ -129,7 +131,8 @@ function graphFaults(resolved: readonly ResolvedAsset[], earlier: readonly Fault
       faults.push({ code: "unknown_reference", asset: key, position: defined.position, message });
     };
     for (const dep of deps) {
-      if (!known.has(dep)) add(`reads "${dep}", which no file under assets/ defines`);
+      // The dataset of an asset is there when the asset is.
+      if (!known.has(tryGetDatasetAsset(dep) ?? dep)) add(`reads "${dep}", which no file under assets/ defines`);
       const other = byKey.get(dep);
       if (other?.target === undefined || !sqlDeps.has(dep)) continue;
       if (other.target === null) add(`reads "${dep}" in SQL, which is a task and has no table`);
@@ -167,15 +170,19 @@ async function proofFaults(
   const sound = resolved.filter(({ key, deps }) => !faulty.has(key) && !deps.some((dep) => faulty.has(dep)));
   const byKey = new Map(sound.map((asset) => [asset.key, asset]));
   const disproofs: Disproof[] = [];
+  const sides = new Map<Target, SideName>();
   for (const [store, assets] of Map.groupBy(sound, (asset) => asset.store)) {
     const claims = assets.flatMap(({ target, deps, body, checks, defined }) => {
       if (target === null) return [];
+      const ofSides = body.kind === "validation" ? sideClaims(body.validation, target, deps) : [];
+      for (const { name, claim } of ofSides) sides.set(claim.target, name);
       const { write, partitions } = defined.options;
       const keys = partitions === undefined || keysOf(partitions) === undefined ? null : ["a key"];
       const sql =
         body.kind === "query" ? bindCursor(bindKeys(body.sql, keys, store), target, write, store, null) : null;
       const bound = keys === null ? checks : checks.map((check) => bindCheck(check, listOf(keys, store)));
-      return [{ target, deps, sql, checks: bound, view: body.kind === "query" ? body.view : null }];
+      const own: Claim = { target, deps, sql, checks: bound, view: body.kind === "query" ? body.view : null };
+      return [...ofSides.map(({ claim }) => claim), own];
     });
     if (claims.length === 0) continue;
     try {
@@ -190,7 +197,9 @@ async function proofFaults(
     if (asset === undefined) return [];
     const file = check === null && asset.body.kind === "query" ? asset.body.file : null;
     const position = file === null ? asset.defined.position : { file, line: line ?? 1 };
-    const text = check === null ? message : `check ${check}: ${message}`;
+    const side = sides.get(target);
+    const where = check === null ? side : `check ${check}`;
+    const text = where === undefined ? message : `${where}: ${message}`;
     return [{ code, asset: target.assetKey, position, message: text }];
   });
 }

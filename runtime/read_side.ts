@@ -5,7 +5,7 @@ import { DEFAULT_STORE, type OpenStores } from "../resources/stores.ts";
 import { readFile, readSuperset, type SideName, type SideRows } from "../resources/validation/index.ts";
 import type { CopiedSource } from "./copied_source.ts";
 import { bulkSource } from "./stage_copy.ts";
-import type { ResolvedValidation } from "./validation_sides.ts";
+import { columnsOf, type ResolvedValidation } from "./validation_sides.ts";
 
 /** What reads the sides of one run. */
 export interface SideReading {
@@ -26,7 +26,7 @@ export async function readSide(name: SideName, reading: SideReading): Promise<Si
   const side = validation.sides[name];
   const names = validation.names[name];
   const path = join(folder, `${name}.parquet`);
-  const own = validation.declared.map((column) => ({ ...column, name: names[column.name] ?? column.name }));
+  const own = columnsOf(name, validation);
   switch (side.format) {
     case "xlsx":
     case "csv": {

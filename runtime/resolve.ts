@@ -172,7 +172,8 @@ function resolveBody(defined: DefinedAsset, projectDir: string, collector: Colle
         } else if (source.kind === "sql") walkSql(`the SQL of ${side}`, source, NO_BOUNDS, collector);
         else depend(side, source, false);
       }
-      const { found, faults } = resolveValidation(body, defined);
+      const { found, datasets, faults } = resolveValidation(body, defined);
+      for (const assetKey of datasets) depend("the dataset", { kind: "table", assetKey }, false);
       for (const { code, message } of faults) add(code, message);
       return { kind: "validation", validation: found };
     }

@@ -7,7 +7,15 @@ import { HISTORY } from "../definitions/migration.ts";
 import { metadata, type MetadataMap } from "../pipes/index.ts";
 import type { Attempt, CheckContext, CheckOutcome, Staged, Store, Target } from "../resources/store.ts";
 import type { OpenStores } from "../resources/stores.ts";
-import { type ColumnMatch, compareSides, type Comparison, htmlReport } from "../resources/validation/index.ts";
+import {
+  type ColumnMatch,
+  compareSides,
+  type Comparison,
+  htmlFault,
+  htmlReport,
+  type ReportOptions,
+  WHOLE_ROWS,
+} from "../resources/validation/index.ts";
 import { startClock } from "./clock.ts";
 import { profileOf } from "./history.ts";
 import { ledgerEntry } from "./ledger_entry.ts";
@@ -15,7 +23,7 @@ import { readSide } from "./read_side.ts";
 import { type AssetReport, checkReport, durationMetadata, sampleMarkdown, tableReport } from "./report.ts";
 import type { ResolvedAsset, ResolvedBody } from "./resolve.ts";
 import type { AssetResult, RunRequest } from "./run_asset.ts";
-import { historyKey } from "./validation_sides.ts";
+import { historyKey, type ResolvedValidation } from "./validation_sides.ts";
 
 /** Where the reports are, in the project: one for each day. */
 const REPORTS = join("data", "validations");
@@ -66,7 +74,7 @@ export async function runValidation(
       comparison = await compareSides({ left, right, columns, names, folder, maxRows, signal: context.signal });
     } catch (error) {
       context.signal.throwIfAborted();
-      await publishFault(run, error);
+      await publishFault(run, validation, error);
       throw error;
     }
     const stageSeconds = clock();
@@ -95,7 +103,8 @@ async function publish(
     // The check counts the rows that are kept; with none kept there is none.
     if (passed !== (differences === 0)) throw new Error("the check does not agree with the comparison");
     const facts = await staged.facts();
-    const found = describe(comparison, writeReport(asset, comparison, request), request);
+    const page = htmlReport(comparison, reportOptions(asset, request));
+    const found = describe(comparison, writeReport(asset, page, request), request);
     const checks = outcomes.map((one: CheckOutcome) => {
       const report = checkReport(one, true, request.redact);
       return { ...report, metadata: { ...report.metadata, ...found } };
@@ -181,11 +190,13 @@ async function publishHistory(
 }
 
 /** Leaves one row that says why nothing was compared, so that the table does not go on telling that all is well. */
-async function publishFault(run: Run, error: unknown): Promise<void> {
+async function publishFault(run: Run, { columns }: ResolvedValidation, error: unknown): Promise<void> {
   const { asset, target, store, attempt, request, context } = run;
+  const reason = error instanceof Error ? error.message : String(error);
   try {
+    writeReport(asset, htmlFault(reason, reportOptions(asset, request)), request);
     const writer = await store.stageRows(target, attempt);
-    const detail = request.redact(error instanceof Error ? error.message : String(error));
+    const detail = request.redact(reason);
     const nothing = { side: null, key: null, column_name: null, left_value: null, right_value: null };
     await writer.append([{ kind: "not_compared", ...nothing, delta: null, place: null, detail }]);
     const staged = await writer.finish();
@@ -193,7 +204,10 @@ async function publishFault(run: Run, error: unknown): Promise<void> {
     const report: AssetReport = { dataVersion: facts.contentHash, metadata: {}, checks: [], partitions: null };
     await staged.publish(ledgerEntry(asset, target.columns, attempt, facts, report, request.redact));
     const none = { compared: 0, equal: 0, rate: 0, leftTotal: null, rightTotal: null };
-    await publishHistory(run, [{ column: "(rows)", ...none }], { leftRows: 0, rightRows: 0 }, false);
+    // Of each column: what an earlier run of the day found is no more true.
+    const names = [WHOLE_ROWS, ...columns.flatMap(({ name, isKey }) => (isKey ? [] : [name]))];
+    const matches = names.map((column) => ({ column, ...none }));
+    await publishHistory(run, matches, { leftRows: 0, rightRows: 0 }, false);
   } catch (fault) {
     context.log.warning(`The table ${asset.key} does not say that nothing was compared: ${String(fault)}`);
   }
@@ -229,15 +243,17 @@ function describe(comparison: Comparison, path: string, { redact }: RunRequest):
   };
 }
 
+function reportOptions({ key, defined }: ResolvedAsset, { now, runId, redact }: RunRequest): ReportOptions {
+  return { title: key, description: defined.options.description, at: now, runId, redact };
+}
+
 /** Writes the report of the day beside those of other days; whoever has it open sees all of it or the one before. */
-function writeReport(asset: ResolvedAsset, comparison: Comparison, request: RunRequest): string {
+function writeReport(asset: ResolvedAsset, page: string, request: RunRequest): string {
   const folder = join(process.cwd(), REPORTS, ...asset.key.split("/"));
   mkdirSync(folder, { recursive: true });
-  const { description } = asset.defined.options;
-  const page = htmlReport(comparison, { title: asset.key, description, at: request.now, runId: request.runId });
   const path = join(folder, `${dayOf(request)}.html`);
   const unfinished = `${path}.${process.pid}.tmp`;
-  writeFileSync(unfinished, request.redact(page));
+  writeFileSync(unfinished, page);
   renameSync(unfinished, path);
   return path;
 }

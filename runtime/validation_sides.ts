@@ -5,8 +5,10 @@ import { definedAssets } from "../definitions/registry.ts";
 import type { Sql } from "../definitions/sql.ts";
 import type { CsvSource, SupersetSource, Validation, XlsxSource } from "../definitions/validation.ts";
 import type { ComparedColumn, SideName } from "../resources/validation/index.ts";
+import type { Claim, Target } from "../resources/store.ts";
 import type { CopiedSource } from "./copied_source.ts";
 import { placeOf } from "./place.ts";
+import { datasetKey } from "./superset/nodes.ts";
 
 /** One side of a validation, ready to be read. */
 export type ResolvedSide =
@@ -25,11 +27,15 @@ export interface ResolvedValidation {
 /** Apart by so much, numbers that are not whole are the same, unless the validation says otherwise. */
 const TOLERANCE = "0.01";
 
-/** Finds the tables that a validation reads, and says what is wrong with them. */
+/** Finds the tables and the datasets that a validation reads, and says what is wrong with them. */
 export function resolveValidation(
   body: Validation,
   defined: DefinedAsset,
-): { readonly found: ResolvedValidation; readonly faults: readonly Pick<Fault, "code" | "message">[] } {
+): {
+  readonly found: ResolvedValidation;
+  readonly datasets: readonly string[];
+  readonly faults: readonly Pick<Fault, "code" | "message">[];
+} {
   const faults: Pick<Fault, "code" | "message">[] = [];
   const declared = Object.entries(body.columns.shape).flatMap(([name, schema]) => {
     const read = readColumn(name, schema as Parameters<typeof readColumn>[1]);
@@ -64,7 +70,42 @@ export function resolveValidation(
       code: "duplicate_key",
       message: `${history} is the history of this validation: give that asset another key`,
     });
-  return { found: { sides, names: body.names, columns, declared, maxRows: body.maxRows }, faults };
+  const found = { sides, names: body.names, columns, declared, maxRows: body.maxRows };
+  return { found, datasets: datasetsOf(body), faults };
+}
+
+/** The SQL of the sides, to be proven: each yields what is compared, under the names that its side has. */
+export function sideClaims(
+  { sides, names, declared }: ResolvedValidation,
+  target: Target,
+  deps: readonly string[],
+): { readonly name: SideName; readonly claim: Claim }[] {
+  return (["left", "right"] as const).flatMap((name) => {
+    const side = sides[name];
+    if (side.format !== "sql") return [];
+    const columns = columnsOf(name, { names, declared });
+    return [{ name, claim: { target: { ...target, columns }, deps, sql: side.sql, checks: [] } }];
+  });
+}
+
+/** What is compared, as a side calls it. */
+export function columnsOf(
+  side: SideName,
+  { names, declared }: Pick<ResolvedValidation, "names" | "declared">,
+): Column[] {
+  return declared.map((column) => ({ ...column, name: names[side][column.name] ?? column.name }));
+}
+
+/**
+ * Keys of the nodes that sync the datasets which a validation asks Superset for: before them it would compare the rows of
+ * before. A dataset that somebody made by hand has none.
+ */
+function datasetsOf({ left, right }: Pick<Validation, "left" | "right">): string[] {
+  return [left, right].flatMap((source) => {
+    if (!("format" in source) || source.format !== "superset") return [];
+    const shown = definedAssets().find(({ key }) => key === source.object.assetKey);
+    return shown?.options.superset === undefined ? [] : [datasetKey(shown.key)];
+  });
 }
 
 /** The table beside that of a validation, with a line for each day and column. */

@@ -85,8 +85,11 @@ async function describe(client: Client, name: TableName): Promise<FoundTable> {
     text: `SELECT i.indexrelid, a.attname
       FROM pg_catalog.pg_index AS i
       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0 : i.indnkeyatts - 1])
+      JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
       WHERE i.indrelid = CAST($1 AS oid) AND i.indisunique AND i.indisvalid AND i.indimmediate
-        AND i.indpred IS NULL AND i.indexprs IS NULL`,
+        AND i.indpred IS NULL AND i.indexprs IS NULL
+        -- Rows of tables that inherit from it are read with its own, and are in no index of it.
+        AND (c.relkind = 'p' OR NOT c.relhassubclass)`,
     parameters: [oid],
   });
   return {

@@ -42,3 +42,8 @@ export interface TextForms {
 export function plainHeader(text: string): string {
   return text.normalize("NFC").replaceAll(/\s+/g, " ").trim().toLowerCase();
 }
+
+/** White space of any kind, also what a copy from the web leaves. */
+export function isBlank(text: string): boolean {
+  return /^[\s\u200b\ufeff]*$/.test(text);
+}

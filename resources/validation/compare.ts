@@ -46,8 +46,8 @@ export interface Comparison {
 
 /** Differences in a report. */
 const SAMPLE_ROWS = 500;
-/** What `(rows)` is called among the columns. */
-const WHOLE = "(rows)";
+/** What whole rows are called among the columns. */
+export const WHOLE_ROWS = "(rows)";
 
 /** Compares two sides, key by key, in an engine of its own. @throws UnreadableSourceError, StatementError */
 export async function compareSides(job: CompareJob): Promise<Comparison> {
@@ -101,6 +101,10 @@ const keysOf = (columns: readonly ComparedColumn[]): number[] =>
   [...columns.keys()].filter((index) => columns[index]?.isKey === true);
 const valuesOf = (columns: readonly ComparedColumn[]): number[] =>
   [...columns.keys()].filter((index) => columns[index]?.isKey !== true);
+
+function isNumber(type: ComparedColumn["type"]): boolean {
+  return scaleOf(type) !== undefined || type.kind === "float64";
+}
 
 async function findDuplicates(client: Client, columns: readonly ComparedColumn[]): Promise<void> {
   const keys = keysOf(columns).map((index) => columnOf(index));
@@ -163,21 +167,30 @@ function differencesTable(columns: readonly ComparedColumn[], sides: Readonly<Re
     return `SELECT ${of("kind")}, ${of("side")}, ${of("key")}, ${of("column_name")}, ${of("left_value")}, ${of("right_value")}, ${of("delta", "DOUBLE")}, ${of("place")}, ${of("detail")}`;
   };
   const both = "j.lrow IS NOT NULL AND j.rrow IS NOT NULL";
-  const parts = valuesOf(columns).map((index) => {
+  const values = valuesOf(columns).map((index) => {
     const { name, type } = columns[index] as ComparedColumn;
     const [l, r] = [`j.${columnOf(index, "l")}`, `j.${columnOf(index, "r")}`];
-    const isNumber = scaleOf(type) !== undefined || type.kind === "float64";
     const place = [sides.right.place("j.rrow", index), sides.left.place("j.lrow", index)].find((one) => one !== "NULL");
-    return `${row({
-      kind: "'value'",
-      key: keyText("j"),
-      column_name: literal(name),
-      left_value: shown(type, l),
-      right_value: shown(type, r),
-      delta: isNumber ? `TRY(${r} - ${l})` : "NULL",
-      place: place ?? "NULL",
-    })} FROM joined AS j WHERE ${both} AND ${columnOf(index, "read")} AND NOT ${columnOf(index, "equal")}`;
+    const fields = {
+      ...{ name: literal(name), l: shown(type, l), r: shown(type, r), place: place ?? "NULL" },
+      delta: isNumber(type) ? `CAST(TRY(${r} - ${l}) AS DOUBLE)` : "CAST(NULL AS DOUBLE)",
+      differs: `j.${columnOf(index, "read")} AND NOT j.${columnOf(index, "equal")}`,
+    };
+    return `struct_pack(${Object.entries(fields)
+      .map(([field, value]) => `"${field}" := ${value}`)
+      .join(", ")})`;
   });
+  const valueRow = { kind: "'value'", key: keyText("j"), column_name: "v.name", left_value: "v.l", right_value: "v.r" };
+  // One pass for all columns: a query for each is quadratic in their number.
+  const parts =
+    values.length === 0
+      ? []
+      : [
+          `${row({ ...valueRow, delta: "v.delta", place: "v.place" })}
+        FROM (SELECT j.*, unnest([${values.join(", ")}]) AS v FROM joined AS j WHERE ${both}) AS j WHERE v.differs`,
+        ];
+  const ofColumn = (of: (index: number) => string): string =>
+    `CASE u.col ${[...columns.keys()].map((index) => `WHEN ${index} THEN ${of(index)}`).join(" ")} END`;
   for (const side of ["left", "right"] as const) {
     const other = side === "left" ? "right" : "left";
     const [here, there] = side === "left" ? ["lrow", "rrow"] : ["rrow", "lrow"];
@@ -192,11 +205,8 @@ function differencesTable(columns: readonly ComparedColumn[], sides: Readonly<Re
           .map((index) => `s.${columnOf(index)} IS NULL`)
           .join(" OR ")}) AND NOT EXISTS
           (SELECT 1 FROM unreadable AS u WHERE u.side = ${literal(side)} AND u."row" = s."row" AND u.col IN (${keysOf(columns).join(", ")}))`,
-      ...columns.map(
-        ({ name }, index) =>
-          `${row({ kind: "'unreadable'", side: literal(side), key: keyText("s"), column_name: literal(name), [`${side}_value`]: "u.value", place: place('u."row"', index), detail: "u.reason" })}
-        FROM unreadable AS u JOIN ${side}_rows AS s ON s."row" = u."row" WHERE u.side = ${literal(side)} AND u.col = ${index}`,
-      ),
+      `${row({ kind: "'unreadable'", side: literal(side), key: keyText("s"), column_name: ofColumn((index) => literal(columns[index]?.name ?? "")), [`${side}_value`]: "u.value", place: ofColumn((index) => place('u."row"', index)), detail: "u.reason" })}
+        FROM unreadable AS u JOIN ${side}_rows AS s ON s."row" = u."row" WHERE u.side = ${literal(side)}`,
     );
   }
   return `CREATE TABLE differences AS ${parts.join("\nUNION ALL\n")}`;
@@ -222,10 +232,7 @@ async function matchesOf(client: Client, columns: readonly ComparedColumn[]): Pr
       .map((index) => `${columnOf(index)} IS NULL`)
       .join(" OR ")})`);
   const others = (apart.rows[0] ?? []).map(Number).reduce((sum, one) => sum + one, 0);
-  const numbers = values.filter((index) => {
-    const { type } = columns[index] as ComparedColumn;
-    return scaleOf(type) !== undefined || type.kind === "float64";
-  });
+  const numbers = values.filter((index) => isNumber((columns[index] as ComparedColumn).type));
   const totals = new Map<number, (string | null)[]>();
   if (numbers.length > 0) {
     const of = async (side: SideName): Promise<(string | null)[]> => {
@@ -236,7 +243,7 @@ async function matchesOf(client: Client, columns: readonly ComparedColumn[]): Pr
     for (const [at, index] of numbers.entries()) totals.set(index, [ofLeft[at] ?? null, ofRight[at] ?? null]);
   }
   return [
-    match(WHOLE, all + others, common - apartRows, []),
+    match(WHOLE_ROWS, all + others, common - apartRows, []),
     ...values.map((index, at) =>
       match(columns[index]?.name ?? "", common, common - (apartValues[at] ?? 0), totals.get(index) ?? []),
     ),

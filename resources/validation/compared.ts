@@ -13,6 +13,9 @@ export interface ComparedColumn extends Pick<Column, "name" | "type"> {
 
 /** Decimals to which numbers are held against each other, where the type leaves room for them. */
 const DECIMALS = 9;
+/** Decimals to which doubles are held against each other, unless their tolerance has more; and at most. */
+const DOUBLE_DECIMALS = 12;
+const MAX_DOUBLE_DECIMALS = 30;
 /** White space at the ends of texts says nothing; a copy from the web or from Excel brings these too. */
 const SPACE = " \t\r\n\v\f\u00a0\u200b\u202f\u2007\ufeff";
 
@@ -63,15 +66,23 @@ export function isEqual({ type, absolute, relative }: ComparedColumn, left: stri
     return `(${same} OR coalesce(TRY(abs(${left} - ${right})) <= ${most}${share(left, right)}, false))`;
   }
   if (type.kind === "float64") {
-    // Doubles next to each other as decimals, so that 1.01 and 1.00 are apart by 0.01 and no more.
-    const exact = (value: string): string => `TRY_CAST(${value} AS DECIMAL(38,12))`;
-    const apart = `coalesce(TRY(abs(${exact(left)} - ${exact(right)})) <= CAST('${absolute}' AS DECIMAL(38,12)), abs(${left} - ${right}) <= ${absolute})`;
     const areFinite = `isfinite(${left}) AND isfinite(${right})`;
-    return `(${same} OR coalesce(${areFinite} AND (${apart}${share(left, right)}), false))`;
+    return `(${same} OR coalesce(${areFinite} AND (${areNear(absolute, left, right)}${share(left, right)}), false))`;
   }
   if (type.kind === "timestamp")
     return `(${same} OR coalesce(abs(epoch_ms(${left}) - epoch_ms(${right})) <= ${absolute} * 1000, false))`;
   return `(${same})`;
+}
+
+/** Whether two finite doubles are at most so far apart. */
+function areNear(absolute: string, left: string, right: string): string {
+  // Held as decimals, the least of doubles would all be 0.
+  if (Number(absolute) === 0) return "false";
+  const [, decimals = ""] = absolute.split(".");
+  const type = `DECIMAL(38,${Math.min(Math.max(DOUBLE_DECIMALS, decimals.length), MAX_DOUBLE_DECIMALS)})`;
+  // As decimals 1.01 and 1.00 are apart by 0.01 and no more; doubles that are too large for that stay doubles.
+  const apart = `TRY(abs(TRY_CAST(${left} AS ${type}) - TRY_CAST(${right} AS ${type}))) <= TRY_CAST('${absolute}' AS ${type})`;
+  return `coalesce(${apart}, abs(${left} - ${right}) <= ${absolute})`;
 }
 
 /** A value for people. */

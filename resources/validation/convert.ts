@@ -1,6 +1,6 @@
 import type { ColumnType } from "../../definitions/column_type.ts";
 import { instantOf } from "../../definitions/time_periods.ts";
-import type { Cell, TextForms } from "./cells.ts";
+import { type Cell, isBlank, type TextForms } from "./cells.ts";
 import { parseNumber } from "./parse_number.ts";
 
 /** A value as text that DuckDB casts to its type, or why there is none. */
@@ -11,8 +11,10 @@ const DAY_MS = 86_400_000;
 const EPOCH_1900 = Date.UTC(1899, 11, 30);
 const EPOCH_1904 = Date.UTC(1904, 0, 1);
 const LEAP_1900 = 60;
-/** The 31st of December 9999, the last day that a workbook knows. */
+/** The day after the 31st of December 9999, the last one that a workbook knows. */
 const LAST_SERIAL = 2_958_466;
+/** Days between the two. */
+const DAYS_TO_1904 = 1_462;
 
 /** How the cells of a column are read, whatever they are. */
 export function converterOf(type: ColumnType, forms: TextForms, from1904: boolean): (cell: Cell) => Converted {
@@ -114,8 +116,11 @@ function serialOf(
 ): number | { readonly unreadable: string } {
   if (typeof cell === "boolean") return { unreadable: "true or false, where a day is expected" };
   const serial = typeof cell === "number" ? cell : cell.serial;
-  if (!(serial >= 0 && serial < LAST_SERIAL)) return { unreadable: "no day that a workbook knows" };
+  if (!(serial >= 0 && serial < LAST_SERIAL - (from1904 ? DAYS_TO_1904 : 0)))
+    return { unreadable: "no day that a workbook knows" };
   if (from1904) return EPOCH_1904 + Math.round(serial * DAY_MS);
+  // A time without a day, or the 0th of January that an empty date is shown as.
+  if (serial < 1) return { unreadable: "no day that a workbook knows" };
   if (Math.floor(serial) === LEAP_1900) return { unreadable: "the 29th of February 1900, a day that never was" };
   return EPOCH_1900 + Math.round((serial < LEAP_1900 ? serial + 1 : serial) * DAY_MS);
 }
@@ -149,9 +154,4 @@ function textOf(cell: Value, from1904: boolean): Converted {
   if (typeof at !== "number") return at;
   const text = new Date(at).toISOString();
   return at % DAY_MS === 0 ? text.slice(0, 10) : text.slice(0, 19).replace("T", " ");
-}
-
-/** White space of any kind, also what a copy from the web leaves. */
-function isBlank(text: string): boolean {
-  return /^[\s\u200b\ufeff]*$/.test(text);
 }

@@ -5,11 +5,11 @@ import type { SideRows } from "./load.ts";
 import { readCsv } from "./read_csv.ts";
 import { readXlsx } from "./read_xlsx.ts";
 
-export { type ColumnMatch, type CompareJob, compareSides, type Comparison } from "./compare.ts";
+export { type ColumnMatch, type CompareJob, compareSides, type Comparison, WHOLE_ROWS } from "./compare.ts";
 export type { ComparedColumn } from "./compared.ts";
 export type { SideName, SideRows } from "./load.ts";
 export { readSuperset } from "./read_superset.ts";
-export { htmlReport } from "./report.ts";
+export { htmlFault, htmlReport, type ReportOptions } from "./report.ts";
 
 /**
  * The cells of a file.

@@ -1,5 +1,5 @@
 import type { XlsxSource } from "../../definitions/validation.ts";
-import type { Cell, CellRow, CellTable } from "./cells.ts";
+import { type Cell, type CellRow, type CellTable, isBlank } from "./cells.ts";
 import { CorruptWorkbookError, EmptySourceError, MissingPartError } from "./errors.ts";
 import { corrupt } from "./xlsx/package.ts";
 import { type CellRange, columnLetters, parseRange, parseReference, WHOLE_SHEET } from "./xlsx/range.ts";
@@ -54,10 +54,16 @@ async function placeOf(workbook: Workbook, where: XlsxSource["where"], path: str
       return { sheet: sheetOf(where.sheet), range, totals: 0 };
     }
     case "name": {
-      const [, reference] = [...workbook.names].find(([name]) => isSame(name, where.name)) ?? [];
+      const named = workbook.names.filter(({ name }) => isSame(name, where.name));
+      const reference = (named.find(({ isOfOneSheet }) => !isOfOneSheet) ?? named[0])?.reference;
       if (reference === undefined)
         throw new MissingPartError(
-          `the workbook ${path} has no name ${JSON.stringify(where.name)}; it has ${list(workbook.names.keys())}`,
+          `the workbook ${path} has no name ${JSON.stringify(where.name)}; it has ${list(workbook.names.map(({ name }) => name))}`,
+        );
+      // Nobody can tell which of them is meant.
+      if (named.length > 1 && named.every(({ isOfOneSheet }) => isOfOneSheet))
+        throw new MissingPartError(
+          `${named.length} sheets of the workbook ${path} have a name ${where.name} each: say the sheet and the range`,
         );
       const found = parseReference(reference);
       if (found === undefined)
@@ -91,11 +97,15 @@ function toTable(
   const [top, ...rest] = all;
   if (top === undefined) throw new EmptySourceError(`there is nothing in the cells to be read of ${where}`);
   const header = top.cells.map((cell) => (typeof cell === "string" ? cell : cell === null ? "" : textOf(cell)));
-  const data = rest.filter(({ row }) => row <= range.lastRow - totals || range.lastRow === WHOLE_SHEET.lastRow);
-  const kept = hidden === "skip" ? data.filter(({ row }) => !hiddenRows.has(row)) : data;
+  const data = rest.filter(
+    ({ row, cells }) =>
+      (row <= range.lastRow - totals || range.lastRow === WHOLE_SHEET.lastRow) && cells.some(showsSomething),
+  );
+  const filled = fillMerges(data, merges, range, header, isKey);
+  // A merged cell that begins in a hidden row names the shown ones too, so it is filled in before.
+  const kept = hidden === "skip" ? filled.rows.filter(({ row }) => !hiddenRows.has(row)) : filled.rows;
   if (kept.length === 0) throw new EmptySourceError(`there is no row below the header in ${where}`);
-  const filled = fillMerges(kept, merges, range, header, isKey);
-  const last = kept.at(-1)?.row ?? top.row;
+  const last = data.at(-1)?.row ?? top.row;
   const blank = last - top.row - data.length;
   const hiddenCount = data.filter(({ row }) => hiddenRows.has(row)).length;
   const notes = [
@@ -110,7 +120,7 @@ function toTable(
   ].filter((note) => note !== "");
   return {
     header,
-    rows: filled.rows,
+    rows: kept,
     place: {
       before: `${sheet.name}!`,
       columns: header.map((_name, index) => columnLetters(range.firstColumn + index)),
@@ -154,6 +164,11 @@ function fillMerges(
     }
   }
   return { rows: [...byRow].map(([row, cells]) => ({ row, cells })), count, left };
+}
+
+/** A formula that was copied below the last row shows an empty text. */
+function showsSomething(cell: Cell): boolean {
+  return cell !== null && !(typeof cell === "string" && isBlank(cell));
 }
 
 function counted(count: number, what: string, became: string): string {

@@ -93,6 +93,28 @@ export const shown = defineAsset("shop/shown", {
   body: sql`SELECT CAST(7 AS INTEGER) AS id`,
 });
 """
+VALIDATION = """
+import { csv, sql, validateMigration, z } from "dagster-typescript";
+
+export const validate_days = validateMigration("shop/validate_days", {
+  description: "The days as the people of finance have them.",
+  left: sql`SELECT 'monday' AS day, CAST(5 AS BIGINT) AS visits`,
+  right: csv("days.csv"),
+  columns: z.strictObject({ day: z.string(), visits: z.int() }),
+  key: ["day"],
+});
+"""
+ROLLOUT = """
+import { defineAsset, sql, sqlCheck, z } from "dagster-typescript";
+import { validate_days } from "./validate_days.ts";
+
+export const rollout = defineAsset("shop/rollout", {
+  description: "For those who used the files of finance.",
+  columns: z.strictObject({ ready: z.boolean() }),
+  checks: [sqlCheck("validated", sql`SELECT * FROM ${validate_days}`)],
+  body: sql`SELECT true AS ready`,
+});
+"""
 QUERY = """
 import { DuckDBInstance } from "@duckdb/node-api";
 const instance = await DuckDBInstance.create(process.argv[1], { access_mode: "READ_ONLY" });
@@ -407,6 +429,51 @@ def told(project: Project) -> dict[str, Any]:
 
 def as_numbers(rows: list[list[Any]]) -> list[list[Any]]:
     return [[day, int(count)] for day, count in rows]
+
+
+def test_any_discrepancy_and_a_side_that_cannot_be_read_block_the_rollout(
+    project: Project, published: list[dg.DagsterEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUCKDB_PATH", str(project.warehouse))
+    monkeypatch.delenv("WAREHOUSE", raising=False)
+    files = {name: project.folder / "assets" / "shop" / f"{name}.ts" for name in ("validate_days", "rollout")}
+    files["validate_days"].write_text(VALIDATION)
+    files["rollout"].write_text(ROLLOUT)
+    subprocess.run([str(NODE), "runtime/manifest.ts"], cwd=project.folder, check=True, capture_output=True)
+    job = TypeScriptAssetsComponent().build_project_defs(project.folder).resolve_implicit_global_asset_job_def()
+    keys = [dg.AssetKey(["shop", name]) for name in files]
+    theirs = project.folder / "days.csv"
+
+    def validate() -> tuple[list[str], list[str | None], dict[str, bool], str]:
+        with dg.DagsterInstance.from_config(str(project.home)) as instance:
+            result = job.execute_in_process(instance=instance, asset_selection=keys, raise_on_error=False)
+        checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+        told = checks.get("no_difference")
+        return (
+            names(kinds(result.all_events, dg.DagsterEventType.ASSET_MATERIALIZATION)),
+            [event.step_key for event in kinds(result.all_events, dg.DagsterEventType.STEP_START)],
+            {name: check.passed for name, check in checks.items()},
+            "" if told is None or told.passed else str(told.metadata["first_differences"].value),
+        )
+
+    try:
+        theirs.write_text("day,visits\nmonday,6\n")
+        materialized, started, checks, shown = validate()
+        assert (materialized, started, checks) == ([], ["shop__validate_days"], {"no_difference": False})
+        assert "monday" in shown
+        assert project.query("SELECT kind, left_value, right_value FROM shop.validate_days") == [["value", "5", "6"]]
+        # What cannot be read passes for nothing either.
+        theirs.unlink()
+        assert validate()[:3] == ([], ["shop__validate_days"], {})
+        assert project.query("SELECT kind FROM shop.validate_days") == [["not_compared"]]
+        theirs.write_text("day,visits\nmonday,5\n")
+        materialized, _, checks, _ = validate()
+        assert (materialized, checks) == (["validate_days", "rollout"], {"no_difference": True, "validated": True})
+        rate = "SELECT column_name, passed, match_rate FROM shop.validate_days_history ORDER BY 1"
+        assert project.query(rate) == [["(rows)", True, 1], ["visits", True, 1]]
+    finally:
+        for file in files.values():
+            file.unlink()
 
 
 def test_a_fault_of_superset_leaves_the_table_published_and_says_what_to_do(

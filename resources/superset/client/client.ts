@@ -5,6 +5,7 @@ import { type Call, type CallOptions, isRepeatable, labelOf, urlOf, type WriteOp
 import { SupersetAnswerError, SupersetNotFoundError } from "./errors.ts";
 import { faultOf } from "./faults.ts";
 import { listAll, type ListOptions } from "./list.ts";
+import { parseAnswer } from "./parse_answer.ts";
 import { type SupersetLog, type SupersetRetryOptions, withRetries } from "./retry.ts";
 import { type Headers, Session } from "./session.ts";
 import { type Answer, send } from "./transport.ts";
@@ -97,7 +98,7 @@ export class SupersetClient {
     const { text } = await this.#send(call);
     let value: unknown;
     try {
-      value = text === "" ? undefined : JSON.parse(text);
+      value = text === "" ? undefined : parseAnswer(text);
     } catch {
       throw new SupersetAnswerError(
         labelOf(call),

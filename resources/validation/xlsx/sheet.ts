@@ -72,7 +72,8 @@ export async function readSheet(
         return value;
       default: {
         const number = Number(value);
-        if (Number.isNaN(number)) return { fault: `no number: ${value}` };
+        // Of blanks JavaScript makes 0.
+        if (Number.isNaN(number) || (number === 0 && value.trim() === "")) return { fault: `no number: ${value}` };
         return dateStyles.has(style) ? { serial: number } : number;
       }
     }

@@ -8,12 +8,19 @@ export interface SheetPart {
   readonly part: string;
 }
 
+/** A name, and what it refers to. */
+export interface DefinedName {
+  readonly name: string;
+  readonly reference: string;
+  readonly isOfOneSheet: boolean;
+}
+
 /** What is known of a workbook before one of its sheets is read. */
 export interface Workbook {
   readonly parts: Package;
   readonly sheets: readonly SheetPart[];
-  /** Defined names and what they refer to. */
-  readonly names: ReadonlyMap<string, string>;
+  /** Those of the whole workbook, and those of one sheet: a copied sheet brings its own of the same name along. */
+  readonly names: readonly DefinedName[];
   readonly from1904: boolean;
   readonly sharedStrings: readonly string[];
   /** Styles, by their number, that show a number as a date or a time. */
@@ -40,17 +47,21 @@ export async function openWorkbook(path: string): Promise<Workbook> {
     const [main] = await relations(parts, "", "officeDocument");
     if (main === undefined) throw new Error("it has no workbook part");
     const sheets: { name: string; id: string }[] = [];
-    const names = new Map<string, string>();
+    const names: DefinedName[] = [];
     let from1904 = false;
     let name = "";
+    let isOfOneSheet = false;
     await readXml(parts.read(main.part), {
       open: (element, attributes) => {
         if (element === "sheet") sheets.push({ name: attributes["name"] ?? "", id: idOf(attributes) });
         if (element === "workbookPr") from1904 = isTrue(attributes["date1904"]);
-        if (element === "definedName") name = attributes["name"] ?? "";
+        if (element === "definedName") {
+          name = attributes["name"] ?? "";
+          isOfOneSheet = attributes["localSheetId"] !== undefined;
+        }
       },
       close: (element, text) => {
-        if (element === "definedName") names.set(name, text);
+        if (element === "definedName") names.push({ name, reference: text, isOfOneSheet });
       },
     });
     const related = await relations(parts, main.part);

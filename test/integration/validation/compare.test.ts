@@ -164,6 +164,18 @@ test("every kind of difference is found, with its place, and counted once", asyn
   ]);
 });
 
+test("of two names, that of the workbook is meant and not that of a copied sheet; two of sheets are refused", async () => {
+  const found = await compare(await shops(...PLAIN), await workbook("copied_sheet.xlsx", { name: "Sales" }));
+  expect(found.lines).toEqual([]);
+  expect(found.notes.right).toContain("2 empty rows skipped");
+  await expect(workbook("copied_sheet.xlsx", { name: "mine" })).rejects.toMatchObject({ code: "missing_part" });
+});
+
+test("a merged key that begins in a hidden row names the rows that are shown", async () => {
+  const right = await workbook("copied_sheet.xlsx", { sheet: "Revenue", hiddenRows: "skip" });
+  expect((await compare(await shops(...PLAIN.slice(1)), right)).lines).toEqual([]);
+});
+
 test("days that count from 1904 are the same days", async () => {
   const found = await compare(await shops(...PLAIN), await workbook("from_1904.xlsx", { sheet: "revenue" }));
   expect(found.lines).toEqual([]);
@@ -244,6 +256,37 @@ test("decimals are held against decimals and doubles exactly, NaN and infinities
     "value; -; 4; about; 5.0; inf",
     "value; -; 4; exact; 9007199254740993; 9007199254740992",
   ]);
+});
+
+test("doubles are held to the tolerance that is declared, however small, and endless instants to themselves", async () => {
+  const columns = [
+    column("id", { kind: "int32" }, { isKey: true }),
+    column("same", { kind: "float64" }),
+    column("near", { kind: "float64" }, { absolute: "0.00000000000001" }),
+    column("at", { kind: "timestamp" }, { absolute: "1" }),
+  ];
+  const rows = (...values: readonly string[]): Promise<SideRows> =>
+    rowsOf(`SELECT id, CAST(same AS DOUBLE) AS same, CAST(near AS DOUBLE) AS near, CAST("at" AS TIMESTAMPTZ) AS "at"
+      FROM (VALUES ${values.join(", ")}) AS t (id, same, near, "at")`);
+  const left = await rows("(1, '1e-13', '1e-14', 'infinity')", "(2, '1e300', '3e-14', '2026-01-01 00:00:00Z')");
+  const right = await rows("(1, '4e-13', '2e-14', 'infinity')", "(2, '1e300', '1e-14', '-infinity')");
+  expect((await compare(left, right, columns)).lines.map((line) => line.split("; ").slice(2, 4).join(" "))).toEqual([
+    "1 same",
+    "2 at",
+    "2 near",
+  ]);
+});
+
+test("a thousand columns are compared as a few are", async () => {
+  const columns = Array.from({ length: 1_000 }, (_, index) =>
+    column(`c${index}`, index % 2 === 0 ? { kind: "int32" } : DECIMAL, { isKey: index === 0 }),
+  );
+  const header = columns.map(({ name }) => name).join(",");
+  const cells = [...columns.keys()];
+  const right = await text(`${header}\n${cells.join(",")}\n`);
+  const left = await rowsOf(`SELECT ${cells.map((index) => `${index === 998 ? 0 : index} AS c${index}`).join(", ")}`);
+  const found = await compare(left, right, columns);
+  expect(found.lines).toEqual(["value; -; 0; c998; 0; 998; 998; line 2; -"]);
 });
 
 test("instants are the same in any zone; a day is never guessed from an instant", async () => {

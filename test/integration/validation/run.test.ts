@@ -132,9 +132,13 @@ test("a workbook that agrees publishes, one that differs refuses with its rows, 
   expect(await project.query("SELECT kind, detail LIKE '%is damaged%' FROM shop.validate_sales")).toEqual([
     ["not_compared", "true"],
   ]);
-  expect(await project.query("SELECT passed, equal FROM shop.validate_sales_history WHERE run_id = 'r3'")).toEqual([
-    ["false", "0"],
-  ]);
+  // Of each column, and on the page too: what the run before found that day is no more true.
+  expect(
+    await project.query("SELECT DISTINCT passed, equal, match_rate, run_id FROM shop.validate_sales_history"),
+  ).toEqual([["false", "0", "0", "r3"]]);
+  const again = readFileSync(metadata.report.raw_value, "utf8");
+  expect(again).toContain("Nothing was compared");
+  expect(again).not.toContain("Both sides are the same");
   expect((await project.run(["shop/rollout"]).ended).code).toBe(1);
   expect(existsSync(join(project.dir, "data/transfers")) ? readdirs(project) : []).toEqual([]);
 });
@@ -144,6 +148,43 @@ function readdirs(project: Project): string[] {
     .split("\n")
     .filter(Boolean);
 }
+
+test("the SQL of a side is proven with the manifest, and what Superset shows is compared after its dataset is synced", async () => {
+  const shown = SALES.replace("body: sql", "superset: {}, body: sql");
+  const project = createProject({
+    "assets/shop/sales.ts": shown,
+    "assets/shop/validate_sales.ts": validation("supersetDataset(sales)").replace("sql,", "supersetDataset,"),
+  });
+  const sound = await project.manifest();
+  expect(sound.manifest.faults).toEqual([]);
+  expect(sound.manifest.assets.find(({ key }) => key.join("/") === KEY)).toMatchObject({
+    deps: [
+      ["shop", "sales"],
+      ["superset", "dataset", "shop", "sales"],
+    ],
+  });
+
+  const faulty = createProject({
+    "assets/shop/sales.ts": SALES,
+    "assets/shop/validate_sales.ts": validation(
+      "sql`SELECT shop, day, CAST(visits AS INTEGER) AS visits, revenue FROM ${sales}`",
+    ),
+    "assets/shop/validate_more.ts": validation("sales")
+      .replaceAll("validate_sales", "validate_more")
+      .replace(/right: xlsx.*$/m, "right: sql`SELECT shop, day, visits, revenue FROM ${sales}`,"),
+    "assets/shop/validate_none.ts": validation("sql`SELECT nothing FROM shop.sales`")
+      .replaceAll("validate_sales", "validate_none")
+      .replace(", xlsx", "")
+      .replace(/right: xlsx.*$/m, "right: sales,")
+      .replace(/names:.*$/m, ""),
+  });
+  const { manifest } = await faulty.manifest();
+  expect(manifest.faults.map(({ code, asset, message }) => [code, asset?.[1], message])).toEqual([
+    ["contract_mismatch", "validate_more", expect.stringMatching(/^right: .*Revenue, USD/)],
+    ["bad_sql", "validate_none", expect.stringMatching(/^left: .*nothing/)],
+    ["contract_mismatch", "validate_sales", expect.stringMatching(/^left: .*visits/)],
+  ]);
+});
 
 test("a table of another database is compared with SQL of the store, decimals before they are rounded", async () => {
   const folder = mkdtempSync(join(tmpdir(), "validation-postgres-"));

@@ -66,6 +66,27 @@ def special() -> None:
             target.writestr(part, content)
 
 
+def copied_sheet() -> None:
+    """Make a sheet and its old copy, each with a name of its own; rows that show nothing, and one that is hidden."""
+    book = Workbook()
+    sheet: Any = book.active
+    sheet.title = "Revenue"
+    berlin, _, rome = ROWS
+    for row in [HEADER, berlin, [None, *ROWS[1][1:]], [" ", None, "\u00a0", None], [None, None, None, " "], rome]:
+        sheet.append(row)
+    sheet.merge_cells("A2:A3")
+    sheet.row_dimensions[2].hidden = True
+    copy: Any = book.copy_worksheet(sheet)
+    copy.title = "Revenue (old)"
+    copy["D6"] = 1
+    book.defined_names["sales"] = DefinedName("sales", attr_text="Revenue!$A$1:$D$6")
+    for one in (copy, sheet):
+        for name in ("SALES", "mine"):
+            one.defined_names[name] = DefinedName(name, attr_text=f"'{one.title}'!$A$1:$D$6")
+    del sheet.defined_names["SALES"]
+    book.save(FOLDER / "copied_sheet.xlsx")
+
+
 def from_1904() -> None:
     """Write days that count from 1904."""
     book = Workbook()
@@ -78,6 +99,7 @@ def from_1904() -> None:
 
 
 special()
+copied_sheet()
 from_1904()
 write("plain.xlsx", [HEADER, *ROWS])
 write("renamed.xlsx", [HEADER, *ROWS], title="Revenue (old)")

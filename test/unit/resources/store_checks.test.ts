@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { allow, notNull, rowCountDrift } from "../../../definitions/index.ts";
+import { allow, notNull, nullRateDrift, rowCountDrift } from "../../../definitions/index.ts";
 import type { EarlierPublish } from "../../../resources/store.ts";
 import { areApart, judge, thresholdOf } from "../../../resources/store_checks.ts";
 
@@ -30,6 +30,12 @@ describe("a verdict", () => {
     const passed = (rows: bigint, ...counts: number[]): boolean =>
       judge(rowCountDrift({ max: 0.5 }), { failedRows: 0n, checkedRows: rows, newest: null }, { asOf, history: was(...counts) }).passed; // prettier-ignore
     expect([passed(50n, 100), passed(49n, 100), passed(150n, 100), passed(151n, 100)]).toEqual([true, false, true, false]); // prettier-ignore
+    const nulls = (failedRows: bigint, usual: number): boolean =>
+      judge(nullRateDrift("a", { max: 0.05 }), { failedRows, checkedRows: 100n, newest: null }, { asOf, history: [{ rowCount: 1, nullShares: new Map([["a", usual]]) }] }).passed; // prettier-ignore
+    for (let usual = 5; usual < 95; usual++)
+      expect([-6, -5, 5, 6].map((by) => nulls(BigInt(usual + by >= 0 ? usual + by : 100), usual / 100))).toEqual([
+        ...[false, true, true, false],
+      ]);
     expect([passed(0n, 0), passed(1n, 0), passed(1n, 1, 3, 1_000)]).toEqual([true, false, false]);
   });
 
@@ -37,6 +43,11 @@ describe("a verdict", () => {
     const passed = (failedRows: bigint, checkedRows: bigint): boolean =>
       judge(allow(0.01, notNull("a")), { failedRows, checkedRows, newest: null }, { asOf, history: [] }).passed;
     expect([passed(1n, 100n), passed(2n, 100n), passed(0n, 0n), passed(1n, 0n)]).toEqual([true, false, true, false]);
+    const share = (max: number, failedRows: bigint): boolean =>
+      judge(allow(max, notNull("a")), { failedRows, checkedRows: 100n, newest: null }, { asOf, history: [] }).passed;
+    // No share is lost to doubles.
+    for (let count = 0; count < 100; count++)
+      expect([share(count / 100, BigInt(count)), share(count / 100, BigInt(count + 1))]).toEqual([true, false]);
     expect(thresholdOf(allow(0.01, notNull("a")))).toBe("more than 1 % of the rows");
   });
 });
