@@ -139,6 +139,19 @@ test("keys with NULL and keys of several rows are reported, even where both side
   }
 });
 
+test("a unique index says nothing about the rows of tables that inherit", async () => {
+  const made = async (): Promise<Table> => {
+    const table = await sides.make("postgres", "(id bigint PRIMARY KEY, v integer)", "VALUES (1, 1), (2, 1)");
+    const child = `${table.schema}.child`;
+    await sides.run("postgres", `CREATE TABLE ${child} () INHERITS (${table.schema}.rows)`);
+    await sides.run("postgres", `INSERT INTO ${child} VALUES (2, 2)`);
+    return table;
+  };
+  const found = await sides.compare(["postgres", await made()], ["postgres", await made()], { key: ["id"] });
+  const side = { rows: 3n, duplicateKeys: 1n, duplicates: [{ key: ["2"], rows: 2n }] };
+  expect(found).toMatchObject({ isEqual: false, left: side, right: side });
+});
+
 test("empty tables, and tables of very different sizes: all rows are counted, as many listed as asked for", async () => {
   const [none, nothing] = [await orders("postgres", 0), await orders("duckdb", 0)];
   const many = await orders("duckdb", 20_000);

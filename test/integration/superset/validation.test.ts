@@ -31,6 +31,8 @@ const COLUMNS = [
   column("day", { kind: "date" }, true),
   column("at", { kind: "timestamp" }),
   column("revenue", { kind: "decimal", precision: 14, scale: 2 }),
+  // More than a double holds.
+  column("receipt", { kind: "int64" }),
 ];
 const NAMES = COLUMNS.map(({ name }) => name);
 const made = z.object({ id: z.number() });
@@ -46,7 +48,8 @@ beforeAll(async () => {
   await query(
     started.url,
     `CREATE TABLE validated.sales AS SELECT 'shop ' || n % 3 AS shop, DATE '2026-01-01' + n / 3 AS day,
-      TIMESTAMPTZ '2026-01-01 10:00:00+00' + n * INTERVAL '1 second' AS at, CAST(n * 1.37 AS numeric(14, 2)) AS revenue
+      TIMESTAMPTZ '2026-01-01 10:00:00+00' + n * INTERVAL '1 second' AS at, CAST(n * 1.37 AS numeric(14, 2)) AS revenue,
+      9007199254740993 + n AS receipt
       FROM generate_series(0, 29) AS n`,
   );
   const client = superset.client();
@@ -103,14 +106,19 @@ async function compare(
 test("a dataset is compared as Superset gives it: texts, days, instants and money", async () => {
   const lines = Array.from({ length: 30 }, (_, n) => {
     const day = `2026-01-${String(1 + Math.floor(n / 3)).padStart(2, "0")}`;
-    return `shop ${n % 3};${day};2026-01-01T10:00:${String(n).padStart(2, "0")}Z;${((n * 137) / 100).toFixed(2)}`;
+    return `shop ${n % 3};${day};2026-01-01T10:00:${String(n).padStart(2, "0")}Z;${((n * 137) / 100).toFixed(2)};${9_007_199_254_740_993n + BigInt(n)}`;
   });
   const same = await compare(supersetDataset("validated.sales"), [NAMES.join(";"), ...lines].join("\n"), COLUMNS);
   expect(same.sample.rows).toEqual([]);
   expect(same.matches[0]).toMatchObject({ compared: 30, equal: 30 });
-  const changed = [NAMES.join(";"), ...lines.slice(1), lines[0]?.replace("0.00", "0.02") ?? ""].join("\n");
+  const changed = [
+    NAMES.join(";"),
+    ...lines.slice(1),
+    lines[0]?.replace("0.00", "0.02").replace("40993", "40992") ?? "",
+  ].join("\n");
   const found = await compare(supersetDataset("validated.sales"), changed, COLUMNS);
   expect(found.sample.rows.map((row) => row.slice(0, 6))).toEqual([
+    ["value", null, "shop 0 | 2026-01-01", "receipt", "9007199254740993", "9007199254740992"],
     ["value", null, "shop 0 | 2026-01-01", "revenue", "0", "0.02"],
   ]);
 });
