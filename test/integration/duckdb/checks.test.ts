@@ -7,17 +7,26 @@ import {
   decimal,
   json,
   matches,
+  named,
   notNull,
+  nullRateDrift,
+  recent,
   references,
   rowCount,
+  rowCountDrift,
   self,
   sql,
   sqlCheck,
+  textLength,
   timestamp,
   unique,
   warn,
   z,
 } from "../../../definitions/index.ts";
+import { contextOf, runChecks } from "../../../resources/checks.ts";
+import { DUCKDB_CHECKS } from "../../../resources/duckdb/checks.ts";
+import { Client } from "../../../resources/duckdb/client.ts";
+import type { TextReader } from "../../../resources/store.ts";
 import { attempt, targetOf, Warehouse } from "./warehouse.ts";
 
 const target = targetOf({
@@ -172,6 +181,38 @@ test("the SQL of a check cannot change the warehouse", async () => {
   const [outcome] = await warehouse.check(target, rows, [evil]);
   expect(outcome).toMatchObject({ passed: false, error: expect.any(String) as unknown });
   expect(await warehouse.sql("SELECT count(*) FROM a.x")).toEqual([["5"]]);
+});
+
+test("what one row or one aggregate tells is asked in one pass over the rows, all else in one query each", async () => {
+  const client = await Client.open(":memory:");
+  await client.run("CREATE TABLE staged AS SELECT 1 AS id, 'a' AS t, 0.5::DOUBLE AS f, DATE '2024-01-01' AS day");
+  const asked: string[] = [];
+  const reader: TextReader = {
+    text: (statement) => {
+      asked.push(statement.text);
+      return client.text(statement);
+    },
+  };
+  const { columns } = targetOf({ id: z.int32(), t: z.string(), f: z.number(), day: date() });
+  const simple = [
+    ...[notNull("id"), between("f", { min: 0 }), acceptedValues("t", ["a"]), matches("t", "a")],
+    ...[textLength("t", { min: 1 }), recent("day", "90d"), rowCount({ min: 1 }), rowCountDrift({ max: 1 })],
+    nullRateDrift("f", { max: 1 }),
+  ];
+  const many = Array.from({ length: 500 }, (_, n) => named(`n${n}`, between("id", { min: 0, max: n + 1 })));
+  const queriesOf = async (checks: readonly Check[]): Promise<number> => {
+    asked.length = 0;
+    const context = contextOf({ now: new Date("2024-01-02T00:00:00Z") });
+    const outcomes = await runChecks(reader, DUCKDB_CHECKS, { columns, relation: "staged" }, checks, context);
+    expect(outcomes.filter(({ passed }) => !passed)).toEqual([]);
+    return asked.length;
+  };
+  expect(await queriesOf(simple)).toBe(1);
+  const own = sqlCheck("own", sql`SELECT * FROM ${self} WHERE id < ${0}`);
+  expect(await queriesOf([...simple, unique("id"), unique("t"), own])).toBe(1 + 3);
+  // No store takes a thousand aggregates in one query.
+  expect(await queriesOf([...simple, ...many])).toBe(2);
+  client.close();
 });
 
 test("fifty checks on one column are each bound to their own values", async () => {
