@@ -103,11 +103,12 @@ export class SideQueries {
 
   /** Counts and sums of the rows of some parts, or of all, by all but the last `shift` bits of their positions. */
   async facts(parts: readonly Part[] | null, shift: number): Promise<ReadonlyMap<bigint, PartFacts>> {
+    const { syntax } = this.side.snapshot;
     const parameters: bigint[] = [];
     const position = this.#position();
     const bounds = this.isByKey ? `, min(${position}), max(${position})` : "";
     const rows = await this.#rows(
-      `SELECT ${position} >> ${shift}, count(*), sum(${this.#checksum()})${bounds} FROM ${this.#table}` +
+      `SELECT ${syntax.shiftRight(position, shift)}, count(*), sum(${this.#checksum()})${bounds} FROM ${this.#table}` +
         `${where([this.#hasKey, parts === null ? "" : this.#inside(parts, parameters)])} GROUP BY 1`,
       parameters,
     );
@@ -188,7 +189,10 @@ export class SideQueries {
     }
     const position = this.#position();
     return [...Map.groupBy(parts, ({ shift }) => shift)]
-      .map(([shift, some]) => `${position} >> ${shift} IN (${some.map(({ prefix }) => bind(prefix)).join(", ")})`)
+      .map(
+        ([shift, some]) =>
+          `${syntax.shiftRight(position, shift)} IN (${some.map(({ prefix }) => bind(prefix)).join(", ")})`,
+      )
       .join(" OR ");
   }
 

@@ -45,6 +45,8 @@ export interface DiffSyntax {
   /** 60 bits of it, as a 64-bit integer that is never negative. */
   readonly nativePosition: (hash: string) => string;
   readonly toInt64: (name: string) => string;
+  /** A 64-bit integer without its last bits, its sign kept. */
+  readonly shiftRight: (value: string, bits: number) => string;
 }
 
 /** Tables of one store as they are at one moment, however long they are looked at. */

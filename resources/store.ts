@@ -208,8 +208,8 @@ export interface StoreKind {
   readonly viewFault: (view: ViewShape) => string | undefined;
   /** Why an archive in this folder or bucket cannot be; `undefined`: it can. */
   readonly archiveFault: (to: string) => string | undefined;
-  /** Why its tables cannot be compared with others; absent: they can. */
-  readonly diffFault?: string;
+  /** Why its tables cannot be compared with those of a kind of store; absent: they can, with all that can. */
+  readonly diffFault?: (other: string) => string | undefined;
   /** The formats that `stageCopy` reads. */
   readonly bulkFormats: ReadonlySet<BulkSource["format"]>;
   /** The table as other stores may read it in bulk, without this store's help; `undefined`: they cannot. */

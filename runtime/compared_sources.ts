@@ -29,9 +29,14 @@ export function resolveDiff({ left, right, key, columns, limit }: Diff): {
     if (asset === undefined) return { store: null, target: { format: "postgres", schema, table, url: "" } };
     const { store, target } = placeOf(asset);
     if ("task" in asset.options.body) faults.push(`diffTables: ${asset.key} is a task and has no table`);
-    else if (store.diffFault !== undefined)
-      faults.push(`diffTables: ${asset.key} is in ${store.name}: ${store.diffFault}`);
     return { store, target };
   };
-  return { found: { left: resolve(left), right: resolve(right), key, columns, limit }, faults };
+  const sides = [resolve(left), resolve(right)] as const;
+  const names = sides.map(({ store }) => store?.name ?? "postgres");
+  for (const [index, { store, target }] of sides.entries()) {
+    const fault = store?.diffFault?.(names[1 - index] ?? "");
+    if (store !== null && fault !== undefined)
+      faults.push(`diffTables: ${target.schema}/${target.table} is in ${store.name}: ${fault}`);
+  }
+  return { found: { left: sides[0], right: sides[1], key, columns, limit }, faults };
 }

@@ -5,6 +5,7 @@ import type { Sql } from "../../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
 import { runChecks } from "../checks.ts";
 import type { RecentOptions } from "../ledger_entry.ts";
+import type { FrozenTables } from "../frozen_tables.ts";
 import { publishedRows } from "../published_rows.ts";
 import { renderSql } from "../render_sql.ts";
 import type {
@@ -29,6 +30,7 @@ import type { ClickHouseConfig } from "./config.ts";
 import { columnNames, requireContract } from "./contract.ts";
 import { clickhouseDialect, literalDialect } from "./dialect.ts";
 import { exportTable } from "./export.ts";
+import { withFrozenTables } from "./frozen_tables.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
 import { getInner } from "./incremental_build.ts";
 import { IncrementalStaged } from "./incremental_staged.ts";
@@ -177,6 +179,10 @@ export class ClickHouseStore implements Store {
 
   async exportParquet(target: Target, path: string, attempt: Attempt, query?: Sql): Promise<void> {
     await exportTable(this.#for(target, attempt), target, path, query);
+  }
+
+  async withFrozenTables<T>({ runId, signal }: Attempt, act: (tables: FrozenTables) => Promise<T>): Promise<T> {
+    return await withFrozenTables(this.#open().as({ assetKey: "diff", runId }, signal), act);
   }
 
   async removeOrphans(isOpen: IsOpen): Promise<void> {

@@ -22,8 +22,10 @@ export const clickhouse: StoreKind = {
   archiveFault: () =>
     "ClickHouse reads a list of files without those that are missing, and does not say so. It moves cold rows to other " +
     "disks itself: storage.clickhouse.ttl: sql`toDateTime(sold_at) + INTERVAL 90 DAY TO VOLUME 'cold'`",
-  diffFault:
-    "ClickHouse's tables cannot be compared row by row yet: copy the asset into DuckDB or PostgreSQL, and compare the copy",
+  diffFault: (other) =>
+    other === "clickhouse"
+      ? undefined
+      : "ClickHouse shares no checksum with another store: copy the asset into DuckDB or PostgreSQL, and compare the copy",
   bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: () => undefined,
   open: async (projectDir, env) => {

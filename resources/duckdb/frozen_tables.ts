@@ -49,6 +49,7 @@ const SYNTAX: DiffSyntax = {
   nativeHash: (columns) => rowHash(columns.map(({ name }) => name).join(", ")),
   nativePosition: (hash) => `CAST(${hash} & ${2n ** 60n - 1n} AS BIGINT)`,
   toInt64: (name) => `CAST(${name} AS BIGINT)`,
+  shiftRight: (value, bits) => `${value} >> ${bits}`,
 };
 
 /** Lends tables of the file as they are now, in a transaction of their own. */

@@ -12,7 +12,7 @@ export const hyper: StoreKind = {
   exclusive: () => null,
   viewFault: tableViewFault,
   archiveFault: () => 'Hyper has no views. Copy the rows into an asset of store: "duckdb", and archive that',
-  diffFault:
+  diffFault: () =>
     "Hyper has no checksum of texts that other stores have too: copy the asset into DuckDB or PostgreSQL, and compare the copy",
   bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: () => undefined,

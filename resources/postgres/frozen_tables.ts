@@ -37,6 +37,7 @@ const SYNTAX: DiffSyntax = {
   },
   nativePosition: (hash) => `(${hash} & ${2n ** 60n - 1n})`,
   toInt64: (name) => `CAST(${name} AS bigint)`,
+  shiftRight: (value, bits) => `${value} >> ${bits}`,
 };
 
 /** Lends tables of the server as they are now, in a transaction of one snapshot. */
