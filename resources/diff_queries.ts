@@ -65,7 +65,7 @@ export class SideQueries {
   async survey(): Promise<Survey> {
     const isNull = this.#own.key.filter(({ nullable }) => nullable).map((one) => `${this.#name(one)} IS NULL`);
     const nulls = isNull.length === 0 ? "0" : `count(CASE WHEN ${isNull.join(" OR ")} THEN 1 END)`;
-    const sum = this.#native ? `sum(${this.#checksum()})` : "NULL";
+    const sum = this.#native ? this.#sum() : "NULL";
     const [row = []] = await this.#rows(`SELECT count(*), ${nulls}, ${sum} FROM ${this.#table}`, []);
     return { rows: BigInt(row[0] ?? 0), nullKeys: BigInt(row[1] ?? 0), sum: row[2] ?? null };
   }
@@ -108,7 +108,7 @@ export class SideQueries {
     const position = this.#position();
     const bounds = this.isByKey ? `, min(${position}), max(${position})` : "";
     const rows = await this.#rows(
-      `SELECT ${syntax.shiftRight(position, shift)}, count(*), sum(${this.#checksum()})${bounds} FROM ${this.#table}` +
+      `SELECT ${syntax.shiftRight(position, shift)}, count(*), ${this.#sum()}${bounds} FROM ${this.#table}` +
         `${where([this.#hasKey, parts === null ? "" : this.#inside(parts, parameters)])} GROUP BY 1`,
       parameters,
     );
@@ -158,10 +158,12 @@ export class SideQueries {
     return syntax.checksum(this.#rowText(key));
   }
 
-  #checksum(): string {
+  /** Of the checksums of rows. */
+  #sum(): string {
     const { syntax } = this.side.snapshot;
     const all = [...this.#own.key, ...this.#own.columns];
-    return this.#native ? syntax.nativeHash(this.#named(all)) : syntax.checksum(this.#rowText(all));
+    const checksum = this.#native ? syntax.nativeHash(this.#named(all)) : syntax.checksum(this.#rowText(all));
+    return `sum(${syntax.summand?.(checksum) ?? checksum})`;
   }
 
   #named(columns: readonly ComparedColumn[]): { name: string; type: ComparedColumn["type"] }[] {

@@ -66,9 +66,10 @@ export function shownKey(key: readonly ComparedPair[], values: readonly string[]
   return key.map((pair, index) => shown(pair, values[index] ?? "") ?? "");
 }
 
-/** Doubles are compared as their bits. */
+/** Doubles are compared as their bits, or after a sign of equality as the engine writes them. */
 function shown({ left: { spelling } }: ComparedPair, value: string | null): string | null {
   if (spelling !== "double" || value === null || value === "nan") return value;
+  if (value.startsWith("=")) return value.slice(1);
   return String(Buffer.from(value, "hex").readDoubleBE());
 }
 

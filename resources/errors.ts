@@ -26,6 +26,16 @@ export class NothingPublishedError extends ProjectError {
   }
 }
 
+/** A table changed while it was compared with another one, in a store that has no snapshot of it. */
+export class ChangedTableError extends ProjectError {
+  readonly code = "table_changed";
+  readonly retryable = true;
+
+  constructor(name: string) {
+    super(`${name} changed while it was compared, so that nothing is known of it: try again`);
+  }
+}
+
 /** There is no room for a file on its way from one store to another. */
 export class TransferDiskFullError extends ProjectError {
   readonly code = "disk_full";

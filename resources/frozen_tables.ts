@@ -47,6 +47,8 @@ export interface DiffSyntax {
   readonly toInt64: (name: string) => string;
   /** A 64-bit integer without its last bits, its sign kept. */
   readonly shiftRight: (value: string, bits: number) => string;
+  /** A checksum or a hash as the engine adds it up; absent: as it is. */
+  readonly summand?: (hash: string) => string;
 }
 
 /** Tables of one store as they are at one moment, however long they are looked at. */

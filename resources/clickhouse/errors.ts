@@ -69,12 +69,6 @@ export class BusySourceError extends ProjectError {
   readonly retryable = true;
 }
 
-/** A table changed while it was compared with another one. */
-export class ChangedTableError extends ProjectError {
-  readonly code = "table_changed";
-  readonly retryable = true;
-}
-
 /** A run of the same asset made the view anew meanwhile. */
 export class ViewReplacedError extends ProjectError {
   readonly code = "view_replaced";

@@ -1,9 +1,10 @@
 import { MissingTableError } from "../errors.ts";
 import type { ComparedType, DiffSyntax, FoundTable, FrozenTables, Spelling, TableName } from "../frozen_tables.ts";
 import { NotComparableError } from "../compared_columns.ts";
+import type { Statement } from "../render_sql.ts";
+import { withWatchedTables } from "../watched_tables.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
-import { ChangedTableError } from "./errors.ts";
 import { quote } from "./quote.ts";
 
 /** How ClickHouse writes what a comparison asks. Its spellings and hashes are its own: no other store has to know them. */
@@ -46,42 +47,20 @@ function withoutZeros(text: string): string {
   return `if(position(${text}, '.') = 0, ${text}, replaceRegexpOne(${text}, '\\\\.?0*$', ''))`;
 }
 
-/**
- * Lends tables of the server as they are now. The engine has no transactions: what changes meanwhile is noticed at the
- * end, and nothing of the comparison counts then.
- *
- * @throws ChangedTableError, NotComparableError
- */
+/** Lends tables of the server. @throws ChangedTableError, NotComparableError */
 export async function withFrozenTables<T>(client: Client, act: (tables: FrozenTables) => Promise<T>): Promise<T> {
   if (client.config.cluster !== null)
     throw new NotComparableError(
       "tables of a cluster cannot be compared: each query may be answered by another replica, which lags behind the others",
     );
-  const seen = new Map<string, { readonly table: TableName; readonly state: string }>();
-  const requireSame = async (): Promise<void> => {
-    for (const [name, { table, state }] of seen)
-      if ((await stateOf(client, table)) !== state)
-        throw new ChangedTableError(`${name} changed while it was compared, so that nothing is known of it: try again`);
+  const tables = {
+    place: `ClickHouse at ${client.config.url.host}`,
+    syntax: SYNTAX,
+    describe: (table: TableName) => describe(client, table),
+    stateOf: (table: TableName) => stateOf(client, table),
+    text: (statement: Statement) => client.text(statement),
   };
-  let result: T;
-  try {
-    result = await act({
-      place: `ClickHouse at ${client.config.url.host}`,
-      syntax: SYNTAX,
-      describe: async (table) => {
-        const name = `${table.schema}.${table.table}`;
-        if (!seen.has(name)) seen.set(name, { table, state: await stateOf(client, table) });
-        return await describe(client, table);
-      },
-      text: (statement) => client.text(statement),
-    });
-  } catch (error) {
-    // A fault that comes of a change is none of the tables.
-    await requireSame();
-    throw error;
-  }
-  await requireSame();
-  return result;
+  return await withWatchedTables(tables, act);
 }
 
 /** What is another after each change of the rows; merges in the background leave it as it is. */

@@ -8,6 +8,7 @@ import { runChecks } from "../checks.ts";
 import { CREATE_FAILED_ROWS, replaceFailedRows } from "../failed_rows.ts";
 import { sourceOf } from "../store_sources.ts";
 import type { RecentOptions } from "../ledger_entry.ts";
+import type { FrozenTables } from "../frozen_tables.ts";
 import { publishedRows } from "../published_rows.ts";
 import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
@@ -34,6 +35,7 @@ import { Connections } from "./connections.ts";
 import { columnNames, requireContract } from "./contract.ts";
 import { hyperDialect, parameter } from "./dialect.ts";
 import { exportTable } from "./export.ts";
+import { withFrozenTables } from "./frozen_tables.ts";
 import { stageStream, stageFromPostgres } from "./stage_stream.ts";
 import {
   createOwnTables,
@@ -188,6 +190,10 @@ export class HyperStore implements Store {
     await this.#with(target, attempt, (client) =>
       exportTable(client, target, path, { signal: attempt.signal, sharesFiles: this.#config.sharesFiles, query }),
     );
+  }
+
+  async withFrozenTables<T>(attempt: Attempt, act: (tables: FrozenTables) => Promise<T>): Promise<T> {
+    return await this.#with({ assetKey: "diff" }, attempt, (client) => withFrozenTables(client, this.#config, act));
   }
 
   async removeOrphans(): Promise<void> {

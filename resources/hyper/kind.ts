@@ -12,8 +12,10 @@ export const hyper: StoreKind = {
   exclusive: () => null,
   viewFault: tableViewFault,
   archiveFault: () => 'Hyper has no views. Copy the rows into an asset of store: "duckdb", and archive that',
-  diffFault: () =>
-    "Hyper has no checksum of texts that other stores have too: copy the asset into DuckDB or PostgreSQL, and compare the copy",
+  diffFault: (other) =>
+    other === "hyper"
+      ? undefined
+      : "Hyper shares no checksum with another store: copy the asset into DuckDB or PostgreSQL, and compare the copy",
   bulkFormats: new Set(["parquet", "postgres"]),
   bulkSource: () => undefined,
   open: async (projectDir, env) => {
