@@ -40,7 +40,7 @@ export const differences = z.strictObject({
 /**
  * The asset compares two tables without reading all of their rows: each store counts the rows of a few thousand parts and
  * adds up their checksums, and only of parts that differ the rows are read. Works for tables in DuckDB and PostgreSQL, in
- * two stores or in one. An asset with this body has the columns {@link differences}, and {@link noDifferences} among its
+ * two stores or in one, and for tables of one store in ClickHouse and Hyper. An asset with this body has the columns {@link differences}, and {@link noDifferences} among its
  * checks.
  *
  * Values are compared exactly: numbers by what they are, whatever their scale; texts by their bytes, so that two

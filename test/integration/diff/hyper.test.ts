@@ -1,27 +1,31 @@
 import { randomUUID } from "node:crypto";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { Client } from "../../../resources/hyper/client.ts";
-import { hyperConfig } from "../../../resources/hyper/config.ts";
+import { type HyperConfig, hyperConfig } from "../../../resources/hyper/config.ts";
 import { withFrozenTables } from "../../../resources/hyper/frozen_tables.ts";
 import { compareTables, type DiffRequest, type TableDiff } from "../../../resources/store_diff.ts";
 import { HyperServer } from "../hyper/warehouse.ts";
 import { assetFile, createProject } from "../runtime/project.ts";
 
 const server = HyperServer.forThisFile();
+let config: HyperConfig;
+let client: Client;
+
+beforeAll(async () => {
+  config = hyperConfig({ HYPER_URL: server.url });
+  client = await Client.open(config);
+});
+
+afterAll(() => client.close());
 
 interface Table {
   readonly schema: string;
   readonly table: string;
 }
 
-async function run(...statements: readonly string[]): Promise<void> {
-  const client = await Client.open(hyperConfig({ HYPER_URL: server.url }));
-  try {
-    for (const text of statements) await client.run(text);
-  } finally {
-    await client.close();
-  }
-}
+const run = async (...statements: readonly string[]): Promise<void> => {
+  for (const text of statements) await client.run(text);
+};
 
 async function make(columns: string, query: string): Promise<Table> {
   const made = { schema: `s_${randomUUID().slice(0, 8)}`, table: "rows" };
@@ -39,22 +43,15 @@ async function compare(
   key: readonly string[],
   options: Partial<Pick<DiffRequest, "columns" | "limit">> & { readonly meanwhile?: () => Promise<void> } = {},
 ): Promise<TableDiff> {
-  const config = hyperConfig({ HYPER_URL: server.url });
-  const client = await Client.open(config);
-  try {
-    return await withFrozenTables(client, config, async (snapshot) => {
-      const request = {
-        ...{ left: { snapshot, table: left }, right: { snapshot, table: right } },
-        key: key.map((name) => ({ left: name, right: name })),
-        ...{ columns: options.columns ?? null, limit: options.limit ?? 1_000, signal: new AbortController().signal },
-      };
-      const found = await compareTables(request);
-      await options.meanwhile?.();
-      return found;
+  return await withFrozenTables(client, config, async (snapshot) => {
+    const found = await compareTables({
+      ...{ left: { snapshot, table: left }, right: { snapshot, table: right } },
+      key: key.map((name) => ({ left: name, right: name })),
+      ...{ columns: options.columns ?? null, limit: options.limit ?? 1_000, signal: new AbortController().signal },
     });
-  } finally {
-    await client.close();
-  }
+    await options.meanwhile?.();
+    return found;
+  });
 }
 
 const ORDERS = "id bigint NOT NULL, shop text NOT NULL, amount numeric(12, 2) NOT NULL, note text";
