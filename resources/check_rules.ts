@@ -193,14 +193,16 @@ export function checkQuery(
   const type = typeOf(rows.columns, columns[0] ?? "") ?? { kind: "string" };
   switch (rule.kind) {
     case "unique": {
+      // Of the relation: their bare names may also mean what they are compared as.
+      const own = names.map((one) => `staged.${one}`);
       const keys = columns.map((column, index) =>
-        syntax.compared(names[index] ?? "", typeOf(rows.columns, column) ?? { kind: "string" }),
+        syntax.compared(own[index] ?? "", typeOf(rows.columns, column) ?? { kind: "string" }),
       );
       const bucket = bucketOf(syntax, rows);
       const inBucket = bucket === "" ? "" : `, min(${bucket}) AS ${BUCKET}`;
       return {
         text: `SELECT ${keys.map((key, index) => `${key} AS ${names[index] ?? ""}`).join(", ")}, count(*) AS "rows"${inBucket} FROM ${rows.relation} AS staged
-          WHERE ${names.map((one) => `${one} IS NOT NULL`).join(" AND ")}
+          WHERE ${own.map((one) => `${one} IS NOT NULL`).join(" AND ")}
           GROUP BY ${keys.join(", ")} HAVING count(*) > 1`,
         parameters: [],
       };

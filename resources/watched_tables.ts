@@ -14,25 +14,25 @@ export interface WatchedTables extends FrozenTables {
  * @throws ChangedTableError
  */
 export async function withWatchedTables<T>(
-  { place, syntax, describe, text, stateOf }: WatchedTables,
+  tables: WatchedTables,
   act: (tables: FrozenTables) => Promise<T>,
 ): Promise<T> {
   const seen = new Map<string, { readonly table: TableName; readonly state: string }>();
   const requireSame = async (): Promise<void> => {
     for (const [name, { table, state }] of seen)
-      if ((await stateOf(table)) !== state) throw new ChangedTableError(name);
+      if ((await tables.stateOf(table)) !== state) throw new ChangedTableError(name);
   };
-  const tables: FrozenTables = {
-    ...{ place, syntax, text },
+  const watched: FrozenTables = {
+    ...tables,
     describe: async (table) => {
       const name = `${table.schema}.${table.table}`;
-      if (!seen.has(name)) seen.set(name, { table, state: await stateOf(table) });
-      return await describe(table);
+      if (!seen.has(name)) seen.set(name, { table, state: await tables.stateOf(table) });
+      return await tables.describe(table);
     },
   };
   let result: T;
   try {
-    result = await act(tables);
+    result = await act(watched);
   } catch (error) {
     // A fault that comes of a change is none of the tables.
     await requireSame();

@@ -11,7 +11,8 @@ export const CLICKHOUSE_CHECKS: CheckSyntax = {
   tableName,
   dialect: clickhouseDialect,
   typed: (placeholder, type) => `CAST(${placeholder} AS ${columnTypeName(type)})`,
-  compared: (name) => name,
+  // The engine tells values apart by their bits, where it groups them or looks for them: 0 and -0, one NaN and another.
+  compared: (name, { kind }) => (kind === "float64" ? `if(isNaN(${name}), nan, ${name} + 0)` : name),
   // NaN is neither below nor above anything.
   isNaN: (name) => `isNaN(${name})`,
   epoch: BUCKET_SYNTAX.epoch,

@@ -53,7 +53,10 @@ async function chartRows(client: Client, name: string): Promise<Result> {
     ? [{ column: "id", operator: "eq" as const, value: Number(name) }]
     : [{ column: "slice_name", operator: "eq" as const, value: name }];
   const { id } = theOnly(await client.list("chart", chart, { filters }), `chart ${JSON.stringify(name)}`);
-  return whole((await client.get(`/chart/${id}/data/`, answer)).result[0], `the chart ${name}`);
+  const { result } = await client.get(`/chart/${id}/data/`, answer);
+  if (result.length > 1)
+    throw new UnreadableSourceError(`the chart ${name} shows ${result.length} queries at once: compare its dataset`);
+  return whole(result[0], `the chart ${name}`);
 }
 
 async function datasetRows(

@@ -164,18 +164,19 @@ export function describeChecks(tools: () => CheckTools): void {
 
     it("take NaN and infinities for values, which differ from all others and make a sum that is none", async () => {
       const { target, write } = tools();
-      const odd = [NaN, NaN, Infinity, -Infinity, 1, null].map((f) => ({ ...EMPTY, f }));
+      const odd = [NaN, NaN, Infinity, -Infinity, 1, 0, -0, null].map((f) => ({ ...EMPTY, f }));
       const lines = target({ f: z.number() });
       await write(lines, [{ f: 1 }]);
       const other = { kind: "table", assetKey: lines.assetKey, c: { f: 0 } } as const;
       const sum = sameSum("f", other, "f", { tolerance: "1000000" });
       const checks = [
         ...[unique("f"), notNull("f"), between("f", { min: -2, max: 2 }), nullRateDrift("f", { max: 0.1 })],
+        named("zero", acceptedValues("f", [0])),
         { ...sum, rule: { ...sum.rule, type: { kind: "float64" } } } as Check,
       ];
-      const history: EarlierPublish[] = [{ rowCount: 6, nullShares: new Map([["f", 1 / 6]]) }];
-      // Two NaN are one value twice; only NULL is NULL; NaN and both infinities are out of bounds.
-      expect(await failing(target(WIDE), odd, checks, { history })).toEqual([1n, 1n, 4n, 0n, 1n]);
+      const history: EarlierPublish[] = [{ rowCount: 6, nullShares: new Map([["f", 1 / 8]]) }];
+      // Two NaN are one value twice, and so are 0 and -0; only NULL is NULL; NaN and both infinities are out of bounds.
+      expect(await failing(target(WIDE), odd, checks, { history })).toEqual([2n, 1n, 4n, 0n, 5n, 1n]);
     });
 
     it("never overflow in silence when they add up", async () => {

@@ -58,16 +58,16 @@ beforeAll(async () => {
   const datasource = { id: dataset.id, type: "table" };
   const sum = { expressionType: "SQL", sqlExpression: "SUM(revenue)", label: "Revenue, all days" };
   const queries = [{ columns: ["shop"], metrics: [sum], row_limit: 100, orderby: [["shop", true]] }];
-  const chart = await client.post(
-    "/chart/",
-    {
-      ...{ slice_name: "Revenue by shop", viz_type: "table", datasource_id: dataset.id, datasource_type: "table" },
+  const chart = async (name: string, asked: readonly object[]): Promise<number> => {
+    const body = {
+      ...{ slice_name: name, viz_type: "table", datasource_id: dataset.id, datasource_type: "table" },
       params: JSON.stringify({ viz_type: "table" }),
-      query_context: JSON.stringify({ datasource, queries, result_format: "json", result_type: "full" }),
-    },
-    made,
-  );
-  chartId = chart.id;
+      query_context: JSON.stringify({ datasource, queries: asked, result_format: "json", result_type: "full" }),
+    };
+    return (await client.post("/chart/", body, made)).id;
+  };
+  chartId = await chart("Revenue by shop", queries);
+  await chart("Revenue twice", [...queries, ...queries]);
 }, SUPERSET_TIMEOUT_MS);
 
 afterAll(async () => {
@@ -140,6 +140,7 @@ test("nothing is compared where Superset has no such dataset, cannot compute it,
     readSuperset(side, columns, ["shop"], signal);
   await expect(read(supersetDataset("validated.nothing"))).rejects.toMatchObject({ code: "missing_part" });
   await expect(read(supersetDataset("validated.sales"), ["shop", "nowhere"])).rejects.toThrow();
+  await expect(read(supersetChart("Revenue twice"))).rejects.toThrow(/2 queries at once/);
   vi.stubEnv("SUPERSET_URL", "http://127.0.0.1:9");
   await expect(read(supersetDataset("validated.sales"))).rejects.toMatchObject({ code: "superset_unreachable" });
 });
