@@ -126,6 +126,15 @@ test("a workbook with formulas, merged keys, hidden rows, texts for numbers and 
   );
 });
 
+test("texts that cells share, in pieces and with reading aids, formulas that cells share, and errors are read", async () => {
+  const right = await workbook("as_excel_writes.xlsx", { sheet: "Revenue" });
+  const found = await compare(await shops(...PLAIN, "('oslo', '2026-01-01', 1, 1)"), right);
+  expect(found.lines).toEqual([
+    "unreadable; right; oslo | 2026-01-01; revenue; -; -; -; Revenue!D5; the formula failed: #N/A",
+  ]);
+  expect(found.notes.right).toContain("1 formula read by the value saved with it");
+});
+
 test("a formula that no program has computed is a difference, and a hidden row can be left out", async () => {
   const right = await read(xlsx(join(folder, "special.xlsx"), { name: "JUST_ROME", hiddenRows: "skip" }));
   const found = await compare(await shops("('Z\u00fcrich', '2026-01-01', 5, 30.00)"), right);
@@ -225,6 +234,9 @@ test("a CSV file is read in its own forms: mark, encoding, decimal comma, order 
   const latin = Buffer.from(german.replace("\u20ac", "$"), "latin1");
   expect((await compare(left, await text(latin, { ...options, encoding: "windows-1252" }))).lines).toEqual([]);
   const compared = async (content: string | Buffer): Promise<Comparison> => compare(left, await text(content, options));
+  const lines = 'shop,day,visits,"revenue, usd"\r\n"one\r\ntwo",2026-01-01,1,1\r\n\r\n"x",soon,1,"1,000.50"\r\n';
+  const many = await compare(await shops("(E'one\\r\\ntwo', '2026-01-01', 1, 1)"), await text(lines));
+  expect(many.lines).toEqual(["unreadable; right; x; day; -; soon; -; line 5; no day"]);
   const mixed = Buffer.concat([Buffer.from("shop;day;visits;revenue, usd\n"), latin]);
   await expect(compared(mixed)).rejects.toThrow(/not encoded as utf-8/);
   await expect(compared(`${german}berlin;1.2.2026;1\n`)).rejects.toThrow(/line 4: 3 cells, but the header has 4/);

@@ -87,6 +87,41 @@ def copied_sheet() -> None:
     book.save(FOLDER / "copied_sheet.xlsx")
 
 
+SHARED = {
+    "Shop": "<x:t>Shop</x:t>",
+    "Revenue, USD": '<x:r><x:t>Revenue,</x:t></x:r><x:r><x:rPr/><x:t xml:space="preserve"> USD</x:t></x:r>',
+    "berlin": '<x:t>ber_x006C_in</x:t><x:rPh sb="0" eb="1"><x:t>how it is read</x:t></x:rPh>',
+    "rome": "<x:t>rome_x000D_</x:t>",
+}
+
+
+def as_excel_writes() -> None:
+    """Write texts once for the whole workbook, in pieces; a formula for several cells; a cell without its name."""
+    write("inline.xlsx", [HEADER, *ROWS, ["oslo", DAYS[0], 1, "#N/A"]])
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/sharedStrings"
+    relation = f'<Relationship Id="strings" Type="{kind}" Target="sharedStrings.xml"/></Relationships>'
+    with (
+        zipfile.ZipFile(FOLDER / "inline.xlsx") as source,
+        zipfile.ZipFile(FOLDER / "as_excel_writes.xlsx", "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for part in source.namelist():
+            content = source.read(part).decode()
+            if part == "xl/_rels/workbook.xml.rels":
+                content = content.replace("</Relationships>", relation)
+            if part == "xl/worksheets/sheet1.xml":
+                for index, text in enumerate(SHARED):
+                    inline = f't="inlineStr"><is><t>{text}</t></is>'
+                    assert inline in content, content
+                    content = content.replace(inline, f't="s"><v>{index}</v>')
+                assert '<c r="D3" t="n"><v>' in content, content
+                content = content.replace('<c r="D3" t="n"><v>', '<c r="D3"><f t="shared" si="0"/><v>')
+                content = content.replace('<c r="D2" t="n"><v>', '<c t="n"><v>')
+            target.writestr(part, content)
+        items = "".join(f"<x:si>{text}</x:si>" for text in SHARED.values())
+        target.writestr("xl/sharedStrings.xml", f'<x:sst xmlns:x="{main}">{items}</x:sst>')
+
+
 def from_1904() -> None:
     """Write days that count from 1904."""
     book = Workbook()
@@ -100,6 +135,7 @@ def from_1904() -> None:
 
 special()
 copied_sheet()
+as_excel_writes()
 from_1904()
 write("plain.xlsx", [HEADER, *ROWS])
 write("renamed.xlsx", [HEADER, *ROWS], title="Revenue (old)")
