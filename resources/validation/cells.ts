@@ -26,6 +26,8 @@ export interface CellTable {
   readonly place: { readonly before: string; readonly columns: readonly string[] };
   /** Whether serials count from 1904. */
   readonly from1904: boolean;
+  /** Whether numbers are numbers there, so that one that is written as text is to be told of. */
+  readonly isTyped: boolean;
   /** What was skipped or filled in, for people; complete when all rows are read. */
   readonly notes: () => readonly string[];
 }

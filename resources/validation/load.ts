@@ -175,7 +175,10 @@ async function loadCells(
   unreadable.closeSync();
   const { before, columns: letters } = table.place;
   return {
-    notes: [...table.notes(), ...(textNumbers > 0 ? [`${textNumbers} numbers written as text were read`] : [])],
+    notes: [
+      ...table.notes(),
+      ...(table.isTyped && textNumbers > 0 ? [`${textNumbers} numbers written as text were read`] : []),
+    ],
     place: (row, column) => {
       const letter = letters[column === null ? 0 : (indexes[column] ?? 0)] ?? "";
       return `${literal(before + letter)} || CAST(${row} AS VARCHAR)`;

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import type { CsvSource } from "../../definitions/validation.ts";
-import type { CellRow, CellTable } from "./cells.ts";
+import { type CellRow, type CellTable, isBlank } from "./cells.ts";
 import { EmptySourceError, UnreadableSourceError } from "./errors.ts";
 
 /**
@@ -17,23 +17,31 @@ export async function readCsv(
   const first = await rows.next();
   if (first.done === true) throw new EmptySourceError(`${path} is empty`);
   const header = first.value.cells.map((cell) => cell as string);
+  const skipped = { count: 0 };
   return {
     header,
-    rows: whole(rows, header.length, path),
+    rows: whole(rows, header.length, path, skipped),
     place: { before: "line ", columns: [] },
-    from1904: false,
-    notes: () => [],
+    ...{ from1904: false, isTyped: false },
+    notes: () => (skipped.count === 0 ? [] : [`${skipped.count} empty row${skipped.count === 1 ? "" : "s"} skipped`]),
   };
 }
 
-async function* whole(rows: AsyncIterable<CellRow>, width: number, path: string): AsyncGenerator<CellRow> {
+async function* whole(
+  rows: AsyncIterable<CellRow>,
+  width: number,
+  path: string,
+  skipped: { count: number },
+): AsyncGenerator<CellRow> {
   for await (const row of rows) {
     const { length } = row.cells;
     if (length !== width)
       throw new UnreadableSourceError(
         `${path}, line ${row.row}: ${length} cells, but the header has ${width}: quote the cells that hold the delimiter`,
       );
-    yield row;
+    // A workbook that is saved as CSV has them below its last row.
+    if (row.cells.every((cell) => typeof cell === "string" && isBlank(cell))) skipped.count += 1;
+    else yield row;
   }
 }
 

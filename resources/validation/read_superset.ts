@@ -112,7 +112,7 @@ function tableOf(pages: readonly Result[], what: string): CellTable {
     header,
     rows: rowsOf(pages, header, times),
     place: { before: "row ", columns: [] },
-    from1904: false,
+    ...{ from1904: false, isTyped: false },
     notes: () => [],
   };
 }

@@ -125,7 +125,7 @@ function toTable(
       before: `${sheet.name}!`,
       columns: header.map((_name, index) => columnLetters(range.firstColumn + index)),
     },
-    from1904,
+    ...{ from1904, isTyped: true },
     notes: () => notes,
   };
 }

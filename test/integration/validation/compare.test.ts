@@ -234,9 +234,11 @@ test("a CSV file is read in its own forms: mark, encoding, decimal comma, order 
   const latin = Buffer.from(german.replace("\u20ac", "$"), "latin1");
   expect((await compare(left, await text(latin, { ...options, encoding: "windows-1252" }))).lines).toEqual([]);
   const compared = async (content: string | Buffer): Promise<Comparison> => compare(left, await text(content, options));
-  const lines = 'shop,day,visits,"revenue, usd"\r\n"one\r\ntwo",2026-01-01,1,1\r\n\r\n"x",soon,1,"1,000.50"\r\n';
+  const lines =
+    'shop,day,visits,"revenue, usd"\r\n"one\r\ntwo",2026-01-01,1,1\r\n\r\n"x",soon,1,"1,000.50"\r\n,," ",\r\n';
   const many = await compare(await shops("(E'one\\r\\ntwo', '2026-01-01', 1, 1)"), await text(lines));
   expect(many.lines).toEqual(["unreadable; right; x; day; -; soon; -; line 5; no day"]);
+  expect(many.notes.right).toEqual(["1 empty row skipped"]);
   const mixed = Buffer.concat([Buffer.from("shop;day;visits;revenue, usd\n"), latin]);
   await expect(compared(mixed)).rejects.toThrow(/not encoded as utf-8/);
   await expect(compared(`${german}berlin;1.2.2026;1\n`)).rejects.toThrow(/line 4: 3 cells, but the header has 4/);
