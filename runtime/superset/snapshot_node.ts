@@ -11,7 +11,7 @@ import { startClock } from "../clock.ts";
 import { loadAllAssets } from "../load_assets.ts";
 import { type AssetReport, durationMetadata } from "../report.ts";
 import { resolveAll, type ResolvedAsset } from "../resolve.ts";
-import { describeNode, SNAPSHOT_KEY, type SupersetNode } from "./nodes.ts";
+import { describeNode, isInSuperset, SNAPSHOT_KEY, type SupersetNode } from "./nodes.ts";
 import type { SupersetRunContext } from "./run_context.ts";
 import { runnable } from "./runnable.ts";
 
@@ -28,6 +28,28 @@ function inSnapshot(assets: readonly ResolvedAsset[]): ResolvedAsset[] {
   );
 }
 
+/**
+ * The assets that the snapshot waits for, sorted. Not those that need something of Superset themselves, such as what a
+ * validation of a dataset lets through: each would wait for the other. Their datasets put them into the snapshot.
+ */
+function followed(shown: readonly ResolvedAsset[], assets: readonly ResolvedAsset[]): string[] {
+  const byKey = new Map(assets.map((asset) => [asset.key, asset]));
+  const known = new Map<string, boolean>();
+  const needsSuperset = (key: string): boolean => {
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    // Until it is known: assets that need each other have a fault of their own.
+    known.set(key, false);
+    const needs = isInSuperset(key) || (byKey.get(key)?.deps.some(needsSuperset) ?? false);
+    known.set(key, needs);
+    return needs;
+  };
+  return shown
+    .map(({ key }) => key)
+    .filter((key) => !needsSuperset(key))
+    .sort();
+}
+
 /** The node of the snapshot as the manifest has it; none where nothing is in it. */
 export function describeSnapshot(assets: readonly ResolvedAsset[], projectDir: string): ManifestAsset[] {
   const shown = inSnapshot(assets);
@@ -36,7 +58,7 @@ export function describeSnapshot(assets: readonly ResolvedAsset[], projectDir: s
   const node: SupersetNode = {
     key: SNAPSHOT_KEY,
     description: DESCRIPTION,
-    deps: shown.map(({ key }) => key).sort(),
+    deps: followed(shown, assets),
     sync: "onMaterialize",
     owners: [],
     codeVersion: codeVersion(shown),
@@ -55,7 +77,7 @@ export function describeSnapshot(assets: readonly ResolvedAsset[], projectDir: s
 /** The node of the snapshot, ready to run. */
 export async function snapshotNode(project: string): Promise<ResolvedAsset> {
   const projectDir = realpathSync(project);
-  const { tables, shown, isKnown } = await readProject(projectDir);
+  const { tables, shown, deps, isKnown } = await readProject(projectDir);
   const position: SourcePosition = shown[0]?.defined.position ?? { file: projectDir, line: 1 };
   const run = async (context: SupersetRunContext): Promise<AssetReport> => {
     const clock = startClock();
@@ -65,7 +87,7 @@ export async function snapshotNode(project: string): Promise<ResolvedAsset> {
   return runnable({
     key: SNAPSHOT_KEY,
     description: DESCRIPTION,
-    deps: shown.map(({ key }) => key).sort(),
+    deps,
     store: STORE,
     position,
     codeVersion: codeVersion(shown),
@@ -107,6 +129,7 @@ async function publish(
 
 async function readProject(projectDir: string): Promise<{
   readonly shown: readonly ResolvedAsset[];
+  readonly deps: readonly string[];
   readonly tables: readonly SnapshotTable[];
   /** Whether all that is declared could be read. */
   readonly isKnown: boolean;
@@ -115,7 +138,7 @@ async function readProject(projectDir: string): Promise<{
   const resolved = resolveAll(loaded, projectDir);
   const shown = inSnapshot(resolved);
   const isKnown = loaded.faults.length === 0 && resolved.every((one) => one.faults.length === 0);
-  return { shown, tables: shown.map(tableOf), isKnown };
+  return { shown, deps: followed(shown, resolved), tables: shown.map(tableOf), isKnown };
 }
 
 function tableOf({ key, target, body, defined }: ResolvedAsset): SnapshotTable {

@@ -7,6 +7,7 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { query } from "../../../ops/engines/postgres.ts";
 import { startEngine } from "../../../ops/engines/start_engine.ts";
+import { sortByNeeds } from "../../../runtime/order.ts";
 import { createProject, type PipesMessage, type Project } from "../runtime/project.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
@@ -154,6 +155,8 @@ test("the SQL of a side is proven with the manifest, and what Superset shows is 
   const project = createProject({
     "assets/shop/sales.ts": shown,
     "assets/shop/validate_sales.ts": validation("supersetDataset(sales)").replace("sql,", "supersetDataset,"),
+    // What comes after is shown in Superset too.
+    "assets/shop/rollout.ts": ROLLOUT.replace("body: sql", "superset: {}, body: sql"),
   });
   const sound = await project.manifest();
   expect(sound.manifest.faults).toEqual([]);
@@ -163,6 +166,12 @@ test("the SQL of a side is proven with the manifest, and what Superset shows is 
       ["superset", "dataset", "shop", "sales"],
     ],
   });
+
+  const deps = new Map(sound.manifest.assets.map((asset) => [asset.key.join("/"), asset.deps.map((key) => key.join("/"))])); // prettier-ignore
+  expect(deps.get("superset/snapshot")).toEqual(["shop/sales"]);
+  expect(deps.get("superset/dataset/shop/rollout")).toEqual(["shop/rollout", "superset/snapshot"]);
+  // Dagster takes no graph in which two wait for each other.
+  expect(sortByNeeds(deps.keys(), (key) => deps.get(key) ?? [])).toMatchObject({ cycles: [] });
 
   const faulty = createProject({
     "assets/shop/sales.ts": SALES,
