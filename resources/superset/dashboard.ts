@@ -62,6 +62,7 @@ const storedChart = z.object({
   params: z.string().nullable(),
   dashboards: z.array(z.object({ id: z.number() })),
 });
+const mark = z.object({ dashboard: z.string(), chart: z.string() });
 const created = z.object({ id: z.number() });
 const answer = z.object({ result: stored });
 
@@ -92,8 +93,7 @@ export async function syncDashboard(client: SupersetClient, plan: DashboardPlan)
   const change = await writeDashboard(client, plan, charts, found.dashboard, onPage);
   // Last, so that the dashboard never shows a hole. What people show on a dashboard of theirs too is not ours to delete.
   const removed = attached.filter(
-    ({ uuid: one, params, dashboards }) =>
-      isOurs(plan.name, params) && dashboards.length < 2 && !charts.some((chart) => chart.uuid === one),
+    (one) => isOurs(plan.name, one) && one.dashboards.length < 2 && !charts.some(({ uuid: own }) => own === one.uuid),
   );
   for (const { id } of removed) await client.delete(`/chart/${id}`);
   const isSame = change === "unchanged" && charts.every((chart) => chart.change === "unchanged");
@@ -197,9 +197,10 @@ function getDataset({ name, datasets }: DashboardPlan, assetKey: string): Dashbo
   );
 }
 
-function isOurs(dashboard: string, params: string | null): boolean {
-  const mark = asObject(params)["dagster_typescript"];
-  return typeof mark === "object" && mark !== null && "dashboard" in mark && mark.dashboard === dashboard;
+/** Whether we have made a chart for the dashboard. A person's copy has our mark too, but not the UUID of its name. */
+function isOurs(dashboard: string, { uuid, params }: z.infer<typeof storedChart>): boolean {
+  const { data } = mark.safeParse(asObject(params)["dagster_typescript"]);
+  return data?.dashboard === dashboard && uuid === supersetUuid("chart", dashboard, data.chart);
 }
 
 /** What is no object in Superset is written anew. */

@@ -87,10 +87,20 @@ test("a chart that is no longer declared is deleted, one that a person made stay
   const { id } = await syncDashboard(client, plan("less"));
   const own = { slice_name: "by hand", viz_type: "table", datasource_id: shop.datasetId, datasource_type: "table" };
   const made = await client.post("/chart/", { ...own, params: "{}", dashboards: [id] }, z.object({ id: z.number() }));
+  // A copy has all the settings of ours.
+  const kept = z.object({ id: z.number(), params: z.string() });
+  const [ours] = await client.list("chart", kept, {
+    filters: [{ column: "slice_name", operator: "eq", value: "Shares" }],
+    columns: ["params"],
+  });
+  const params = ours?.params.replace(/"dashboard":\s*"[a-z_]+"/, '"dashboard":"less"') ?? "";
+  expect(params).toContain("dagster_typescript");
+  const copy = await client.post("/chart/", { ...own, params, dashboards: [id] }, z.object({ id: z.number() }));
   const [revenue, ...others] = plan("less").charts;
   const { removed } = await syncDashboard(client, plan("less", { charts: revenue === undefined ? [] : [revenue] }));
   expect(removed.toSorted()).toEqual(others.map(({ title }) => title).toSorted());
-  await expect(client.get(`/chart/${made.id}`, z.looseObject({}))).resolves.toBeDefined();
+  for (const one of [made, copy])
+    await expect(client.get(`/chart/${one.id}`, z.looseObject({}))).resolves.toBeDefined();
 });
 
 test("a chart that is on the dashboard in name alone is not passed over: warming names it, and the next sync brings it back", async () => {
