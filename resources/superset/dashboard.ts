@@ -89,13 +89,14 @@ export async function syncDashboard(client: SupersetClient, plan: DashboardPlan)
   const charts = await inTurns(plan.charts, CONCURRENCY, (chart) =>
     syncChart(client, plan.name, chart, getDataset(plan, chart.dataset.assetKey)),
   );
-  const onPage = new Set(attached.map(({ id }) => id));
-  const change = await writeDashboard(client, plan, charts, found.dashboard, onPage);
-  // Last, so that the dashboard never shows a hole. What people show on a dashboard of theirs too is not ours to delete.
+  // What people show on a dashboard of theirs too is not ours to delete.
   const removed = attached.filter(
     (one) => isOurs(plan.name, one) && one.dashboards.length < 2 && !charts.some(({ uuid: own }) => own === one.uuid),
   );
+  // Before they are off the dashboard, where a sync that is cut off here would not find them again.
   for (const { id } of removed) await client.delete(`/chart/${id}`);
+  const onPage = new Set(attached.map(({ id }) => id));
+  const change = await writeDashboard(client, plan, charts, found.dashboard, onPage);
   const isSame = change === "unchanged" && charts.every((chart) => chart.change === "unchanged");
   return {
     id: found.dashboard.id,

@@ -4,9 +4,11 @@ import { bar, bigNumber, pie, table, timeSeries } from "../../../definitions/sup
 import { timeFilter, valueFilter } from "../../../definitions/superset/dashboard_filter.ts";
 import { chartData } from "../../../resources/superset/chart_data.ts";
 import type { SupersetClient } from "../../../resources/superset/client/client.ts";
+import { SupersetNotFoundError, SupersetUnreachableError } from "../../../resources/superset/client/errors.ts";
 import { type DashboardPlan, dashboardUuid, syncDashboard } from "../../../resources/superset/dashboard.ts";
 import { handMadeDashboards } from "../../../resources/superset/hand_made.ts";
 import { roleAccount } from "../../../resources/superset/role_account.ts";
+import { supersetUuid } from "../../../resources/superset/uuid.ts";
 import { type WarmOutcome, warmDashboard } from "../../../resources/superset/warm.ts";
 import { Server } from "../postgres/server.ts";
 import { holdFresh } from "./fresh_rounds.ts";
@@ -135,6 +137,20 @@ test("a filter that somebody has changed into another kind is named, and no dash
   await client.put(`/dashboard/${id}`, { json_metadata: changed }, z.unknown());
   const outcomes = await warm("filter");
   expect(outcomes.filter(({ fault }) => fault !== null).map(({ name }) => name)).toEqual(["filter Department"]);
+});
+
+test("a sync that is cut off leaves no chart behind that is no longer declared", async () => {
+  const { charts } = plan("cut");
+  await syncDashboard(client, plan("cut"));
+  const less = plan("cut", { charts: charts.slice(0, 1) });
+  await using front = await Front.open(superset.url, ({ method, path }) =>
+    method === "PUT" && path.startsWith("/api/v1/dashboard/") ? { kind: "cut", after: true } : undefined,
+  );
+  const broken = superset.client({ url: front.url, retry: { maxAttempts: 1 } });
+  await expect(syncDashboard(broken, less)).rejects.toThrow(SupersetUnreachableError);
+  await syncDashboard(client, less);
+  const gone = supersetUuid("chart", "cut", charts.at(-1)?.name ?? "");
+  await expect(client.get(`/chart/${gone}`, z.unknown())).rejects.toThrow(SupersetNotFoundError);
 });
 
 test("a chart that is no longer declared stays where a person shows it on a dashboard of theirs", async () => {
