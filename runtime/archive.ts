@@ -11,7 +11,7 @@ import { ledgerEntry, reuse } from "./ledger_entry.ts";
 import { columnTime, planPartitions, runPartition } from "./partitions.ts";
 import { tableReport } from "./report.ts";
 import type { ResolvedAsset, ResolvedBody } from "./resolve.ts";
-import type { AssetResult, RunRequest } from "./run_asset.ts";
+import type { AssetResult, RunRequest } from "./asset_run.ts";
 import { requireUnbroken } from "./schema_evolution.ts";
 
 /** Partitions that are moved in one transaction: each makes the view anew, whose text names all files. */

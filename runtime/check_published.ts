@@ -6,7 +6,8 @@ import { historyOf } from "./history.ts";
 import { judgePartitions, reportPartitions } from "./partitions.ts";
 import { checkReport } from "./report.ts";
 import type { ResolvedAsset } from "./resolve.ts";
-import { type AssetResult, planOf, requireSound, type RunRequest } from "./run_asset.ts";
+import type { AssetResult, RunRequest } from "./asset_run.ts";
+import { planOf, requireSound } from "./run_asset.ts";
 
 /**
  * Runs checks of an asset on the rows that are published, of all partitions or those of the run. Writes nothing.

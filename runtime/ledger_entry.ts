@@ -4,7 +4,7 @@ import type { Attempt, LedgerEntry, StagedFacts } from "../resources/store.ts";
 import type { Redact } from "./redaction.ts";
 import type { AssetReport } from "./report.ts";
 import type { ResolvedAsset } from "./resolve.ts";
-import type { AssetResult } from "./run_asset.ts";
+import type { AssetResult } from "./asset_run.ts";
 
 /** What the ledger is told of a publish without a cursor. */
 export function ledgerEntry(

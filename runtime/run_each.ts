@@ -4,7 +4,7 @@ import { metadata, type MetadataMap } from "../pipes/index.ts";
 import type { RunPartition } from "./partitions.ts";
 import { type AssetReport, type CheckReport, shareOf } from "./report.ts";
 import type { ResolvedAsset } from "./resolve.ts";
-import type { AssetResult, PartitionFailure } from "./run_asset.ts";
+import type { AssetResult, PartitionFailure } from "./asset_run.ts";
 import { Turn } from "./turn.ts";
 
 /** What adds up over partitions. */

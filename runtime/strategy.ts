@@ -1,7 +1,7 @@
 import type { WriteStrategy } from "../resources/store.ts";
 import type { PartitionPlan } from "./partitions.ts";
 import type { ResolvedAsset } from "./resolve.ts";
-import type { RunRequest } from "./run_asset.ts";
+import type { RunRequest } from "./asset_run.ts";
 
 /** A run of partitions replaces those and leaves the others. */
 export function strategyOf(

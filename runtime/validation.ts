@@ -22,7 +22,7 @@ import { ledgerEntry } from "./ledger_entry.ts";
 import { readSide } from "./read_side.ts";
 import { type AssetReport, checkReport, durationMetadata, sampleMarkdown, tableReport } from "./report.ts";
 import type { ResolvedAsset, ResolvedBody } from "./resolve.ts";
-import type { AssetResult, RunRequest } from "./run_asset.ts";
+import type { AssetResult, RunRequest } from "./asset_run.ts";
 import { historyKey, type ResolvedValidation } from "./validation_sides.ts";
 
 /** Where the reports are, in the project: one for each day. */

@@ -5,7 +5,8 @@ import { append, type AssetOptions, decimal, defineAsset, z } from "../../../def
 import { definedAssets } from "../../../definitions/registry.ts";
 import type { OpenStores } from "../../../resources/stores.ts";
 import { resolveAsset } from "../../../runtime/resolve.ts";
-import { type Outcome, runAsset } from "../../../runtime/run_asset.ts";
+import type { Outcome } from "../../../runtime/asset_run.ts";
+import { runAsset } from "../../../runtime/run_asset.ts";
 import type { StoreHarness } from "./contract.ts";
 
 type Shape = Readonly<Record<string, z.ZodType>>;

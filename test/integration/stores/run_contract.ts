@@ -29,7 +29,8 @@ import { definedAssets } from "../../../definitions/registry.ts";
 import type { QueryWindow, Store, Target } from "../../../resources/store.ts";
 import { OpenStores } from "../../../resources/stores.ts";
 import { resolveAsset } from "../../../runtime/resolve.ts";
-import { type AssetResult, runAsset, type RunRequest } from "../../../runtime/run_asset.ts";
+import type { AssetResult, RunRequest } from "../../../runtime/asset_run.ts";
+import { runAsset } from "../../../runtime/run_asset.ts";
 import { attempt } from "./attempt.ts";
 import type { StoreHarness } from "./contract.ts";
 
