@@ -39,12 +39,21 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   },
 };
 
-/** @param faultOf what goes wrong with the n-th request, counted from 1; nothing when it is undefined */
-export async function faultyProxy(target: string, faultOf: (count: number) => Fault | undefined): Promise<FaultyProxy> {
+/**
+ * @param limit Of a page, whatever is asked for.
+ * @param faultOf What goes wrong with the n-th request, counted from 1; nothing when it is undefined.
+ */
+export async function faultyProxy(
+  target: string,
+  limit: number,
+  faultOf: (count: number) => Fault | undefined,
+): Promise<FaultyProxy> {
   let requests = 0;
   const server = createServer((request, response) => {
     const fault = faultOf(++requests);
-    fetch(new URL(request.url ?? "/", target))
+    const url = new URL(request.url ?? "/", target);
+    url.searchParams.set("limit", String(limit));
+    fetch(url)
       .then(async (answer) => {
         const page = await answer.text();
         if (fault === undefined) response.writeHead(answer.status).end(page);
