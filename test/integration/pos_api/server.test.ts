@@ -9,6 +9,8 @@ import { type PosApi, startPosApi } from "../../../resources/pos_api/server.ts";
 const parquetPath = "data/completejourney/transactions.parquet";
 /** Counted by other means; see docs/reference_pipeline.md. */
 const LINES = 1_469_307;
+/** The last six weeks of them, with 223 that arrived late. */
+const RECENT = { since: "2017-11-15T00:00:00Z", lines: 193_016, cents: 62_663_287n };
 
 const line = z.strictObject({
   basket_id: z.int(),
@@ -55,7 +57,7 @@ describe("GET /v1/lines", () => {
     let cents = 0n;
     let last = "";
     let inOrder = true;
-    for await (const { lines } of read("limit=50000")) {
+    for await (const { lines } of read(`since=${RECENT.since}&limit=50000`)) {
       for (const each of lines) {
         seen.add(`${each.basket_id}-${each.product_id}`);
         cents += BigInt(each.sales_value.replace(".", ""));
@@ -64,8 +66,8 @@ describe("GET /v1/lines", () => {
       }
     }
     expect(inOrder).toBe(true);
-    expect(seen.size).toBe(LINES);
-    expect(cents).toBe(459_603_958n);
+    expect(seen.size).toBe(RECENT.lines);
+    expect(cents).toBe(RECENT.cents);
     expect(last).toBe("2018-01-02T19:01:15Z");
   });
 
