@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
-import { describe, expect, test } from "vitest";
-import { assetFile, createProject, type Ended, type PipesMessage, type Project, until } from "./project.ts";
+import { copyFileSync, existsSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { assetFile, createProject, type Ended, type PipesMessage, Project, until } from "./project.ts";
 
 const KEY = "a/x";
 const columns = "columns: z.strictObject({ id: z.int32() })";
@@ -8,11 +8,20 @@ const rowsBody = (code: string): string =>
   assetFile(KEY, `${columns}, body: { async *rows({ row, signal, log }) { yield row({ id: 2 }); ${code} } }`);
 const taskBody = (code: string): string => assetFile(KEY, `body: { async task({ signal, log }) { ${code} } }`);
 
-/** A project whose table holds one row, `1`, and whose asset has a body that goes wrong. */
-async function projectWith(source: string): Promise<Project> {
-  const project = createProject({ "assets/a/x.ts": rowsBody("").replace("id: 2", "id: 1") });
-  expect((await project.launch(KEY).ended).code).toBe(0);
-  project.write({ "assets/a/x.ts": source });
+/** The warehouse of a project whose table holds one row, `1`. */
+let published: Project;
+beforeAll(async () => {
+  published = new Project({ "assets/a/x.ts": rowsBody("").replace("id: 2", "id: 1") });
+  expect((await published.launch(KEY).ended).code).toBe(0);
+});
+afterAll(() => {
+  published.remove();
+});
+
+/** A project with that warehouse, whose asset has a body that goes wrong. */
+function projectWith(source: string): Project {
+  const project = createProject({ "assets/a/x.ts": source });
+  copyFileSync(published.warehouse, project.warehouse);
   return project;
 }
 
@@ -71,7 +80,7 @@ test("a good body reports its checks, its materialization and its outcome, and l
 });
 
 test("a refused publish reports its checks as not published, no materialization, and ends with 0", async () => {
-  const project = await projectWith(
+  const project = projectWith(
     assetFile(
       KEY,
       `${columns}, checks: [d.between("id", { max: 1 })], body: { async *rows({ row }) { yield row({ id: 2 }); } }`,
@@ -118,7 +127,7 @@ describe("a body that goes wrong fails its step with the reason, and the table i
     ["is a task with metadata that has no form", taskBody(`return { metadata: { x: {} as never } };`), /metadata/],
     ["is no generator", assetFile(KEY, `${columns}, body: { rows: () => 5 as never }`), /iterable/],
   ])("%s", async (_name, source, message) => {
-    const project = await projectWith(source);
+    const project = projectWith(source);
     const run = project.launch(KEY);
     expectFailed(await run.ended, run.messages());
     expect(closedError(run.messages())).toMatch(message);
@@ -126,7 +135,7 @@ describe("a body that goes wrong fails its step with the reason, and the table i
   });
 
   test("garbage on standard output and a body that closes it do no harm", async () => {
-    const project = await projectWith(
+    const project = projectWith(
       rowsBody(
         `process.stdout.write("\\0\\xff{garbage\\n".repeat(1000)); console.log({ x: 1 }); console.error("noise");`,
       ),
@@ -157,7 +166,7 @@ describe("a body that goes wrong fails its step with the reason, and the table i
 
 describe("a body that never ends is ended", () => {
   test("by the end of standard input, though the main thread is busy", async () => {
-    const project = await projectWith(rowsBody(`log.info("spinning"); for (;;);`));
+    const project = projectWith(rowsBody(`log.info("spinning"); for (;;);`));
     const run = project.launch(KEY);
     await until("the body spins", () => run.messages().some(({ params }) => params["message"] === "spinning"));
     run.child.stdin?.end();
@@ -166,7 +175,7 @@ describe("a body that never ends is ended", () => {
   });
 
   test("by SIGTERM, which its signal tells it of", async () => {
-    const project = await projectWith(
+    const project = projectWith(
       rowsBody(
         `log.info("waiting"); await new Promise((_, fail) => { setTimeout(() => 0, 600_000).ref(); signal.addEventListener("abort", () => fail(signal.reason)); });`,
       ),
@@ -180,9 +189,7 @@ describe("a body that never ends is ended", () => {
   });
 
   test("by SIGTERM, though it does not listen and keeps waiting", async () => {
-    const project = await projectWith(
-      rowsBody(`log.info("deaf"); await new Promise((done) => setTimeout(done, 600_000));`),
-    );
+    const project = projectWith(rowsBody(`log.info("deaf"); await new Promise((done) => setTimeout(done, 600_000));`));
     const run = project.launch(KEY);
     await until("the body waits", () => run.messages().some(({ params }) => params["message"] === "deaf"));
     run.child.kill("SIGTERM");
@@ -205,9 +212,7 @@ describe("a body that never ends is ended", () => {
   });
 
   test("by kill -9, after which the next run removes what was staged", async () => {
-    const project = await projectWith(
-      rowsBody(`log.info("alive"); await new Promise((done) => setTimeout(done, 600_000));`),
-    );
+    const project = projectWith(rowsBody(`log.info("alive"); await new Promise((done) => setTimeout(done, 600_000));`));
     const run = project.launch(KEY, { runId: "dead" });
     await until("the body waits", () => run.messages().some(({ params }) => params["message"] === "alive"));
     expect(project.staging()).toHaveLength(1);

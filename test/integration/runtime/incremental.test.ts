@@ -1,11 +1,10 @@
 import { expect, test } from "vitest";
-import { assetFile, createProject, type Project } from "./project.ts";
+import { assetFile, createProject, type Launch, type Project } from "./project.ts";
 
-/** Rows of a source that grows: an asset of its own, made of what the environment says. */
+/** A source that grows, outside of the warehouse's own runs. */
 const SOURCE = assetFile(
   "a/source",
-  `columns: z.strictObject({ id: z.int32(), seen: d.timestamp() }),
-  body: { async *rows({ row }) { for (const { id, at } of JSON.parse(process.env.SOURCE)) yield row({ id, seen: new Date(at) }); } }`,
+  `columns: z.strictObject({ id: z.int32(), seen: d.timestamp() }), body: { async *rows() {} }`,
 );
 const target = (write: string, where: string): string =>
   assetFile(
@@ -14,17 +13,21 @@ const target = (write: string, where: string): string =>
   body: d.sql\`SELECT id, seen, CAST(\${process.env.RUN} AS VARCHAR) AS run FROM \${source} ${where}\``,
     `import { source } from "./source.ts";`,
   );
-const at = (id: number, minute: number): object => ({ id, at: `2026-01-01T00:${String(minute).padStart(2, "0")}:00Z` });
+interface SourceRow {
+  readonly id: number;
+  readonly at: string;
+}
+const at = (id: number, minute: number): SourceRow => ({
+  id,
+  at: `2026-01-01T00:${String(minute).padStart(2, "0")}:00Z`,
+});
 
-async function run(project: Project, name: string, source: readonly object[], launch: object = {}): Promise<void> {
-  const env = { SOURCE: JSON.stringify(source), RUN: name };
-  for (const [key, options] of [
-    ["a/source", {}],
-    ["a/x", launch],
-  ] as const) {
-    const { code, stderr } = await project.launch(key, { ...options, env }).ended;
-    expect(code, stderr).toBe(0);
-  }
+async function run(project: Project, name: string, source: readonly SourceRow[], launch: Launch = {}): Promise<void> {
+  const values = source.map(({ id, at: seen }) => `(${id}, TIMESTAMPTZ '${seen}')`).join(", ");
+  await project.query("CREATE SCHEMA IF NOT EXISTS a");
+  await project.query(`CREATE OR REPLACE TABLE a.source AS SELECT * FROM (VALUES ${values}) AS rows (id, seen)`);
+  const { code, stderr } = await project.launch("a/x", { ...launch, env: { RUN: name } }).ended;
+  expect(code, stderr).toBe(0);
 }
 const rows = async (project: Project): Promise<(string | null)[][]> =>
   await project.query("SELECT id, run FROM a.x ORDER BY id, run");
