@@ -136,22 +136,32 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(item, (*path, key))
 
 
-def mutants(valid: Any) -> Iterator[tuple[str, Any]]:
-    """A valid manifest with one place changed, for every place and several changes."""
+def at(value: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
+def own_places(valid: Any) -> Iterator[tuple[Any, ...]]:
+    """The places of a manifest, without those at which the first one holds the same: they are changed in that one."""
     for path in places(valid):
-        if not path:
-            continue
+        try:
+            is_own = valid is VALID[0] or at(VALID[0], path) != at(valid, path)
+        except (KeyError, IndexError, TypeError):
+            is_own = True
+        if path and is_own:
+            yield path
+
+
+def mutants(valid: Any) -> Iterator[tuple[str, Any]]:
+    """A valid manifest with one place changed, for every place of its own and several changes."""
+    for path in own_places(valid):
         for label, change in CHANGES.items():
             mutant = copy.deepcopy(valid)
-            target = mutant
-            for key in path[:-1]:
-                target = target[key]
-            target[path[-1]] = change
+            at(mutant, path[:-1])[path[-1]] = change
             yield f"{label} at {path}", mutant
         mutant = copy.deepcopy(valid)
-        target = mutant
-        for key in path[:-1]:
-            target = target[key]
+        target = at(mutant, path[:-1])
         del target[path[-1]]
         yield f"nothing at {path}", mutant
         if isinstance(target, dict):
