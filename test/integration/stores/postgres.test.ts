@@ -1,12 +1,18 @@
 import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
 import { startEngine } from "../../../ops/engines/start_engine.ts";
 import { postgres } from "../../../resources/postgres/kind.ts";
 import { quote, tableName } from "../../../resources/quote.ts";
 import { Server } from "../postgres/server.ts";
 import { describeStore } from "./contract.ts";
 
+let server: Server;
+beforeAll(async () => {
+  server = await Server.start();
+});
+afterAll(() => server.stop());
+
 describeStore("PostgreSQL", async () => {
-  const server = await Server.start();
   process.env["DATABASE_URL"] = server.url;
   const store = await postgres.open(process.cwd(), process.env);
   return {
@@ -15,15 +21,11 @@ describeStore("PostgreSQL", async () => {
     table: tableName,
     quote,
     query: (text) => server.sql(text),
-    close: async () => {
-      await store.close();
-      await server.stop();
-    },
+    close: () => store.close(),
   };
 });
 
 describeStore("PostgreSQL behind PgBouncer", async () => {
-  const server = await Server.start();
   // One server connection each for the store and for what it leaves behind, if it did.
   const bouncer = await startEngine("pgbouncer", {
     dataDir: join(server.folder, "pgbouncer"),
@@ -41,13 +43,11 @@ describeStore("PostgreSQL behind PgBouncer", async () => {
     close: async () => {
       await store.close();
       await bouncer.stop();
-      await server.stop();
     },
   };
 });
 
 describeStore("PostgreSQL with partitions and indexes", async () => {
-  const server = await Server.start();
   process.env["DATABASE_URL"] = server.url;
   const store = await postgres.open(process.cwd(), process.env);
   return {
@@ -65,9 +65,6 @@ describeStore("PostgreSQL with partitions and indexes", async () => {
       return { postgres: { indexes, partitionBy } };
     },
     query: (text) => server.sql(text),
-    close: async () => {
-      await store.close();
-      await server.stop();
-    },
+    close: () => store.close(),
   };
 });
