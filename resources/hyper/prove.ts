@@ -16,6 +16,8 @@ import { tryGetLine, UndefinedRelationError } from "./errors.ts";
 
 /** The oldest file format that a server still makes. */
 const OLDEST_VERSION = 2;
+/** What the scratch database is called while it is attached. */
+const SCRATCH = quote("scratch");
 
 /**
  * Proves SQL without data: makes empty tables from all contracts in a scratch database beside the warehouse file, then
@@ -25,20 +27,23 @@ const OLDEST_VERSION = 2;
  */
 export async function proveSql(claims: readonly Claim[], config: HyperConfig, projectDir: string): Promise<Disproof[]> {
   const version = await databaseVersion(config);
-  // A connection to no database: a database in which somebody sits cannot be dropped.
-  const server = await Client.open({ ...config, url: withDatabase(config.url, "") });
-  let scratch: Scratch | undefined;
+  // A connection to no database, which attaches the scratch one: a server that drops the database of a connection that has
+  // just ended may crash.
+  const client = await Client.open({ ...config, url: withDatabase(config.url, "") });
   try {
-    scratch = await createScratch(server, version, config, projectDir);
-    const client = await Client.open({ ...config, url: withDatabase(config.url, scratch.path) });
+    const scratch = await createScratch(client, version, config, projectDir);
     try {
-      return await proveAll(client, claims);
+      await client.run(`ATTACH DATABASE ${quote(scratch.path)} AS ${SCRATCH}`);
+      try {
+        return await proveAll(client, claims);
+      } finally {
+        await client.run(`DETACH DATABASE ${SCRATCH}`);
+      }
     } finally {
-      await client.close();
+      await dropScratch(client, scratch);
     }
   } finally {
-    if (scratch !== undefined) await dropScratch(server, scratch);
-    await server.close();
+    await client.close();
   }
 }
 
@@ -81,7 +86,7 @@ async function createScratch(
 }
 
 async function dropScratch(server: Client, { path, claim }: Scratch): Promise<void> {
-  // The end of the other session may take the server a moment; what is left, a later proof removes.
+  // What is left, a later proof removes.
   await server.run(`DROP DATABASE IF EXISTS ${quote(path)}`).then(
     () => {
       rmSync(claim, { recursive: true, force: true });
