@@ -85,8 +85,10 @@ export class HyperStaged implements Staged {
     const { client, target, stage } = this;
     await requireWritable(client, target, stage);
     const standing = await this.#inTurn(async () => {
-      await createOwnTables(client);
-      await createSwaps(client);
+      await this.#connections.prepare(async () => {
+        await createOwnTables(client);
+        await createSwaps(client);
+      });
       await createTurn(client, target.assetKey);
       for (;;) {
         const found = (await this.#publishAsItIs(entry)) ?? (await this.#publishChanged(entry));
