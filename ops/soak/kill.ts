@@ -1,7 +1,6 @@
 // kill -9 in the middle of publishes, and a rerun after each
 import { killAndRerun, killCaseName, killCases } from "../../test/integration/stores/kill.ts";
 import { killReplays } from "../../test/integration/stores/kill_replay.ts";
-import { raceForOnePartition } from "../../test/integration/stores/race.ts";
 import { openStore, type StoreName } from "../../test/integration/stores/open_store.ts";
 import { parseOptions } from "../../runtime/parse_options.ts";
 import { onStop } from "../process.ts";
@@ -10,9 +9,8 @@ import { readStores, readTimes, soakFailed, TIMES } from "./arguments.ts";
 const USAGE = `npm run soak -- kill [options]
 
 Kills the process of a publish at random moments with kill -9, then runs it again, on real engines and with every write
-strategy; so are replays of quarantined rows, and runs of one partition race each other. After each rerun no row is
-lost, doubled or partial; in the end no staging is left behind; and who looked at the table meanwhile saw whole
-publishes only.
+strategy; so are replays of quarantined rows. After each rerun no row is lost, doubled or partial; in the end no staging
+is left behind; and who looked at the table meanwhile saw whole publishes only.
 
   --times N     kills of each store (default 100)
   --store NAME  this store only; can be repeated
@@ -49,9 +47,6 @@ async function killStore(name: StoreName, times: number): Promise<void> {
       sum.reads += report.reads;
       console.log(`${name}: ${killCaseName(one)}: ${share} kills, nothing wrong`);
     }
-    const races = Math.ceil(times / 10);
-    await raceForOnePartition(open, races);
-    console.log(`${name}: ${races} races of three runs for one partition, nothing mixed`);
     const replays = Math.ceil(times / 5);
     const ended = await killReplays(open, replays);
     console.log(`${name}: replays of quarantined rows: ${ended} of ${replays} killed in time, nothing wrong`);

@@ -4,9 +4,9 @@ import { killReplays } from "./kill_replay.ts";
 import { openStore, STORE_NAMES } from "./open_store.ts";
 import { raceForOnePartition } from "./race.ts";
 
-/** Kills of each store, and one of each case; `npm run soak -- kill` has more, of races and replays too. */
+/** Kills of each store, and one of each case; `npm run soak -- kill` has more. */
 const KILLS = 10;
-const RACES = 1;
+const RACES = 2;
 const REPLAYS = 1;
 
 test.each(STORE_NAMES)(

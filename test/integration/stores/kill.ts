@@ -8,7 +8,7 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { literal } from "../../../resources/quote.ts";
 import type { WriteStrategy } from "../../../resources/store.ts";
 import type { OpenStore } from "./open_store.ts";
-import { type Job, type Layout, type Progress, publishJob } from "./publish_job.ts";
+import type { Job, Layout } from "./publish_until_killed.ts";
 
 /** A way of writing that is killed. */
 export interface KillCase {
@@ -104,7 +104,6 @@ export async function killAndRerun(open: OpenStore, one: KillCase, times: number
     await query(`CREATE SCHEMA ${open.quote(schema)}`);
     await query(`CREATE TABLE ${open.table(`${schema}/root`)} AS SELECT 'none' AS root`);
   }
-  // In a process of its own, as what is killed: only so long does a publish take there.
   let usualMs = (await run(open, base)).ms;
   if (one.hasView === true) await query(`CREATE VIEW ${open.table(`${schema}/v`)} AS SELECT * FROM ${table}`);
 
@@ -138,18 +137,12 @@ export async function killAndRerun(open: OpenStore, one: KillCase, times: number
     current = kill;
     const killAfterMs = usualMs * 1.1 * Math.random();
     const killed = await run(open, job(kill), killAfterMs);
-    const end = killed.said.includes("published")
-      ? "finished"
-      : killed.said.includes("staged")
-        ? "publishing"
-        : "staging";
-    ends[end] += 1;
+    ends[killed.said.includes("published") ? "finished" : killed.said.includes("staged") ? "publishing" : "staging"] +=
+      1;
+    const rerun = await run(open, job(kill));
     const where = `after kill ${kill}, ${killAfterMs.toFixed(0)} of ${usualMs.toFixed(0)} ms into the run`;
-    // What ended before its kill was quicker than the first, which made the schema as well.
-    if (end === "finished") usualMs = killed.ms;
-    await publishHere(open, job(kill)).catch((cause: unknown) => {
-      throw new Error(`${where}, the rerun failed`, { cause });
-    });
+    if (!rerun.said.includes("published")) throw new Error(`${where}, the rerun failed:\n${rerun.said}`);
+    if (rerun.said.includes("staged")) usualMs = rerun.ms;
     const found = await states();
     const wanted = stateText(expected(one, kill));
     if (found !== wanted) throw new Error(`${where}, the table holds ${found}, not ${wanted}`);
@@ -226,7 +219,11 @@ export async function run(
   job: Job,
   killAfterMs?: number,
 ): Promise<{ readonly said: string; readonly ms: number }> {
-  await prepare(open, job);
+  if (job.body === "copy") await writeParquet(job);
+  if (job.body === "refresh")
+    await open.query(
+      `UPDATE ${open.table(job.assetKey.replace(/[^/]*$/, "root"))} SET root = ${literal(job.rootRunId)}`,
+    );
   const script = join(import.meta.dirname, "publish_until_killed.ts");
   const child = spawn(process.execPath, [script, open.kind.name, JSON.stringify(job)], {
     env: { ...process.env, ...open.env },
@@ -245,31 +242,9 @@ export async function run(
   const [code] = (await once(child, "close")) as [number | null];
   clearTimeout(timer);
   const ms = performance.now() - beganAt;
-  tidy(job);
+  if (job.body === "copy") rmSync(job.file, { force: true });
   if (killAfterMs === undefined && code !== 0) throw new Error(`a publish that nobody killed failed:\n${said}`);
   return { said, ms };
-}
-
-/** Publishes in this process; to start another one only to let it end would prove no more. */
-export async function publishHere(open: OpenStore, job: Job): Promise<void> {
-  await prepare(open, job);
-  let last: Progress | undefined;
-  await publishJob(open.kind.name, job, open.env, (progress) => (last = progress));
-  tidy(job);
-  if (last !== "published") throw new Error(`it ended when it had ${last ?? "not begun"}`);
-}
-
-/** Makes what the rows of a job are read from. */
-async function prepare(open: OpenStore, job: Job): Promise<void> {
-  if (job.body === "copy") await writeParquet(job);
-  if (job.body === "refresh")
-    await open.query(
-      `UPDATE ${open.table(job.assetKey.replace(/[^/]*$/, "root"))} SET root = ${literal(job.rootRunId)}`,
-    );
-}
-
-function tidy(job: Job): void {
-  if (job.body === "copy") rmSync(job.file, { force: true });
 }
 
 async function writeParquet({ file, rootRunId, first, count, at }: Job): Promise<void> {

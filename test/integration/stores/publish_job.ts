@@ -1,3 +1,7 @@
+/**
+ * Publishes as a run does, and says on standard output how far it is; for who kills it meanwhile.
+ * Arguments: name of the store, job as JSON.
+ */
 import { parquet, timestamp, z } from "../../../definitions/index.ts";
 import { type Sql, sql, type TableRef } from "../../../definitions/sql.ts";
 import type { PostgresTable, Storage } from "../../../definitions/storage.ts";
@@ -33,25 +37,21 @@ const SHAPE = { id: z.int(), at: timestamp(), run: z.string() };
 const PAGE_ROWS = 1_000;
 const MS_PER_HOUR = 3_600_000;
 
-/** How far a publish is. */
-export type Progress = "began" | "staged" | "published";
+const [name = "", text = ""] = process.argv.slice(2);
+// Imported for its types alone, it does nothing.
+if (text !== "") await main(name, JSON.parse(text, reviveDates) as Job);
 
-/**
- * Publishes as a run does, over a connection of its own, and says how far it is.
- *
- * @param env Where the store is, beside what this process has.
- */
-export async function publishJob(
-  storeName: string,
-  job: Job,
-  env: Readonly<Record<string, string>>,
-  say: (progress: Progress) => void,
-): Promise<void> {
+/** The bounds of a window. */
+function reviveDates(key: string, value: unknown): unknown {
+  return key === "start" || key === "end" ? new Date(String(value)) : value;
+}
+
+async function main(storeName: string, job: Job): Promise<void> {
   const kind = chooseStore(storeName, "", {});
   if (typeof kind === "string") throw new Error(kind);
   const target = { ...targetOf(SHAPE, job.strategy, job.assetKey), key: ["id"], storage: storageOf(job) };
   const given = attempt({ rootRunId: job.rootRunId });
-  const store = await kind.open(process.cwd(), { ...process.env, ...env });
+  const store = await kind.open(process.cwd(), process.env);
   say("began");
   await store.removeOrphans(() => false);
   if ((await store.findPublished(target, given)) === undefined) {
@@ -107,4 +107,8 @@ function numbers(storeName: string, { body, assetKey, first, count, rootRunId, a
         FROM generate_series(${first}, ${first + count - 1}) AS numbers(n)`;
     }
   }
+}
+
+function say(word: string): void {
+  process.stdout.write(`${word}\n`);
 }

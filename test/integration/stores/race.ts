@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { literal } from "../../../resources/quote.ts";
-import { AT, BASE_AT, DAY, publishHere, run } from "./kill.ts";
+import { AT, BASE_AT, DAY, run } from "./kill.ts";
 import type { OpenStore } from "./open_store.ts";
-import type { Job } from "./publish_job.ts";
+import type { Job } from "./publish_until_killed.ts";
 
 const ROWS = 2_000;
 const RUNS = 3;
@@ -23,7 +23,7 @@ export async function raceForOnePartition(open: OpenStore, rounds: number): Prom
     },
     ...{ rootRunId: root, first: 0, count: ROWS, at: AT, file: "", layout: {}, ...change },
   });
-  await publishHere(open, job("base", { strategy: { kind: "replace" }, at: BASE_AT }));
+  await run(open, job("base", { strategy: { kind: "replace" }, at: BASE_AT }));
   for (let round = 1; round <= rounds; round += 1) {
     const racers = Array.from({ length: RUNS }, (_, index) =>
       // Of different sizes, so that a mixture shows.
