@@ -5,7 +5,6 @@ import type { HyperConfig } from "./config.ts";
 export class Connections {
   readonly #config: HyperConfig;
   readonly #idle: Client[] = [];
-  #prepared: Promise<void> | undefined;
 
   constructor(config: HyperConfig) {
     this.#config = config;
@@ -14,18 +13,6 @@ export class Connections {
   /** How long a publish waits for another of the same table. */
   get lockTimeoutMs(): number {
     return this.#config.lockTimeoutMs;
-  }
-
-  /**
-   * Does once what makes the runtime's own tables, one session at a time: a server in which ten begin with it side by side
-   * may crash (hyperd 0.0.26963). What failed is done again by the next.
-   */
-  async prepare(act: () => Promise<void>): Promise<void> {
-    this.#prepared ??= act().catch((error: unknown) => {
-      this.#prepared = undefined;
-      throw error;
-    });
-    await this.#prepared;
   }
 
   /** A session of one's own, until it is given back. */

@@ -24,6 +24,11 @@ export class UndefinedRelationError extends StatementError {
   override readonly code = "undefined_relation";
 }
 
+/** A statement names a column that its tables do not have. */
+export class UndefinedColumnError extends StatementError {
+  override readonly code = "undefined_column";
+}
+
 /** A value does not fit its type: too large, not a number, NULL where none may be. */
 export class ValueRefusedError extends StatementError {
   override readonly code = "value_refused";
@@ -38,6 +43,11 @@ export class StatementTimeoutError extends StatementError {
 export class ConflictError extends StatementError {
   override readonly code = "write_conflict";
   override readonly retryable = true;
+}
+
+/** What a statement makes is there already. */
+export class AlreadyThereError extends StatementError {
+  override readonly code = "already_there";
 }
 
 /** The server is short of something that it may have again soon, such as memory. */
@@ -81,6 +91,9 @@ const BY_STATE: ReadonlyMap<string, { readonly kind: Kind; readonly advice: stri
     "42P01": { kind: UndefinedRelationError, advice: "" },
     "3F000": { kind: UndefinedRelationError, advice: "" },
     "3D000": { kind: UndefinedRelationError, advice: "" },
+    "42703": { kind: UndefinedColumnError, advice: "" },
+    // duplicate_object, also of a schema
+    "42710": { kind: AlreadyThereError, advice: "" },
     "53": { kind: OverloadError, advice: "" },
     // disk_full
     "53100": { kind: DiskFullError, advice: ". Free space on the disk of the Hyper server" },

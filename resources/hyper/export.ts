@@ -10,12 +10,12 @@ import type { HyperConfig } from "./config.ts";
 import { requireContract } from "./contract.ts";
 import { literalDialect } from "./dialect.ts";
 import { HyperConfigurationError } from "./errors.ts";
-import { hasTable } from "./ledger.ts";
+import { hasTable } from "./has_table.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /**
- * Writes all rows of a table, or of a query, to a new Parquet file: the server by itself where it shares the files of this machine, else
- * this process, to which the server sends the rows.
+ * Writes all rows of a table, or of a query, to a new Parquet file: the server by itself where it shares the files of
+ * this machine, else this process, to which the server sends the rows.
  *
  * @throws MissingTableError, HyperConfigurationError
  */
@@ -53,8 +53,8 @@ export async function exportTable(
   await client.copyOut(query, (rows) => writeParquet(path, rows, target.columns, signal));
 }
 
-async function tableOf(client: Client, { assetKey, schema, table }: Target): Promise<string> {
-  if (!(await hasTable(client, schema, table))) throw new MissingTableError(assetKey);
+async function tableOf(client: Client, { assetKey }: Target): Promise<string> {
+  if (!(await hasTable(client, tableName(assetKey)))) throw new MissingTableError(assetKey);
   return tableName(assetKey);
 }
 

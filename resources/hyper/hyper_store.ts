@@ -5,7 +5,7 @@ import type { Sql } from "../../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
 import { countArrivals } from "../arrivals.ts";
 import { runChecks } from "../checks.ts";
-import { CREATE_FAILED_ROWS, replaceFailedRows } from "../failed_rows.ts";
+import { replaceFailedRows } from "../failed_rows.ts";
 import { sourceOf } from "../store_sources.ts";
 import type { RecentOptions } from "../ledger_entry.ts";
 import type { FrozenTables } from "../frozen_tables.ts";
@@ -36,12 +36,12 @@ import { columnNames, requireContract } from "./contract.ts";
 import { hyperDialect, parameter } from "./dialect.ts";
 import { exportTable } from "./export.ts";
 import { withFrozenTables } from "./frozen_tables.ts";
+import { hasTable } from "./has_table.ts";
+import { createOwnTables } from "./own_tables.ts";
 import { stageStream, stageFromPostgres } from "./stage_stream.ts";
 import {
-  createOwnTables,
   createTurn,
   findLedgerEntry,
-  hasTable,
   lastCursor,
   publishesOf,
   quarantinedRows,
@@ -93,7 +93,6 @@ export class HyperStore implements Store {
   async keepFailedRows(target: Target, attempt: Attempt, rows: readonly FailedRow[]): Promise<void> {
     await this.#with(target, attempt, async (client) => {
       await createOwnTables(client);
-      await client.run(CREATE_FAILED_ROWS);
       await createTurn(client, target.assetKey);
       await inTurn(target.assetKey, attempt, this.#connections.lockTimeoutMs, () =>
         client.transaction(async () => {
@@ -124,9 +123,9 @@ export class HyperStore implements Store {
   }
 
   async arrivals(target: Target, query: ArrivalsQuery, attempt: Attempt): Promise<Arrivals | null> {
-    const { assetKey, schema, table, columns } = target;
+    const { assetKey, columns } = target;
     return await this.#with(target, attempt, async (client) =>
-      (await hasTable(client, schema, table))
+      (await hasTable(client, tableName(assetKey)))
         ? await countArrivals(client, { ...HYPER_CHECKS, parameter }, tableName(assetKey), columns, query)
         : null,
     );

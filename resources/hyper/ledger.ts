@@ -5,70 +5,12 @@ import { deleteQuarantined, readQuarantine, replacedRuns } from "../quarantine.t
 import type { Attempt, KeptRow, LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
+import { hasTable } from "./has_table.ts";
 import { TURNS } from "./names.ts";
-import { OWN_SCHEMA, ownTable, quote } from "../quote.ts";
-
-const LEDGER = ownTable("ledger");
-const QUARANTINE = ownTable("quarantine");
+import { createOwnTables, LEDGER, QUARANTINE } from "./own_tables.ts";
 
 /** Quarantined rows in one statement. */
 const ROWS_PER_INSERT = 200;
-
-/** Makes the runtime's own tables where they are missing; outside of a transaction. */
-export async function createOwnTables(client: Client): Promise<void> {
-  if (await hasTable(client, OWN_SCHEMA, "turns")) {
-    await growQuarantine(client);
-    return;
-  }
-  await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(OWN_SCHEMA)}`);
-  await client.run(`CREATE TABLE IF NOT EXISTS ${LEDGER} (
-    asset_key text NOT NULL,
-    run_id text NOT NULL,
-    root_run_id text NOT NULL,
-    code_version text NOT NULL,
-    partition_keys json,
-    row_count bigint NOT NULL,
-    columns json NOT NULL,
-    content_hash text NOT NULL,
-    started_at timestamptz NOT NULL,
-    published_at timestamptz NOT NULL,
-    cursor text,
-    report json NOT NULL
-  )`);
-  await client.run(`CREATE TABLE IF NOT EXISTS ${QUARANTINE} (
-    asset_key text NOT NULL,
-    run_id text NOT NULL,
-    quarantined_at timestamptz NOT NULL,
-    row_number bigint NOT NULL,
-    reason text NOT NULL,
-    value text NOT NULL,
-    exact text,
-    origin text
-  )`);
-  // The last one, by which the others are known to be there.
-  await client.run(`CREATE TABLE IF NOT EXISTS ${TURNS} (asset_key text NOT NULL, run_id text NOT NULL)`);
-}
-
-/** A quarantine older than replays keeps its rows. */
-async function growQuarantine(client: Client): Promise<void> {
-  const { rows } = await client.text({
-    text: `SELECT a.attname FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'quarantine'`,
-    parameters: [OWN_SCHEMA],
-  });
-  const has = new Set(rows.map(([name]) => name));
-  for (const name of ["exact", "origin"])
-    if (!has.has(name)) await client.run(`ALTER TABLE ${QUARANTINE} ADD COLUMN ${name} text`);
-}
-
-/** Whether a table exists. */
-export async function hasTable(client: Client, schema: string, table: string): Promise<boolean> {
-  const { rows } = await client.text({
-    text: "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = $2",
-    parameters: [schema, table],
-  });
-  return rows.length > 0;
-}
 
 /** Gives an asset a row to take turns by; outside of a transaction. */
 export async function createTurn(client: Client, assetKey: string): Promise<void> {
@@ -115,7 +57,7 @@ export async function findLedgerEntry(
   client: Client,
   { assetKey, rootRunId, codeVersion, partitionKeys: keys = null }: PublishedBy,
 ): Promise<LedgerEntry | undefined> {
-  if (!(await hasTable(client, OWN_SCHEMA, "ledger"))) return undefined;
+  if (!(await hasTable(client, LEDGER))) return undefined;
   const { rows } = await client.text({
     text: `SELECT run_id, partition_keys, row_count, columns, content_hash, started_at, cursor, report
       FROM ${LEDGER} WHERE asset_key = $1 AND root_run_id = $2 AND code_version = $3
@@ -128,14 +70,14 @@ export async function findLedgerEntry(
 
 /** The latest lines of an asset, the last one first. */
 export async function recentEntries(client: Client, assetKey: string, options: RecentOptions): Promise<LedgerEntry[]> {
-  if (!(await hasTable(client, OWN_SCHEMA, "ledger"))) return [];
+  if (!(await hasTable(client, LEDGER))) return [];
   const { rows } = await client.text(recentLines(LEDGER, "started_at", assetKey, options));
   return readLedgerEntries(assetKey, rows);
 }
 
 /** The cursor of an asset's latest publish. */
 export async function lastCursor(client: Client, assetKey: string): Promise<string | null> {
-  if (!(await hasTable(client, OWN_SCHEMA, "ledger"))) return null;
+  if (!(await hasTable(client, LEDGER))) return null;
   const { rows } = await client.text({
     text: `SELECT cursor FROM ${LEDGER} WHERE asset_key = $1 ORDER BY published_at DESC LIMIT 1`,
     parameters: [assetKey],
@@ -149,7 +91,7 @@ export async function publishesOf(
   assetKey: string,
   keys: readonly string[] | null,
 ): Promise<ReadonlyMap<string, LastPublish>> {
-  if (!(await hasTable(client, OWN_SCHEMA, "ledger"))) return new Map();
+  if (!(await hasTable(client, LEDGER))) return new Map();
   // Hyper has no function that takes JSON lists apart; keys of time have neither commas nor quotes in them.
   const each = `trim(both '[]" ' from unnest(string_to_array(coalesce(CAST(partition_keys AS text), '""'), ',')))`;
   const lines = {

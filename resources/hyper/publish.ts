@@ -16,10 +16,10 @@ import { HYPER_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import type { Connections } from "./connections.ts";
 import { columnDefinitions } from "./contract.ts";
+import { hasTable } from "./has_table.ts";
 import { inTurn } from "./in_turn.ts";
 import { stagedFacts } from "./inspect.ts";
 import {
-  createOwnTables,
   createTurn,
   findLedgerEntry,
   insertLedgerEntry,
@@ -30,7 +30,8 @@ import {
 } from "./ledger.ts";
 import { tableName } from "../quote.ts";
 import { temporaryStage } from "./names.ts";
-import { createSwaps, fillNext, hasSwap, markPublished, repair, repairInTurn, swapIn } from "./swap.ts";
+import { createOwnTables } from "./own_tables.ts";
+import { fillNext, hasSwap, markPublished, repair, repairInTurn, swapIn } from "./swap.ts";
 import { addColumns, createTable, describeColumns, findChange } from "./table.ts";
 import { requireWritable, writeStaged } from "./write.ts";
 
@@ -85,10 +86,7 @@ export class HyperStaged implements Staged {
     const { client, target, stage } = this;
     await requireWritable(client, target, stage);
     const standing = await this.#inTurn(async () => {
-      await this.#connections.prepare(async () => {
-        await createOwnTables(client);
-        await createSwaps(client);
-      });
+      await createOwnTables(client);
       await createTurn(client, target.assetKey);
       for (;;) {
         const found = (await this.#publishAsItIs(entry)) ?? (await this.#publishChanged(entry));
@@ -107,6 +105,7 @@ export class HyperStaged implements Staged {
    */
   async #publishAsItIs(entry: LedgerEntry): Promise<LedgerEntry | undefined> {
     const { client, target, stage } = this;
+    if (!(await hasTable(client, tableName(target.assetKey)))) return undefined;
     const standing = await client.transaction(async () => {
       await takeTurn(client, target.assetKey, entry.runId);
       // Nobody else changes the table from here on.

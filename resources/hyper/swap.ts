@@ -1,26 +1,19 @@
 import type { Target } from "../store.ts";
-import { OWN_SCHEMA, quote, tableName } from "../quote.ts";
+import { quote, tableName } from "../quote.ts";
 import type { Client } from "./client.ts";
 import type { Connections } from "./connections.ts";
 import { columnDefinitions, columnNames } from "./contract.ts";
 import { ConflictError, TableInTheWayError } from "./errors.ts";
-import { hasTable, takeTurn } from "./ledger.ts";
+import { hasTable } from "./has_table.ts";
+import { takeTurn } from "./ledger.ts";
 import { nextName, setAsideName, SWAPS } from "./names.ts";
 
-/**
+/*
  * A table that takes another form is made beside the old one, and takes its place by two renames. They cannot be a part
  * of the transaction that writes the ledger, so a row says that a swap has begun, before anything is made; a second one,
  * written by that transaction, that it is published. Whoever has the turn and finds rows knows that their process is
  * gone: a published swap is tidied, any other undone.
  */
-export async function createSwaps(client: Client): Promise<void> {
-  if (await hasTable(client, OWN_SCHEMA, "swaps")) return;
-  await client.run(`CREATE TABLE IF NOT EXISTS ${SWAPS} (
-    asset_key text NOT NULL,
-    run_id text NOT NULL,
-    is_published boolean NOT NULL
-  )`);
-}
 
 /** Whether a swap of an asset's table is under way or was left. */
 export async function hasSwap(client: Client, assetKey: string): Promise<boolean> {
@@ -29,7 +22,7 @@ export async function hasSwap(client: Client, assetKey: string): Promise<boolean
 
 /** The assets whose tables are being swapped, or were when their process ended. */
 export async function swappedAssets(client: Client): Promise<string[]> {
-  if (!(await hasTable(client, OWN_SCHEMA, "swaps"))) return [];
+  if (!(await hasTable(client, SWAPS))) return [];
   const { rows } = await client.text(`SELECT DISTINCT asset_key FROM ${SWAPS}`);
   return rows.map(([assetKey]) => assetKey ?? "");
 }
@@ -45,7 +38,7 @@ export async function fillNext(
   { stage, runId, describe }: { stage: string; runId: string; describe: (name: string) => Promise<void> },
 ): Promise<void> {
   const { assetKey, schema } = target;
-  if (await hasTable(client, schema, setAsideName(assetKey))) {
+  if (await hasTable(client, inSchema(schema, setAsideName(assetKey)))) {
     throw new TableInTheWayError(
       `${inSchema(schema, setAsideName(assetKey))} is in the way: rows of ${tableName(assetKey)} that somebody put aside. ` +
         "Look at them and drop or rename that table; nothing was published",
@@ -81,8 +74,8 @@ export async function repair(client: Client, assetKey: string): Promise<void> {
   const next = inSchema(schema, nextName(assetKey));
   const isPublished = swaps.some(({ isPublished: published }) => published);
   if (swaps.length > 0) await client.run(`DROP TABLE IF EXISTS ${next}`);
-  if (await hasTable(client, schema, setAsideName(assetKey))) {
-    const isThere = await hasTable(client, schema, table);
+  if (await hasTable(client, aside)) {
+    const isThere = await hasTable(client, tableName(assetKey));
     if (isPublished && isThere) {
       await client.run(`DROP TABLE ${aside}`);
     } else if (swaps.length > 0 || !isThere) {
@@ -119,7 +112,7 @@ export async function repairInTurn(connections: Connections, assetKey: string): 
 }
 
 async function swapsOf(client: Client, assetKey: string): Promise<{ readonly isPublished: boolean }[]> {
-  if (!(await hasTable(client, OWN_SCHEMA, "swaps"))) return [];
+  if (!(await hasTable(client, SWAPS))) return [];
   const { rows } = await client.text({
     text: `SELECT is_published FROM ${SWAPS} WHERE asset_key = $1`,
     parameters: [assetKey],

@@ -3,7 +3,7 @@ import { ContractError } from "../errors.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
-import { hasTable } from "./ledger.ts";
+import { hasTable } from "./has_table.ts";
 import { literal, quote, tableName } from "../quote.ts";
 import { columnTypeName } from "./type_names.ts";
 
@@ -22,7 +22,7 @@ export type TableChange =
  * @throws ContractError where the table stays and is not what the contract says
  */
 export async function findChange(client: Client, target: Target): Promise<TableChange> {
-  if (!(await hasTable(client, target.schema, target.table))) return { kind: "create" };
+  if (!(await hasTable(client, tableName(target.assetKey)))) return { kind: "create" };
   const { added, differences } = compare(await columnsOf(client, target), target.columns);
   if (added.length === 0 && differences.length === 0) return { kind: "none" };
   const canChange = differences.length === 0 || target.strategy.kind === "replace";
