@@ -5,7 +5,7 @@
 import { parquet, timestamp, z } from "../../../definitions/index.ts";
 import { type Sql, sql, type TableRef } from "../../../definitions/sql.ts";
 import type { PostgresTable, Storage } from "../../../definitions/storage.ts";
-import type { Staged, WriteStrategy } from "../../../resources/store.ts";
+import type { Staged, Target, WriteStrategy } from "../../../resources/store.ts";
 import { chooseStore } from "../../../resources/stores.ts";
 import { attempt, publish, targetOf } from "../clickhouse/warehouse_values.ts";
 
@@ -37,9 +37,10 @@ const SHAPE = { id: z.int(), at: timestamp(), run: z.string() };
 const PAGE_ROWS = 1_000;
 const MS_PER_HOUR = 3_600_000;
 
-const [name = "", text = ""] = process.argv.slice(2);
-// Imported for its types alone, it does nothing.
-if (text !== "") await main(name, JSON.parse(text, reviveDates) as Job);
+if (import.meta.main) {
+  const [name = "", text = ""] = process.argv.slice(2);
+  await main(name, JSON.parse(text, reviveDates) as Job);
+}
 
 /** The bounds of a window. */
 function reviveDates(key: string, value: unknown): unknown {
@@ -49,7 +50,7 @@ function reviveDates(key: string, value: unknown): unknown {
 async function main(storeName: string, job: Job): Promise<void> {
   const kind = chooseStore(storeName, "", {});
   if (typeof kind === "string") throw new Error(kind);
-  const target = { ...targetOf(SHAPE, job.strategy, job.assetKey), key: ["id"], storage: storageOf(job) };
+  const target = targetOfJob(job);
   const given = attempt({ rootRunId: job.rootRunId });
   const store = await kind.open(process.cwd(), process.env);
   say("began");
@@ -79,6 +80,11 @@ async function main(storeName: string, job: Job): Promise<void> {
     }
     return await writer.finish();
   }
+}
+
+/** What a job publishes to. */
+export function targetOfJob(job: Job): Target {
+  return { ...targetOf(SHAPE, job.strategy, job.assetKey), key: ["id"], storage: storageOf(job) };
 }
 
 function storageOf({ layout }: Job): Storage {
