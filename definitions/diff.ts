@@ -40,8 +40,8 @@ export const differences = z.strictObject({
 /**
  * The asset compares two tables without reading all of their rows: each store counts the rows of a few thousand parts and
  * adds up their checksums, and only of parts that differ the rows are read. Works for tables in DuckDB and PostgreSQL, in
- * two stores or in one, and for tables of one store in ClickHouse and Hyper. An asset with this body has the columns {@link differences}, and {@link noDifferences} among its
- * checks.
+ * two stores or in one, and for tables of one store in ClickHouse and Hyper. An asset with this body has the columns
+ * {@link differences}, and {@link noDifferences} among its checks.
  *
  * Values are compared exactly: numbers by what they are, whatever their scale; texts by their bytes, so that two
  * Unicode normal forms differ; documents as they are written; -0 and 0 are equal, and so are two NaN. Columns whose types

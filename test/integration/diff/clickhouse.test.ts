@@ -8,8 +8,8 @@ import { startEngine } from "../../../ops/engines/start_engine.ts";
 import { Client } from "../../../resources/clickhouse/client.ts";
 import { clickhouseConfig } from "../../../resources/clickhouse/config.ts";
 import { withFrozenTables } from "../../../resources/clickhouse/frozen_tables.ts";
-import { compareTables, type DiffRequest, type TableDiff } from "../../../resources/store_diff.ts";
 import { assetFile, createProject } from "../runtime/project.ts";
+import { compareWithin, expectFourDifferences, type Table } from "./within_store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "diff-clickhouse-"));
 let engine: Engine | undefined;
@@ -27,11 +27,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-interface Table {
-  readonly schema: string;
-  readonly table: string;
-}
-
 async function make(columns: string, query: string): Promise<Table> {
   const table = `t_${randomUUID().slice(0, 8)}`;
   await client.run(`CREATE TABLE shop.${table} (${columns}) ENGINE = MergeTree ORDER BY tuple()`);
@@ -39,22 +34,7 @@ async function make(columns: string, query: string): Promise<Table> {
   return { schema: "shop", table };
 }
 
-async function compare(
-  left: Table,
-  right: Table,
-  key: readonly string[],
-  options: Partial<Pick<DiffRequest, "columns" | "limit">> & { readonly meanwhile?: () => Promise<void> } = {},
-): Promise<TableDiff> {
-  return await withFrozenTables(client, async (snapshot) => {
-    const found = await compareTables({
-      ...{ left: { snapshot, table: left }, right: { snapshot, table: right } },
-      key: key.map((name) => ({ left: name, right: name })),
-      ...{ columns: options.columns ?? null, limit: options.limit ?? 1_000, signal: new AbortController().signal },
-    });
-    await options.meanwhile?.();
-    return found;
-  });
-}
+const compare = compareWithin((act) => withFrozenTables(client, act));
 
 const ORDERS = "id Int64, shop String, amount Decimal(12, 2), note Nullable(String)";
 const ROWS = `SELECT number - 50, 'shop ' || toString(number % 100), toDecimal64(number % 977, 2) / 4,
@@ -68,24 +48,11 @@ test("two tables in ClickHouse: every difference is found, and few rows are read
   const b = await make(ORDERS, CHANGED);
   // Of other types: by spellings, not by hashes of the values.
   const wide = await make(ORDERS.replace("(12, 2)", "(20, 6)").replace("String,", "Nullable(String),"), CHANGED);
-  for (const right of [b, wide]) {
-    const found = await compare(a, right, ["id"]);
-    expect(
-      found.differences.map(({ kind, key, columns }) => [kind, ...key, ...columns.map(({ name }) => name)]),
-    ).toEqual(
-      [["only_right", "-99"], ["changed", "7", "amount"], ["changed", "33", "note"], ["only_left", "12345"]], // prettier-ignore
-    );
-    expect(found).toMatchObject({ isEqual: false, unreadParts: 0, left: { rows: 20_000n }, right: { rows: 20_000n } });
-    expect(found.pulledRows).toBeLessThan(600);
-    const byBoth = await compare(a, right, ["shop", "id"]);
-    expect(byBoth).toMatchObject({ onlyLeft: 1n, onlyRight: 1n, changed: 2n, unreadParts: 0 });
-    expect(byBoth.pulledRows).toBeLessThan(600);
-  }
-  expect(await compare(a, same, ["id"])).toMatchObject({ isEqual: true, pulledRows: 0 });
-  expect(await compare(a, same, ["shop", "id"])).toMatchObject({ isEqual: true, pulledRows: 0 });
-  const [none, nothing] = [await make(ORDERS, `${ROWS} LIMIT 0`), await make(ORDERS, `${ROWS} LIMIT 0`)];
-  expect(await compare(none, nothing, ["id"])).toMatchObject({ isEqual: true });
-  expect(await compare(none, a, ["id"], { limit: 10 })).toMatchObject({ isEqual: false, onlyRight: 20_000n });
+  const empty = async (): Promise<Table> => await make(ORDERS, `${ROWS} LIMIT 0`);
+  await expectFourDifferences(compare, {
+    ...{ orders: a, same, changed: [b, wide] },
+    empty: [await empty(), await empty()],
+  });
 });
 
 test.each([

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Client } from "../../../resources/hyper/client.ts";
 import { type HyperConfig, hyperConfig } from "../../../resources/hyper/config.ts";
 import { withFrozenTables } from "../../../resources/hyper/frozen_tables.ts";
-import { compareTables, type DiffRequest, type TableDiff } from "../../../resources/store_diff.ts";
 import { HyperServer } from "../hyper/warehouse.ts";
 import { assetFile, createProject } from "../runtime/project.ts";
+import { compareWithin, expectFourDifferences, type Table } from "./within_store.ts";
 
 const server = HyperServer.forThisFile();
 let config: HyperConfig;
@@ -17,11 +17,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => client.close());
-
-interface Table {
-  readonly schema: string;
-  readonly table: string;
-}
 
 const run = async (...statements: readonly string[]): Promise<void> => {
   for (const text of statements) await client.run(text);
@@ -37,22 +32,7 @@ async function make(columns: string, query: string): Promise<Table> {
   return made;
 }
 
-async function compare(
-  left: Table,
-  right: Table,
-  key: readonly string[],
-  options: Partial<Pick<DiffRequest, "columns" | "limit">> & { readonly meanwhile?: () => Promise<void> } = {},
-): Promise<TableDiff> {
-  return await withFrozenTables(client, config, async (snapshot) => {
-    const found = await compareTables({
-      ...{ left: { snapshot, table: left }, right: { snapshot, table: right } },
-      key: key.map((name) => ({ left: name, right: name })),
-      ...{ columns: options.columns ?? null, limit: options.limit ?? 1_000, signal: new AbortController().signal },
-    });
-    await options.meanwhile?.();
-    return found;
-  });
-}
+const compare = compareWithin((act) => withFrozenTables(client, config, act));
 
 const ORDERS = "id bigint NOT NULL, shop text NOT NULL, amount numeric(12, 2) NOT NULL, note text";
 const ROWS = `SELECT n, 'shop ' || CAST(n % 100 AS text), CAST(n % 977 AS numeric(12, 2)) / 4,
@@ -68,25 +48,12 @@ test("two tables in Hyper: every difference is found, and few rows are read", as
   const [a, same, b] = [await make(ORDERS, ROWS), await make(ORDERS, ROWS), await make(ORDERS, ROWS)];
   // Of other types: by spellings that all of them share.
   const wide = await make(ORDERS.replace("(12, 2)", "(18, 6)").replace("bigint NOT NULL", "bigint"), ROWS);
-  for (const right of [b, wide]) {
-    await run(...CHANGES(`${right.schema}.rows`));
-    const found = await compare(a, right, ["id"]);
-    expect(
-      found.differences.map(({ kind, key, columns }) => [kind, ...key, ...columns.map(({ name }) => name)]),
-    ).toEqual(
-      [["only_right", "-99"], ["changed", "7", "amount"], ["changed", "33", "note"], ["only_left", "12345"]], // prettier-ignore
-    );
-    expect(found).toMatchObject({ isEqual: false, unreadParts: 0, left: { rows: 20_000n }, right: { rows: 20_000n } });
-    expect(found.pulledRows).toBeLessThan(600);
-    const byBoth = await compare(a, right, ["shop", "id"]);
-    expect(byBoth).toMatchObject({ onlyLeft: 1n, onlyRight: 1n, changed: 2n, unreadParts: 0 });
-    expect(byBoth.pulledRows).toBeLessThan(600);
-  }
-  expect(await compare(a, same, ["id"])).toMatchObject({ isEqual: true, pulledRows: 0 });
-  expect(await compare(a, same, ["shop", "id"])).toMatchObject({ isEqual: true, pulledRows: 0 });
-  const [none, nothing] = [await make(ORDERS, `${ROWS} LIMIT 0`), await make(ORDERS, `${ROWS} LIMIT 0`)];
-  expect(await compare(none, nothing, ["id"])).toMatchObject({ isEqual: true });
-  expect(await compare(none, a, ["id"], { limit: 10 })).toMatchObject({ isEqual: false, onlyRight: 20_000n });
+  for (const { schema } of [b, wide]) await run(...CHANGES(`${schema}.rows`));
+  const empty = async (): Promise<Table> => await make(ORDERS, `${ROWS} LIMIT 0`);
+  await expectFourDifferences(compare, {
+    ...{ orders: a, same, changed: [b, wide] },
+    empty: [await empty(), await empty()],
+  });
 });
 
 test.each([

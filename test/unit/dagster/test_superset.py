@@ -247,6 +247,19 @@ def test_a_superset_that_cannot_be_asked_fails_the_tick_with_the_reason(
     assert "Superset is down: start it" in str(raised.value.__cause__)
 
 
+def failing(folder: Path) -> dg.Definitions:
+    """Define a project whose Node is a script that fails."""
+    script = folder / "node"
+    script.write_text("#!/bin/sh\nexit 1\n")
+    script.chmod(0o700)
+
+    class Component(TypeScriptAssetsComponent):
+        def get_launcher(self, project_dir: Path) -> NodeLauncher:
+            return NodeLauncher(project_dir, node=script)
+
+    return Component().build_project_defs(folder)
+
+
 def run_of(instance: dg.DagsterInstance, defs: dg.Definitions, *keys: dg.AssetKey) -> str:
     """Run assets in a process whose Node is a script that fails, and return the run."""
     job = defs.resolve_implicit_global_asset_job_def()
@@ -255,14 +268,7 @@ def run_of(instance: dg.DagsterInstance, defs: dg.Definitions, *keys: dg.AssetKe
 
 def test_a_dashboard_says_that_it_is_stale_and_which_asset_failed(stored: dg.DagsterInstance, tmp_path: Path) -> None:
     folder = project(tmp_path)
-    (folder / "node").write_text("#!/bin/sh\nexit 1\n")
-    (folder / "node").chmod(0o700)
-
-    class Component(TypeScriptAssetsComponent):
-        def get_launcher(self, project_dir: Path) -> NodeLauncher:
-            return NodeLauncher(project_dir, node=folder / "node")
-
-    defs = Component().build_project_defs(folder)
+    defs = failing(folder)
     sensor = next(one for one in defs.sensors or [] if getattr(one, "name", "") == "superset_up_to_date")
 
     def tick(cursor: str | None) -> tuple[list[Any], str | None]:
@@ -300,14 +306,7 @@ def test_a_partition_that_failed_makes_a_dashboard_stale_although_a_later_one_su
     stored: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     folder = project(tmp_path, partitions=DAYS)
-    (folder / "node").write_text("#!/bin/sh\nexit 1\n")
-    (folder / "node").chmod(0o700)
-
-    class Component(TypeScriptAssetsComponent):
-        def get_launcher(self, project_dir: Path) -> NodeLauncher:
-            return NodeLauncher(project_dir, node=folder / "node")
-
-    defs = Component().build_project_defs(folder)
+    defs = failing(folder)
     job = defs.resolve_implicit_global_asset_job_def()
     run = job.execute_in_process(
         instance=stored, asset_selection=[TABLE], partition_key="2017-01-02", raise_on_error=False
