@@ -2,6 +2,7 @@ import { OWN_SCHEMA, quote } from "./quote.ts";
 import type { Statement } from "./render_sql.ts";
 import type { Attempt, FailedRow } from "./store.ts";
 
+/** Quoted name of the table of rows that checks found. */
 export const FAILED_ROWS = `${quote(OWN_SCHEMA)}.${quote("failed_rows")}`;
 /** Rows in one statement. */
 const ROWS_PER_INSERT = 200;

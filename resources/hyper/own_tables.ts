@@ -6,8 +6,9 @@ import { AlreadyThereError } from "./errors.ts";
 import { hasTable, succeeds } from "./has_table.ts";
 import { SWAPS, TURNS } from "./names.ts";
 
-/** Quoted names. */
+/** Quoted name of the table of what was published. */
 export const LEDGER = ownTable("ledger");
+/** Quoted name of the table of rows that broke the contract. */
 export const QUARANTINE = ownTable("quarantine");
 
 const STATEMENTS = [
