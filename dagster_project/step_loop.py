@@ -2,7 +2,6 @@
 
 import asyncio
 import ctypes
-import queue
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from dagster._core.execution.plan.state import KnownExecutionState
 from dagster._core.execution.plan.step import ExecutionStep
 from dagster._utils.error import serializable_error_info_from_exc_info
 
+from dagster_project.inbox import Inbox
 from dagster_project.step_logs import StandardStreams, StepLogs
 from dagster_project.supervision import StepSupervision, supervised
 
@@ -53,7 +53,7 @@ class StepLoop:
         self._active = active
         self._streams = streams
         self._max_concurrent = max_concurrent
-        self._events: queue.SimpleQueue[tuple[str, dg.DagsterEvent | _Ended]] = queue.SimpleQueue()
+        self._events: Inbox[tuple[str, dg.DagsterEvent | _Ended]] = Inbox()
         self._running: dict[str, _RunningStep] = {}
         self._retries: dict[str, dg.DagsterEvent] = {}
         self._errors: list[BaseException] = []
@@ -107,13 +107,7 @@ class StepLoop:
             thread.start()
 
     def _take_events(self) -> Iterator[dg.DagsterEvent]:
-        timeout: float | None = _POLL_SECONDS
-        while True:
-            try:
-                key, item = self._events.get(timeout=timeout) if timeout else self._events.get_nowait()
-            except queue.Empty:
-                return
-            timeout = None
+        for key, item in self._events.take(_POLL_SECONDS):
             if isinstance(item, _Ended):
                 del self._running[key]
                 if key in self._retries:
