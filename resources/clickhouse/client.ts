@@ -82,7 +82,8 @@ export class Client {
     const driver = createClient({
       url: config.url,
       application: "dagster-typescript",
-      clickhouse_settings: SETTINGS,
+      // A copy: the driver writes what the URL says of settings into it.
+      clickhouse_settings: { ...SETTINGS },
       // It would print statements with their values; errors are thrown.
       log: { level: ClickHouseLogLevel.OFF },
       request_timeout: (config.statementTimeoutSeconds + ANSWER_GRACE_SECONDS) * 1000,

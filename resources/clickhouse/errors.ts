@@ -63,6 +63,12 @@ export class LockLostError extends ProjectError {
   readonly retryable = true;
 }
 
+/** The user does not see all rows of a table of which it has to copy some. */
+export class HiddenRowsError extends ProjectError {
+  readonly code = "access_denied";
+  readonly retryable = false;
+}
+
 /** Inserts follow each other so closely that a view cannot tell which of them it got. */
 export class BusySourceError extends ProjectError {
   readonly code = "source_busy";
