@@ -63,6 +63,12 @@ export class LockLostError extends ProjectError {
   readonly retryable = true;
 }
 
+/** People altered a table again and again while another was made to take its place. */
+export class TableChangedError extends ProjectError {
+  readonly code = "table_changed";
+  readonly retryable = true;
+}
+
 /** The user does not see all rows of a table of which it has to copy some. */
 export class HiddenRowsError extends ProjectError {
   readonly code = "access_denied";

@@ -3,7 +3,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { thisProcess } from "../process_identity.ts";
 import type { Attempt } from "../store.ts";
 import type { Client } from "./client.ts";
-import { EXCEPTION, LockLostError, ClickHouseStatementError, TableLockedError } from "./errors.ts";
+import { EXCEPTION, LockLostError, ClickHouseStatementError, TableChangedError, TableLockedError } from "./errors.ts";
 import { isAlive, type Owner } from "./names.ts";
 import type { OwnTable } from "./place.ts";
 import { assetHash, literal, OWN_DATABASE, ownTable } from "./quote.ts";
@@ -16,14 +16,23 @@ const MESSAGE_EVERY_MS = 30_000;
 /** Whether the orchestrator may still be running a run. */
 export type IsOpen = (runId: string) => boolean;
 
+/** What had an asset's name when a table was made that is to take its place. */
+export interface Standing {
+  readonly schema: string;
+  readonly table: string;
+  /** The server's own text of it, which is empty for those who may not see it. */
+  readonly definition: string;
+}
+
 /** A lock that is held. */
 export interface Lock {
   /**
    * To be called right before what only the owner may do.
    *
    * @throws LockLostError when the lock is another's by now, such as after somebody dropped it by hand
+   * @throws TableChangedError when what stands there is another by now: what people added would be lost
    */
-  readonly requireHeld: () => Promise<void>;
+  readonly requireHeld: (standing?: Standing) => Promise<void>;
   /**
    * The same by a look that was taken just now. The lock is then given back without another one, as soon as `act` has
    * succeeded: should it be another's in that instant, that one is told before it acts.
@@ -59,8 +68,13 @@ export async function withLock<T>(
       `${assetKey}: the lock of its table was taken away meanwhile; nothing was put in its place`,
     );
   };
-  const requireHeld = async (): Promise<void> => {
-    requireOurs(await tryGetHolder(client, name));
+  const requireHeld = async (standing?: Standing): Promise<void> => {
+    const { holder, definition } = await lookAgain(client, name, standing);
+    requireOurs(holder);
+    if (standing === undefined || definition === standing.definition) return;
+    throw new TableChangedError(
+      `${assetKey}: the table was altered while another was made to take its place; nothing was put there`,
+    );
   };
   const requireIn = (own: readonly OwnTable[]): void => {
     requireOurs(toHolder(own.find((table) => table.name === name)));
@@ -129,12 +143,24 @@ async function tryCreate(client: Client, name: string, owner: Claimant): Promise
 }
 
 async function tryGetHolder(client: Client, name: string): Promise<Holder | undefined> {
+  return (await lookAgain(client, name)).holder;
+}
+
+/** Who has a lock, and by the same statement the text of what stands in a place; empty when there is nothing. */
+async function lookAgain(
+  client: Client,
+  name: string,
+  { schema, table }: Pick<Standing, "schema" | "table"> = { schema: "", table: "" },
+): Promise<{ readonly holder: Holder | undefined; readonly definition: string }> {
   const { rows } = await client.text({
-    text: "SELECT comment, toString(uuid) FROM system.tables WHERE database = {p1:String} AND name = {p2:String}",
-    parameters: [OWN_DATABASE, name],
+    text: `SELECT comment, toString(uuid), (
+        SELECT any(create_table_query) FROM system.tables WHERE database = {p3:String} AND name = {p4:String}
+      ) FROM system.tables WHERE database = {p1:String} AND name = {p2:String}`,
+    parameters: [OWN_DATABASE, name, schema, table],
   });
   const [row] = rows;
-  return toHolder(row === undefined ? undefined : { comment: row[0] ?? "", uuid: row[1] ?? "" });
+  const holder = toHolder(row === undefined ? undefined : { comment: row[0] ?? "", uuid: row[1] ?? "" });
+  return { holder, definition: row?.[2] ?? "" };
 }
 
 function toHolder(table: Pick<OwnTable, "comment" | "uuid"> | undefined): Holder | undefined {

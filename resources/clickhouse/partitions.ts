@@ -2,7 +2,6 @@ import type { PartitionSet, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
 import { HiddenRowsError } from "./errors.ts";
-import type { Lock } from "./lock.ts";
 import { literal, OWN_DATABASE, ownTable, tableName } from "./quote.ts";
 import type { Stage } from "./staging.ts";
 import { attach, createTwin, partitionsOf } from "./tables.ts";
@@ -91,19 +90,21 @@ export async function attachOthers(
 /**
  * Replaces partitions in the table that people read, one after the other; readers see each of them whole. Every statement
  * names the table that was built: when it is gone, a late statement of a dead process fails.
+ *
+ * @param requireHeld Is asked before each: whether the lock is held, and the table still the one that was built for.
  */
 export async function replaceInPlace(
   client: Client,
   name: string,
   target: Target,
   touched: readonly string[],
-  lock: Lock,
+  requireHeld: () => Promise<void>,
 ): Promise<void> {
   const full = new Set(await partitionsOf(client, OWN_DATABASE, name));
   const isEmptyAllowed = touched.every((partition) => full.has(partition)) || (await mayBeEmpty(client));
   for (const partition of touched) {
     const settings = isEmptyAllowed && !full.has(partition) ? " SETTINGS allow_replace_partition_from_empty_source = 1" : ""; // prettier-ignore
-    await lock.requireHeld();
+    await requireHeld();
     await client.run(
       `ALTER TABLE ${tableName(target.assetKey)} REPLACE PARTITION ID ${literal(partition)} FROM ${ownTable(name)}${settings}`,
     );

@@ -4,12 +4,13 @@ import type { Attempt, CheckContext, CheckOutcome, LedgerEntry, Staged, StagedFa
 import { CLICKHOUSE_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { requireValues, valueRules } from "./contract.ts";
+import { ClickHouseStatementError, TableChangedError } from "./errors.ts";
 import { stagedFacts } from "./inspect.ts";
 import { LATEST } from "../ledger_entry.ts";
 import { earlierPublish } from "../publish_once.ts";
 import { findLedgerEntry, lastCursor, prepareEntry, recentEntries, recordEntry, settleEntry } from "./ledger.ts";
 import { dropReplayed } from "./quarantine.ts";
-import { type IsOpen, type Lock, withLock } from "./lock.ts";
+import { type IsOpen, type Lock, type Standing, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
 import { attachOthers, buildPartitions, replaceInPlace } from "./partitions.ts";
 import { getTable, hangsTheSame, isUnchanged, type Table } from "./place.ts";
@@ -18,6 +19,9 @@ import { settlePlace } from "./settle.ts";
 import { dropInner, type Stage, writesPartitions } from "./staging.ts";
 import { bringUpToContract, changesToContract, dropOwn, onCluster, uuidOf } from "./tables.ts";
 import { build, putInPlace, requireWritable } from "./write.ts";
+
+/** How often a table is made again because people altered the one in place meanwhile. */
+const MAX_REBUILDS = 3;
 
 /**
  * Rows staged in a table of their own.
@@ -93,7 +97,7 @@ export class ClickHouseStaged implements Staged {
     const prepared = this.#prepare(entry);
     prepared.catch(() => undefined);
     const standing = await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, (lock) =>
-      this.#publish(entry, lock, prepared),
+      this.#publishUnaltered(entry, lock, prepared),
     );
     const { replay } = this.#attempt;
     if (replay !== undefined)
@@ -111,8 +115,10 @@ export class ClickHouseStaged implements Staged {
     if (this.#inner !== undefined) await dropInner(this.#client.unending(), this.#inner);
   }
 
-  async #dropOwn(): Promise<void> {
+  /** @param kept Is not dropped. */
+  async #dropOwn(kept?: string): Promise<void> {
     for (const name of this.#own) {
+      if (name === kept) continue;
       await dropOwn(this.#client.unending(), name);
       this.#own.delete(name);
     }
@@ -135,6 +141,19 @@ export class ClickHouseStaged implements Staged {
     return uuid;
   }
 
+  /** What people add to the table while its copy is made is not in the copy: so another is made. */
+  async #publishUnaltered(entry: LedgerEntry, lock: Lock, prepared: Promise<string | undefined>): Promise<LedgerEntry> {
+    for (let rebuilds = 0; ; rebuilds += 1) {
+      try {
+        return await this.#publish(entry, lock, prepared);
+      } catch (error) {
+        if (!(error instanceof TableChangedError) || rebuilds === MAX_REBUILDS) throw error;
+        this.#attempt.log(`${this.#target.assetKey} was altered while a copy of it was made: it is copied again`);
+        await this.#dropOwn(this.#stage.name);
+      }
+    }
+  }
+
   async #publish(entry: LedgerEntry, lock: Lock, prepared: Promise<string | undefined>): Promise<LedgerEntry> {
     const [client, target] = [this.#client, this.#target];
     const { own, named, isUnsettled } = await settlePlace(client, target, this.#isOpen);
@@ -149,15 +168,36 @@ export class ClickHouseStaged implements Staged {
     const present = await getTable(client, target, named, this.#stage.like);
     if (!isPresent) await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
     if (present !== undefined && (await this.#replaceInPlace(present, entry, lock))) return entry;
-    const name = await this.#make(present);
+    const name = await this.#building(lock, present, () => this.#make(present));
     const uuid = own.find((table) => table.name === name)?.uuid ?? (await uuidOf(client, name));
     if ((await prepared) !== uuid) await prepareEntry(client, entry, uuid);
     // Where nothing was asked since, the look tells whose the lock is.
     if (isUnchanged(this.#stage.like, named) && name === this.#stage.name && !isUnsettled) lock.requireIn(own);
-    else await lock.requireHeld();
+    else await lock.requireHeld(this.#standing(present ?? named));
     await this.#exchange(name, isPresent);
     this.#inner = named?.inner;
     return entry;
+  }
+
+  /** What the table in place has to be still; nothing, where there is none. */
+  #standing(seen: { readonly definition: string } | undefined): Standing {
+    const { schema, table } = this.#target;
+    return { schema, table, definition: seen?.definition ?? "" };
+  }
+
+  /**
+   * What copies a table fails where it was altered since the look at it: then that is what is wrong.
+   *
+   * @throws TableChangedError
+   */
+  async #building<T>(lock: Lock, present: Table | undefined, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      if (error instanceof ClickHouseStatementError && !error.retryable && present !== undefined)
+        await lock.requireHeld(this.#standing(present));
+      throw error;
+    }
   }
 
   /** Steps 4 and 5; the line was prepared. */
@@ -184,17 +224,23 @@ export class ClickHouseStaged implements Staged {
     this.#own.add(name);
     const { like } = this.#stage;
     const isTwin = like !== undefined && hangsTheSame(like, present);
-    const touched = await buildPartitions(client, name, target, this.#stage, strategy.partitions, isTwin);
-    const isOneStep = touched.length <= 1 || storage.clickhouse?.replacePartitions === "oneByOne";
-    if (isOneStep && changes.length === 0 && present.comment === target.description) {
-      await replaceInPlace(client, name, target, touched, lock);
+    const isDone = await this.#building(lock, present, async () => {
+      const touched = await buildPartitions(client, name, target, this.#stage, strategy.partitions, isTwin);
+      const isOneStep = touched.length <= 1 || storage.clickhouse?.replacePartitions === "oneByOne";
+      if (isOneStep && changes.length === 0 && present.comment === target.description) {
+        await replaceInPlace(client, name, target, touched, () => lock.requireHeld(this.#standing(present)));
+        return true;
+      }
+      await attachOthers(client, name, target, touched);
+      await bringUpToContract(client, name, present, target);
+      return false;
+    });
+    if (isDone) {
       await recordEntry(client.unending(), entry);
       return true;
     }
-    await attachOthers(client, name, target, touched);
-    await bringUpToContract(client, name, present, target);
     await prepareEntry(client, entry, await uuidOf(client, name));
-    await lock.requireHeld();
+    await lock.requireHeld(this.#standing(present));
     await this.#exchange(name, true);
     return true;
   }

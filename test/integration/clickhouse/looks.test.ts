@@ -1,10 +1,10 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { decimal, json, sql, z } from "../../../definitions/index.ts";
+import { decimal, json, sql, timestamp, z } from "../../../definitions/index.ts";
 import { Client } from "../../../resources/clickhouse/client.ts";
 import { clickhouseConfig } from "../../../resources/clickhouse/config.ts";
 import { prepareEntry } from "../../../resources/clickhouse/ledger.ts";
 import { assetHash } from "../../../resources/clickhouse/quote.ts";
-import type { Staged } from "../../../resources/store.ts";
+import type { PartitionSet, Staged, WriteStrategy } from "../../../resources/store.ts";
 import { Warehouse } from "./warehouse.ts";
 import { attempt, entryOf, publish, targetOf } from "./warehouse_values.ts";
 
@@ -128,5 +128,66 @@ test.each(WAYS)("%s refuse numbers and documents that the contract does not allo
     ) as unknown,
   });
   await staged.discard();
+  expect(await warehouse.leftovers()).toEqual([]);
+});
+
+const until = (month: number): PartitionSet => ({
+  ...{ kind: "window", column: "at" },
+  ...{ start: new Date("2017-01-01T00:00:00Z"), end: new Date(Date.UTC(2017, month)) },
+});
+test.each<[string, WriteStrategy, RegExp, string[]]>([
+  ["a merge", { kind: "merge", key: ["id"] }, /DELETE WHERE/, ["1", "2", "3"]],
+  ["an append", { kind: "append" }, /ATTACH PARTITION/, ["1", "1", "2", "3"]],
+  ["partitions by exchange", { kind: "replacePartitions", partitions: until(2) }, /AND NOT ifNull/, ["1", "3"]],
+  ["a partition in place", { kind: "replacePartitions", partitions: until(1) }, /AND NOT ifNull/, ["1", "2", "3"]],
+])("what people add while %s is built is kept, and the rows are published once", async (_, strategy, step, ids) => {
+  const shape = { id: z.int32(), at: timestamp() };
+  const base = { ...targetOf(shape), storage: { clickhouse: { partitionBy: sql`toYYYYMM(at)` } } };
+  const rows = [1, 2, 3].map((id) => ({ id, at: new Date(Date.UTC(2017, id - 1, 5)) }));
+  await warehouse.publishRows(base, rows);
+  const to = { ...base, strategy };
+  const said: string[] = [];
+  const given = attempt({ log: (text) => void said.push(text) });
+  const staged = await warehouse.stageRows(to, rows.slice(0, 1), given);
+  const facts = await staged.facts();
+  let isAdded = false;
+  onStatement(async (text) => {
+    if (isAdded || !step.test(text)) return;
+    isAdded = true;
+    await warehouse.run(
+      `ALTER TABLE ${to.schema}.x ADD INDEX people id TYPE minmax GRANULARITY 1, ADD PROJECTION pp (SELECT count() GROUP BY at)`,
+    );
+  });
+  await staged.publish(entryOf(to, given, facts));
+  expect(isAdded).toBe(true);
+  const [[definition] = []] = await warehouse.sql(
+    `SELECT create_table_query FROM system.tables WHERE database = '${to.schema}'`,
+  );
+  expect(definition).toMatch(/INDEX people .* PROJECTION pp /);
+  expect((await warehouse.sql(`SELECT id FROM ${to.schema}.x ORDER BY id`)).flat()).toEqual(ids);
+  expect(said).toEqual([expect.stringContaining("it is copied again")]);
+  expect(await warehouse.leftovers()).toEqual([]);
+});
+
+test("a publish gives up, to be tried again, where its table is altered each time that it is copied", async () => {
+  const base = targetOf(SHAPE);
+  await warehouse.publishRows(base, [{ id: 1 }]);
+  const to = { ...base, strategy: { kind: "append" } as const };
+  const given = attempt();
+  const staged = await warehouse.stageRows(to, [{ id: 2 }], given);
+  const facts = await staged.facts();
+  let indexes = 0;
+  onStatement(async (text) => {
+    if (!text.includes("ATTACH PARTITION") || !text.includes(to.schema)) return;
+    indexes += 1;
+    await warehouse.run(`ALTER TABLE ${to.schema}.x ADD INDEX i${indexes} id TYPE minmax GRANULARITY 1`);
+  });
+  await expect(staged.publish(entryOf(to, given, facts))).rejects.toMatchObject({
+    code: "table_changed",
+    retryable: true,
+  });
+  await staged.discard();
+  expect(await warehouse.sql(`SELECT id FROM ${to.schema}.x`)).toEqual([["1"]]);
+  expect(await warehouse.store.findPublished(to, given)).toBeUndefined();
   expect(await warehouse.leftovers()).toEqual([]);
 });
