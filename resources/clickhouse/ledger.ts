@@ -74,11 +74,22 @@ export async function prepareEntry(client: Client, entry: LedgerEntry, tableUuid
   await client.insert(`INSERT INTO ${PREPARED} FORMAT JSONEachRow`, JSON.stringify(line));
 }
 
-/** Writes down what was published into the table that stays in its place. */
+/** Writes down what was published into the table that stays in its place. Under the lock of the asset. */
 export async function recordEntry(client: Client, entry: LedgerEntry): Promise<void> {
   // No table has this UUID: one that is in place can have many of these lines.
-  const line = { ...lineOf(entry, randomUUID()), published_at: instantText(new Date()) };
-  await client.insert(`INSERT INTO ${LEDGER} FORMAT JSONEachRow`, JSON.stringify(line));
+  const line = lineOf(entry, randomUUID());
+  await client.insert(
+    `INSERT INTO ${LEDGER} (${ENTRY_NAMES}, published_at)
+      SELECT ${ENTRY_NAMES}, ${publishedNow(literal(entry.assetKey))} FROM input(${literal(ENTRY.join(", "))})
+      FORMAT JSONEachRow`,
+    JSON.stringify(line),
+  );
+}
+
+/** The server's time, but after all lines of the asset: the latest is the latest also when a clock was set back. */
+function publishedNow(assetKey: string): string {
+  const last = `(SELECT max(published_at) FROM ${LEDGER} WHERE asset_key = ${assetKey})`;
+  return `greatest(now64(6, 'UTC'), ifNull(${last} + toIntervalMicrosecond(1), now64(6, 'UTC')))`;
 }
 
 function lineOf(entry: LedgerEntry, tableUuid: string): object {
@@ -105,7 +116,7 @@ function lineOf(entry: LedgerEntry, tableUuid: string): object {
 export async function settleEntry(client: Client, target: Target): Promise<void> {
   await client.run({
     text: `INSERT INTO ${LEDGER} (${ENTRY_NAMES}, published_at)
-      SELECT ${ENTRY_NAMES}, now64(6, 'UTC') FROM ${PREPARED}
+      SELECT ${ENTRY_NAMES}, ${publishedNow("{p1:String}")} FROM ${PREPARED}
       WHERE asset_key = {p1:String} AND table_uuid IN (${CURRENT})
         AND table_uuid NOT IN (SELECT table_uuid FROM ${LEDGER} WHERE asset_key = {p1:String})
       LIMIT 1`,

@@ -4,6 +4,7 @@ import { prepareEntry } from "../../../resources/clickhouse/ledger.ts";
 import { Client } from "../../../resources/clickhouse/client.ts";
 import { clickhouseConfig } from "../../../resources/clickhouse/config.ts";
 import { assetHash } from "../../../resources/clickhouse/quote.ts";
+import type { WriteStrategy } from "../../../resources/store.ts";
 import { attempt, entryOf, publish, targetOf } from "./warehouse_values.ts";
 import { Warehouse } from "./warehouse.ts";
 
@@ -150,3 +151,43 @@ test("values of rows and bound values are never read as SQL", async () => {
     expect(await warehouse.sql(`SELECT text FROM ${to.schema}.x`)).toEqual([[text]]);
   }
 });
+
+test.each(["exchange", "one partition in place"])(
+  "the latest line is the latest publish also when a clock was set back: by %s no row is added twice",
+  async (way) => {
+    const shape = { id: z.int32(), at: timestamp() };
+    const at = new Date("2017-01-02T00:00:00Z");
+    const base = { ...targetOf(shape), storage: { clickhouse: { partitionBy: sql`toYYYYMM(at)` } } };
+    await warehouse.publishRows(base, [{ id: 0, at }]);
+    // Its clock was ten seconds ahead.
+    await warehouse.run(
+      `INSERT INTO _dagster_typescript.ledger SELECT * REPLACE ('0' AS cursor, now64(6) + 10 AS published_at, generateUUIDv4() AS table_uuid)
+        FROM _dagster_typescript.ledger WHERE asset_key = '${base.assetKey}'`,
+    );
+    const window = { kind: "window", column: "at", start: at, end: new Date("2017-01-03T00:00:00Z") } as const;
+    const publishAfter = async (cursor: number, write: WriteStrategy): Promise<void> => {
+      const given = attempt();
+      const to = { ...base, strategy: write };
+      const id = cursor + 1;
+      const staged = await warehouse.stageRows(to, [{ id, at }], given);
+      const entry = entryOf(to, given, await staged.facts());
+      try {
+        await staged.publish({ ...entry, cursor: String(id), after: String(cursor) });
+      } finally {
+        await staged.discard();
+      }
+      expect(await warehouse.store.lastCursor(to, given)).toBe(String(id));
+    };
+    const first = way === "exchange" ? "append" : "replacePartitions";
+    await publishAfter(0, first === "append" ? { kind: first } : { kind: first, partitions: window });
+    // Whoever reads the old cursor brings the same row once more.
+    await expect(publishAfter(0, { kind: "append" })).rejects.toMatchObject({ code: "cursor_moved" });
+    await publishAfter(1, { kind: "append" });
+    const ids = await warehouse.sql(`SELECT id FROM ${base.schema}.x ORDER BY id`);
+    expect(ids.flat()).toEqual(first === "append" ? ["0", "1", "2"] : ["1", "2"]);
+    const late = await warehouse.sql(
+      `SELECT count(), uniqExact(published_at) FROM _dagster_typescript.ledger WHERE asset_key = '${base.assetKey}'`,
+    );
+    expect(late).toEqual([["4", "4"]]);
+  },
+);
