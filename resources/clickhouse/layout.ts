@@ -2,6 +2,7 @@ import type { ClickHouseIndex } from "../../definitions/storage.ts";
 import type { Sql } from "../../definitions/sql.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
+import { tokensOf } from "./definition.ts";
 import { literal, quote } from "./quote.ts";
 
 /** What follows `ENGINE =`, clause by clause. */
@@ -46,11 +47,7 @@ export function parseEngine(text: string): EngineClauses {
   const parsed: Partial<Record<keyof EngineClauses, string>> = {};
   let clause: keyof EngineClauses = "engine";
   let start = 0;
-  let depth = 0;
-  // Quoted text, whatever is in it, then a single character.
-  for (const { 0: token, index } of text.matchAll(/'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"|[^]/g)) {
-    if (token === "(" || token === "[") depth += 1;
-    if (token === ")" || token === "]") depth -= 1;
+  for (const { token, index, depth } of tokensOf(text)) {
     if (token !== " " || depth > 0) continue;
     const next = CLAUSES.find(([keyword]) => text.startsWith(`${keyword} `, index + 1));
     if (next === undefined) continue;

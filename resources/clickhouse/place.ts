@@ -2,6 +2,7 @@ import type { Column } from "../../definitions/column_type.ts";
 import { ContractError } from "../errors.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
+import { parseDefinition } from "./definition.ts";
 import { type Layout, parseEngine } from "./layout.ts";
 import { assetHash, OWN_DATABASE, quote } from "./quote.ts";
 import { fullTypeName } from "./type_names.ts";
@@ -13,12 +14,20 @@ export interface ActualColumn {
   readonly comment: string;
 }
 
+/** What hangs on a table, or on one of its columns. */
+export interface Attachment {
+  readonly kind: "index" | "projection" | "constraint" | "codec" | "value" | "ttl";
+  /** Its own name; of what hangs on a column, the column's. */
+  readonly name: string;
+  /** As ALTER TABLE adds it. */
+  readonly sql: string;
+}
+
 /** A table as the server has it. */
 export interface Table extends Omit<Named, "inner"> {
   readonly layout: Layout;
   readonly columns: readonly ActualColumn[];
-  /** Skipping indexes and projections, as ALTER TABLE adds them. */
-  readonly attachments: readonly { readonly name: string; readonly sql: string }[];
+  readonly attachments: readonly Attachment[];
 }
 
 /** One of the runtime's own tables. */
@@ -71,8 +80,8 @@ export async function getPlace(client: Client, target: Target): Promise<Place> {
   const { rows } = await client.text({
     // The definition first: when the table is changed between the two, it differs from the next look's.
     text: `WITH ${OWN} AS own, (SELECT ${NAMED} FROM system.tables WHERE database = {p2:String} AND name = {p3:String}) AS named
-      SELECT own, named, toJSONString(groupArray([name, type, comment, codec])) FROM (
-        SELECT name, type, comment, compression_codec AS codec FROM system.columns WHERE ${of} ORDER BY position
+      SELECT own, named, toJSONString(groupArray([name, type, comment, codec, default_kind, default_expression])) FROM (
+        SELECT name, type, comment, compression_codec AS codec, default_kind, default_expression FROM system.columns WHERE ${of} ORDER BY position
       )`,
     parameters,
   });
@@ -92,6 +101,7 @@ export async function getPlace(client: Client, target: Target): Promise<Place> {
     definition.includes("PROJECTION ") ? read("name, query", "projections") : [],
   ]);
   const columns = readTexts(columnTexts);
+  const { constraints, ttls } = parseDefinition(definition);
   const actual = indexes.map(([name = "", expression = "", type = "", granularity = "1"]) => ({
     ...{ name, expression, type, granularity },
   }));
@@ -105,10 +115,27 @@ export async function getPlace(client: Client, target: Target): Promise<Place> {
     columns: columns.map(([name = "", type = "", text = ""]) => ({ name, type, comment: text })),
     attachments: [
       ...actual.map(({ name, expression, type, granularity }) => ({
+        kind: "index" as const,
         name,
         sql: `ADD INDEX ${quote(name)} ${expression} TYPE ${type} GRANULARITY ${granularity}`,
       })),
-      ...projections.map(([name = "", query = ""]) => ({ name, sql: `ADD PROJECTION ${quote(name)} (${query})` })),
+      ...projections.map(([name = "", query = ""]) => ({
+        kind: "projection" as const,
+        name,
+        sql: `ADD PROJECTION ${quote(name)} (${query})`,
+      })),
+      ...[...constraints].map(([name, sql]) => ({ kind: "constraint" as const, name, sql })),
+      ...columns.flatMap(([name = "", , , codec = "", value = "", expression = ""]) => {
+        const has = (kind: Attachment["kind"], what: string): Attachment => {
+          return { kind, name, sql: `MODIFY COLUMN ${quote(name)} ${what}` };
+        };
+        const ttl = ttls.get(name);
+        return [
+          ...(codec === "" ? [] : [has("codec", codec)]),
+          ...(value === "" ? [] : [has("value", `${value} ${expression}`)]),
+          ...(ttl === undefined ? [] : [has("ttl", `TTL ${ttl}`)]),
+        ];
+      }),
     ],
   };
   return { ...look, table };

@@ -5,7 +5,7 @@ import { columnDefinitions } from "./contract.ts";
 import { ClickHouseStatementError } from "./errors.ts";
 import { type EngineClauses, engineSql, indexDefinitions, layoutChange, newClauses } from "./layout.ts";
 import { sameColumns, type Table } from "./place.ts";
-import { literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
+import { literal, NAME, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
 import { fullTypeName } from "./type_names.ts";
 
 const PARTITIONS_PER_STATEMENT = 100;
@@ -39,8 +39,8 @@ export async function createPlain(client: Client, name: string, target: Target):
 
 /**
  * Makes an empty table with the contract's columns and all that hangs on the present table: order, partitions, TTL,
- * settings, indexes, projections, comments; what the asset declares takes the place of what it has. What needs a column
- * that is gone is left out, and said.
+ * settings, indexes, projections, constraints, comments, and of the columns that remain codecs, defaults and TTLs; what
+ * the asset declares takes the place of what it has. What needs a column that is gone is left out, and said.
  */
 export async function createLike(
   client: Client,
@@ -67,18 +67,47 @@ export async function createLike(
       log(`The new columns do not go with ${engineSql(kept)}: the table is made anew (${error.message})`);
       await createFromContract(client, name, target);
     }
-    const declared = new Set(target.storage.clickhouse?.indexes?.map((index) => index.name));
-    for (const { name: attached, sql } of present.attachments) {
-      if (declared.has(attached)) continue;
-      try {
-        await client.run(`ALTER TABLE ${table}${onCluster(client)} ${sql}`);
-      } catch (error) {
-        if (!(error instanceof ClickHouseStatementError) || error.retryable) throw error;
-        log(`Not kept, since it does not go with the new columns: ${sql}`);
-      }
-    }
+    await carry(client, table, present, target, log);
   }
   await commentColumns(client, table, present, target);
+}
+
+/** Adds to a table made from the contract what people added to the present one. */
+async function carry(
+  client: Client,
+  table: string,
+  present: Table,
+  target: Target,
+  log: (message: string) => void,
+): Promise<void> {
+  const { indexes = [], codecs = {} } = target.storage.clickhouse ?? {};
+  const columns = new Set(target.columns.map(({ name }) => name));
+  for (const { kind, name, sql } of present.attachments) {
+    const isOfColumn = kind === "codec" || kind === "value" || kind === "ttl";
+    const isDeclared =
+      (kind === "index" && indexes.some((index) => index.name === name)) ||
+      (kind === "codec" && codecs[name] !== undefined);
+    if (isDeclared || (isOfColumn && !columns.has(name))) continue;
+    // Rows bring the values of all columns, which such a column would refuse.
+    if (kind === "value" && !sql.startsWith(`MODIFY COLUMN ${quote(name)} DEFAULT `)) {
+      log(`Not kept, since the rows have values of their own: ${sql}`);
+      continue;
+    }
+    try {
+      // Added to a table that lacks its columns, it would be taken, and fail each insert.
+      if (kind === "constraint") await client.run(constraintProof(table, sql));
+      await client.run(`ALTER TABLE ${table}${onCluster(client)} ${sql}`);
+    } catch (error) {
+      if (!(error instanceof ClickHouseStatementError) || error.retryable) throw error;
+      log(`Not kept, since it does not go with the new columns: ${sql}`);
+    }
+  }
+}
+
+/** Fails where the columns of a constraint are not there. */
+function constraintProof(table: string, sql: string): string {
+  const expression = sql.replace(new RegExp(`^ADD CONSTRAINT (?:${NAME}) (?:CHECK|ASSUME) `), "");
+  return `SELECT ${expression}\n FROM ${table} LIMIT 0`;
 }
 
 /** Makes an empty table exactly like the present one, so that partitions can go from one to the other. */

@@ -126,6 +126,42 @@ test("a layout and new columns come together", async () => {
   expect(await layoutOf(to)).toEqual(DECLARED);
 });
 
+test("a replace with other columns keeps what people added to the table and to the columns that remain, and says what not", async () => {
+  const before = targetOf({ id: z.int32(), at: timestamp(), name: z.string(), gone: z.string(), day: z.string() });
+  const old = { id: 1, at, name: "a", gone: "b", day: "c" };
+  await warehouse.publishRows(before, [old]);
+  const x = `${before.schema}.x`;
+  await warehouse.run(
+    `ALTER TABLE ${x} MODIFY COLUMN name CODEC(ZSTD(9)), MODIFY COLUMN id CODEC(Delta, LZ4), MODIFY COLUMN gone CODEC(ZSTD(2))`,
+    `ALTER TABLE ${x} MODIFY COLUMN name DEFAULT 'no, ) CONSTRAINT none TTL ', MODIFY COLUMN day MATERIALIZED toString(at)`,
+    `ALTER TABLE ${x} MODIFY COLUMN name TTL toDateTime(at) + INTERVAL 90 YEAR`,
+    `ALTER TABLE ${x} ADD CONSTRAINT \`positive (id)\` CHECK id >= 0, ADD CONSTRAINT filled CHECK gone <> ''`,
+  );
+  const shape = { id: z.int32(), at: timestamp(), name: z.string(), day: z.string(), extra: z.int().nullable() };
+  const to = laidOut(targetOf(shape, { kind: "replace" }, before.assetKey), { codecs: { id: "ZSTD(3)" } });
+  const messages: string[] = [];
+  const log = (message: string): void => void messages.push(message);
+  const row2 = { id: 2, at, name: "a", day: "c", extra: null };
+  await warehouse.publishRows(to, [row2], { log });
+  const definition = async (): Promise<string | null | undefined> =>
+    (await warehouse.sql(`SELECT create_table_query FROM system.tables WHERE database = '${to.schema}'`))[0]?.[0];
+  const kept = await definition();
+  expect(kept).toContain(
+    "(`id` Int32 CODEC(ZSTD(3)), `at` DateTime64(6, 'UTC'), `name` String DEFAULT 'no, ) CONSTRAINT none TTL ' CODEC(ZSTD(9)) TTL toDateTime(at) + toIntervalYear(90), `day` String, `extra` Nullable(Int64), CONSTRAINT `positive (id)` CHECK id >= 0)",
+  );
+  expect(messages.slice(-2)).toEqual([
+    expect.stringMatching(/^Not kept, since it does not go with the new columns: ADD CONSTRAINT filled CHECK gone/),
+    expect.stringMatching(/^Not kept, since the rows have values of their own: MODIFY COLUMN `day` MATERIALIZED/),
+  ]);
+  await expect(warehouse.publishRows(to, [{ ...row2, id: -1 }])).rejects.toThrow(/positive \(id\)/);
+
+  // With the same columns all of it stays without a word.
+  messages.length = 0;
+  await warehouse.publishRows(to, [row2], { log });
+  expect(await definition()).toBe(kept);
+  expect(messages).toEqual([]);
+});
+
 test.each<[string, ClickHouseTable]>([
   ["a partition by a column that is not there", { partitionBy: sql`toYYYYMM(lost)` }],
   ["a TTL that is no time", { ttl: sql`id + 1` }],
