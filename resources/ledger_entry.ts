@@ -29,6 +29,15 @@ export function readLedgerEntry(
   };
 }
 
+/**
+ * A query of the time for a line that is being written, in the stores with transactions, where `$1` is the asset: later
+ * than that of every other line of the asset, also where the clock was set back, or is that of another host.
+ */
+export function publishedAt(ledger: string, now: string): string {
+  return `SELECT GREATEST(${now}, COALESCE(max(published_at) + INTERVAL '1 microsecond', ${now}))
+    FROM ${ledger} WHERE asset_key = $1`;
+}
+
 /** Which lines of the ledger are asked for: at most so many, of runs of partitions, or of others; `null`: of all. */
 export interface RecentOptions {
   readonly limit: number;

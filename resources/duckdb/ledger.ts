@@ -1,7 +1,7 @@
 import type { LastPublish } from "../../definitions/tick.ts";
 import { CREATE_FAILED_ROWS, replaceFailedRows } from "../failed_rows.ts";
 import { lastPublishes } from "../last_publishes.ts";
-import { readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
+import { publishedAt, readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
 import { deleteQuarantined, readQuarantine, replacedRuns } from "../quarantine.ts";
 import type { Attempt, FailedRow, KeptRow, LedgerEntry, PublishedBy, Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -50,7 +50,7 @@ export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Pro
   await client.run({
     text: `INSERT INTO ${LEDGER} (asset_key, run_id, root_run_id, code_version, partition_keys, row_count, columns,
         content_hash, started_at, published_at, cursor, report)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now(), $10, $11)`,
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, (${publishedAt(LEDGER, "now()")}), $10, $11)`,
     parameters: [
       entry.assetKey,
       entry.runId,

@@ -1,6 +1,6 @@
 import type { LastPublish } from "../../definitions/tick.ts";
 import { lastPublishes } from "../last_publishes.ts";
-import { readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
+import { publishedAt, readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
 import { deleteQuarantined, readQuarantine, replacedRuns } from "../quarantine.ts";
 import type { Attempt, KeptRow, LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -31,11 +31,13 @@ export async function takeTurn(client: Client, assetKey: string, runId: string):
   await client.run({ text: `INSERT INTO ${TURNS} VALUES ($1, $2)`, parameters: [assetKey, runId] });
 }
 
-/** Writes a line of the ledger, inside the transaction of its publish. */
+/** Writes a line of the ledger, inside the transaction of its publish, which has the asset's turn. */
 export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Promise<void> {
+  // No subquery stands in VALUES here.
+  const at = await client.text({ text: publishedAt(LEDGER, "now()"), parameters: [entry.assetKey] });
   await client.run({
     text: `INSERT INTO ${LEDGER} VALUES ($1, $2, $3, $4, CAST($5 AS json), CAST($6 AS bigint), CAST($7 AS json), $8,
-      CAST($9 AS timestamptz), now(), $10, CAST($11 AS json))`,
+      CAST($9 AS timestamptz), CAST($10 AS timestamptz), $11, CAST($12 AS json))`,
     parameters: [
       entry.assetKey,
       entry.runId,
@@ -46,6 +48,7 @@ export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Pro
       JSON.stringify(entry.columns),
       entry.contentHash,
       entry.startedAt,
+      at.rows[0]?.[0] ?? null,
       entry.cursor,
       entry.report,
     ],

@@ -2,7 +2,7 @@ import { CREATE_FAILED_ROWS } from "../failed_rows.ts";
 import { literal, OWN_SCHEMA, ownTable, quote } from "../quote.ts";
 import type { LastPublish } from "../../definitions/tick.ts";
 import { lastPublishes } from "../last_publishes.ts";
-import { readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
+import { publishedAt, readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
 import { deleteQuarantined, readQuarantine, replacedRuns } from "../quarantine.ts";
 import type { Attempt, KeptRow, LedgerEntry, PublishedBy, Target } from "../store.ts";
 import type { Client } from "./client.ts";
@@ -78,12 +78,12 @@ async function lock(client: Client, name: string): Promise<void> {
   });
 }
 
-/** Writes a line of the ledger, inside the transaction of its publish. */
+/** Writes a line of the ledger, inside the transaction of its publish, which has the asset's lock. */
 export async function insertLedgerEntry(client: Client, entry: LedgerEntry): Promise<void> {
   await client.run({
     text: `INSERT INTO ${LEDGER} (asset_key, run_id, root_run_id, code_version, partition_keys, row_count, columns,
         content_hash, started_at, published_at, cursor, report)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, pg_catalog.clock_timestamp(), $10, $11)`,
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, (${publishedAt(LEDGER, "pg_catalog.clock_timestamp()")}), $10, $11)`,
     parameters: [
       entry.assetKey,
       entry.runId,
