@@ -92,8 +92,9 @@ const BY_STATE: ReadonlyMap<string, { readonly kind: Kind; readonly advice: stri
     "3F000": { kind: UndefinedRelationError, advice: "" },
     "3D000": { kind: UndefinedRelationError, advice: "" },
     "42703": { kind: UndefinedColumnError, advice: "" },
-    // duplicate_object, also of a schema
+    // duplicate_object, also of a schema; duplicate_column
     "42710": { kind: AlreadyThereError, advice: "" },
+    "42701": { kind: AlreadyThereError, advice: "" },
     "53": { kind: OverloadError, advice: "" },
     // disk_full
     "53100": { kind: DiskFullError, advice: ". Free space on the disk of the Hyper server" },

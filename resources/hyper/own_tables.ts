@@ -60,7 +60,7 @@ const LOOK = `SELECT ${LATER_COLUMNS.join(", ")} FROM ${LEDGER}, ${QUARANTINE}, 
  */
 export async function createOwnTables(client: Client): Promise<void> {
   if (await succeeds(client, LOOK)) return;
-  if (!(await makesSchema(client))) {
+  if (!(await makes(client, `CREATE SCHEMA ${quote(OWN_SCHEMA)}`))) {
     // Until the last one is there.
     const deadline = performance.now() + PATIENCE_MS;
     while (!(await hasTable(client, TURNS)) && performance.now() < deadline) await wait(POLL_MS);
@@ -69,13 +69,13 @@ export async function createOwnTables(client: Client): Promise<void> {
   for (const statement of STATEMENTS) await client.run(statement);
   for (const name of LATER_COLUMNS)
     if (!(await succeeds(client, `SELECT ${name} FROM ${QUARANTINE} LIMIT 0`)))
-      await client.run(`ALTER TABLE ${QUARANTINE} ADD COLUMN ${name} text`);
+      await makes(client, `ALTER TABLE ${QUARANTINE} ADD COLUMN ${name} text`);
 }
 
-/** Whether it is this session that makes the schema: of several at once, the server lets one. */
-async function makesSchema(client: Client): Promise<boolean> {
+/** Whether it is this session that makes something: of several at once, the server lets one. */
+async function makes(client: Client, statement: string): Promise<boolean> {
   try {
-    await client.run(`CREATE SCHEMA ${quote(OWN_SCHEMA)}`);
+    await client.run(statement);
     return true;
   } catch (error) {
     if (error instanceof AlreadyThereError) return false;

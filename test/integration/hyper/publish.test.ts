@@ -33,6 +33,22 @@ test("a quarantine of an earlier version keeps its rows, and takes those of this
   ]);
 });
 
+test("four that find a database of an earlier version at the same time bring it up to this one", async () => {
+  const warehouses = await Promise.all(Array.from({ length: 4 }, () => server.open()));
+  const [one] = warehouses;
+  await one?.publishRows(one.target({ id: z.int32() }), []);
+  for (let round = 1; round <= 4; round += 1) {
+    for (const table of ["quarantine", "failed_rows"]) await one?.sql(`DROP TABLE _dagster_typescript.${table}`);
+    await one?.sql(`CREATE TABLE _dagster_typescript.quarantine (asset_key text NOT NULL, run_id text NOT NULL,
+      quarantined_at timestamptz NOT NULL, row_number bigint NOT NULL, reason text NOT NULL, value text NOT NULL)`);
+    await Promise.all(
+      warehouses.map((warehouse) => warehouse.publishRows(warehouse.target({ id: z.int32() }), [{ id: round }])),
+    );
+    for (const warehouse of warehouses)
+      expect(await warehouse.sql(`SELECT * FROM ${warehouse.schema}.x`)).toEqual([[String(round)]]);
+  }
+});
+
 test.each<[string, WriteStrategy, string]>([
   ["replaces", { kind: "replace" }, "1000"],
   ["merges", { kind: "merge", key: ["id"] }, "1000"],
