@@ -6,7 +6,7 @@ import type { Statement } from "../render_sql.ts";
 import type { HyperConfig } from "./config.ts";
 import { CopyIn } from "./copy_in.ts";
 import { Describe, type ResultColumn } from "./describe.ts";
-import { connectError, isGone, statementError, StatementTimeoutError } from "./errors.ts";
+import { COMMIT, connectError, isGone, outcomeOf, statementError, StatementTimeoutError } from "./errors.ts";
 import { literal } from "../quote.ts";
 import { toParameter } from "./types.ts";
 
@@ -147,12 +147,18 @@ export class Client {
     await this.#guard("COPY", () => copy.end());
   }
 
-  /** Runs `act` in a transaction: committed when it ends, rolled back when it throws. */
+  /**
+   * Runs `act` in a transaction: committed when it ends, rolled back when it throws.
+   *
+   * @throws TypeError when the transaction had ended before: also after a look at a table that is not there
+   */
   async transaction<T>(act: () => Promise<T>): Promise<T> {
     await this.run("BEGIN");
     try {
       const result = await act();
-      await this.run("COMMIT");
+      const { command } = await this.#guard(COMMIT, () => this.#pg.query(COMMIT));
+      // So does the server answer when a statement in the transaction had failed.
+      if (command !== COMMIT) throw new TypeError(`the transaction ended with ${command}`);
       return result;
     } catch (error) {
       await this.#pg.query("ROLLBACK").catch(() => {
@@ -196,7 +202,7 @@ export class Client {
       signal?.throwIfAborted();
       if (limited.signal.aborted) {
         throw new StatementTimeoutError(
-          `a statement took longer than its limit of ${limit / 1000} s; nothing was published. ` +
+          `a statement took longer than its limit of ${limit / 1000} s; ${outcomeOf(text)}. ` +
             "Make it quicker, or raise HYPER_STATEMENT_TIMEOUT_SECONDS. The server says",
           text,
           error,

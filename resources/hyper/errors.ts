@@ -122,6 +122,9 @@ const WIDE_DECIMAL_ADVICE =
 /** Of a full disk, whose SQLSTATE is that of memory. */
 const DISK_FULL = /growing the database file failed|could not grow file|No space left on device/i;
 
+/** The statement that publishes. */
+export const COMMIT = "COMMIT";
+
 interface VendorError {
   readonly message: string;
   readonly code?: string;
@@ -132,7 +135,7 @@ interface VendorError {
 export function statementError(error: unknown, statement: string): ProjectError {
   if (error instanceof ProjectError) return error;
   const { code, message, detail } = vendorError(error);
-  if (isGone(error)) return unreachable(error);
+  if (isGone(error)) return unreachable(error, statement);
   const state = DISK_FULL.test(message) ? "53100" : (code ?? "");
   const found = BY_STATE.get(state) ?? BY_STATE.get(state.slice(0, 2));
   const { kind, advice } = found ?? { kind: StatementError, advice: "" };
@@ -168,11 +171,17 @@ export function isGone(error: unknown): boolean {
   return (code !== undefined && (GONE.has(code) || code.startsWith("08") || SOCKET.test(code))) || ENDED.test(message);
 }
 
-function unreachable(error: unknown): ProjectError {
+function unreachable(error: unknown, statement: string): ProjectError {
   return new UnreachableError(
-    `the connection to Hyper ended in the middle of a statement: ${vendorError(error).message}; nothing was published`,
+    `the connection to Hyper ended in the middle of a statement: ${vendorError(error).message}; ${outcomeOf(statement)}`,
     { cause: error },
   );
+}
+
+/** What is published after a statement of which no answer came. */
+export function outcomeOf(statement: string): string {
+  if (statement !== COMMIT) return "nothing was published";
+  return "it was the commit, so the ledger tells whether it was published, and a retry of the run looks there first";
 }
 
 function vendorError(error: unknown): VendorError {

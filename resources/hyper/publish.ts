@@ -16,6 +16,7 @@ import { HYPER_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import type { Connections } from "./connections.ts";
 import { columnDefinitions } from "./contract.ts";
+import { ConflictError } from "./errors.ts";
 import { hasTable } from "./has_table.ts";
 import { inTurn } from "./in_turn.ts";
 import { stagedFacts } from "./inspect.ts";
@@ -110,7 +111,11 @@ export class HyperStaged implements Staged {
       await takeTurn(client, target.assetKey, entry.runId);
       // Nobody else changes the table from here on.
       if (await hasSwap(client, target.assetKey)) return undefined;
-      if ((await findChange(client, target)).kind !== "none") return undefined;
+      const change = await findChange(client, target);
+      // The look at it has ended the transaction.
+      if (change.kind === "create")
+        throw new ConflictError("Hyper has to try again", stage, new Error("the table went while its publish began"));
+      if (change.kind !== "none") return undefined;
       const earlier = await earlierPublish(target.strategy, entry, {
         find: () => findLedgerEntry(client, entry),
         lastCursor: () => lastCursor(client, entry.assetKey),

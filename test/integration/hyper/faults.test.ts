@@ -1,11 +1,16 @@
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, connect as dial, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { decimal, sql, z } from "../../../definitions/index.ts";
 import { startEngine } from "../../../ops/engines/start_engine.ts";
+import { Client } from "../../../resources/hyper/client.ts";
+import { hyperConfig } from "../../../resources/hyper/config.ts";
 import { statementError } from "../../../resources/hyper/errors.ts";
+import { hasTable } from "../../../resources/hyper/has_table.ts";
 import { hyper } from "../../../resources/hyper/kind.ts";
 import { targetOf } from "../duckdb/warehouse.ts";
 import { attempt, connect, HyperServer, publish, Warehouse } from "./warehouse.ts";
@@ -82,6 +87,56 @@ test("a server that ends in the middle of a COPY leaves the old table, and the f
     await store.close();
   } finally {
     rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+test("a commit of which no answer comes is not told as nothing published, and the retry finds it", async () => {
+  const { host, hostname, port } = new URL(server.url);
+  const proxy = createServer((client) => {
+    const upstream = dial(Number(port), hostname);
+    let isCommit = false;
+    client.on("data", (bytes) => {
+      isCommit = bytes.includes("COMMIT\0");
+      upstream.write(bytes);
+    });
+    upstream.on("data", (bytes) => {
+      // The server has done it, and its answer is lost.
+      if (isCommit) client.destroy();
+      else client.write(bytes);
+    });
+    client.on("error", () => undefined).on("close", () => upstream.destroy());
+    upstream.on("error", () => undefined);
+  }).listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  onTestFinished(() => void proxy.close());
+  const warehouse = await server.open();
+  const target = warehouse.target({ id: z.int32() });
+  await warehouse.publishRows(target, [{ id: 1 }]);
+  const url = server.url.replace(host, `127.0.0.1:${(proxy.address() as AddressInfo).port}`);
+  const cut = await server.open({ HYPER_URL: url });
+  const given = attempt();
+  const lost = cut.publishRows(target, [{ id: 2 }], given);
+  await expect(lost).rejects.toMatchObject({ code: "unreachable", retryable: true });
+  await expect(lost).rejects.toThrow(/ledger tells whether it was published/);
+  await expect(lost).rejects.not.toThrow(/nothing was published/);
+  expect(await warehouse.sql(`SELECT * FROM ${warehouse.schema}.x`)).toEqual([["2"]]);
+  expect(await warehouse.store.findPublished(target, given)).toMatchObject({ runId: given.runId });
+});
+
+test("a transaction that had ended before its commit fails, although the server takes the commit", async () => {
+  const client = await Client.open(hyperConfig({ HYPER_URL: server.url }));
+  try {
+    await client.run("CREATE TABLE committed (id int)");
+    const publishing = client.transaction(async () => {
+      await client.run("INSERT INTO committed VALUES (1)");
+      expect(await hasTable(client, "missing_table")).toBe(false);
+    });
+    await expect(publishing).rejects.toThrow("the transaction ended with ROLLBACK");
+    expect((await client.text("SELECT * FROM committed")).rows).toEqual([]);
+    await client.transaction(() => client.run("INSERT INTO committed VALUES (2)"));
+    expect((await client.text("SELECT * FROM committed")).rows).toEqual([["2"]]);
+  } finally {
+    await client.close();
   }
 });
 
