@@ -4,6 +4,7 @@ import type { Parameter, Statement } from "../render_sql.ts";
 import type { PartitionSet, Target } from "../store.ts";
 import { requireNotArchived } from "./archive_files.ts";
 import type { Client } from "./client.ts";
+import { columnDefinitions } from "./contract.ts";
 import { literal, quote, tableName } from "../quote.ts";
 import { columnTypeName } from "./type_names.ts";
 
@@ -41,21 +42,66 @@ export async function writeStaged(client: Client, target: Target, stage: string)
   await comment(client, target, name, new Map());
 }
 
-/** The staging table takes the table's name; indexes and what people wrote on its columns come along. */
+/**
+ * The staging table takes the table's name; indexes and what people wrote on its columns come along. Where people have put
+ * constraints or defaults on it, the rows go into a new table that is made with them: DuckDB adds most of them to no table.
+ */
 async function replace(client: Client, target: Target, stage: string, name: string): Promise<void> {
-  const parameters = [target.schema, target.table];
-  const indexes = await client.text({
-    text: "SELECT sql FROM duckdb_indexes() WHERE schema_name = $1 AND table_name = $2 AND database_name = current_database()",
-    parameters,
-  });
-  const comments = await client.text({
-    text: "SELECT column_name, comment FROM duckdb_columns() WHERE comment IS NOT NULL AND schema_name = $1 AND table_name = $2 AND database_name = current_database()",
-    parameters,
-  });
+  const { indexes, constraints, comments, defaults } = await additions(client, target);
   await client.run(`DROP TABLE IF EXISTS ${name}`);
-  await client.run(`ALTER TABLE ${stage} RENAME TO ${quote(target.table)}`);
-  for (const [sql] of indexes.rows) await client.run(sql ?? "");
-  await comment(client, target, name, new Map(comments.rows.map(([column, text]) => [column ?? "", text ?? ""])));
+  if (defaults.size === 0 && constraints.length === 0) {
+    await client.run(`ALTER TABLE ${stage} RENAME TO ${quote(target.table)}`);
+  } else {
+    const definitions = target.columns.map((column) => {
+      const value = defaults.get(column.name);
+      return `${columnDefinitions({ columns: [column] })}${value === undefined ? "" : ` DEFAULT (${value})`}`;
+    });
+    const columns = target.columns.map((column) => quote(column.name)).join(", ");
+    await client.run(`CREATE TABLE ${name} (${[...definitions, ...constraints].join(", ")})`);
+    await client.run(`INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage}`);
+    await client.run(`DROP TABLE ${stage}`);
+  }
+  for (const sql of indexes) await client.run(sql);
+  await comment(client, target, name, comments);
+}
+
+/** What people have put on a table. */
+interface Additions {
+  /** Statements that make its indexes, with their comments. */
+  readonly indexes: readonly string[];
+  /** As CREATE TABLE takes them, without those of the contract. */
+  readonly constraints: readonly string[];
+  /** By column. */
+  readonly comments: ReadonlyMap<string, string>;
+  /** Expressions by column. */
+  readonly defaults: ReadonlyMap<string, string>;
+}
+
+async function additions(client: Client, { schema, table, columns }: Target): Promise<Additions> {
+  const ofTable = async (values: string, view: string): Promise<string[][]> => {
+    const { rows } = await client.text({
+      text: `SELECT ${values} FROM ${view}() WHERE schema_name = $1 AND table_name = $2 AND database_name = current_database()`,
+      parameters: [schema, table],
+    });
+    return rows.map((row) => row.map((value) => value ?? ""));
+  };
+  const byColumn = async (value: string): Promise<Map<string, string>> => {
+    const names = new Set(columns.map((column) => column.name));
+    const rows = await ofTable(`column_name, ${value}`, "duckdb_columns");
+    return new Map(
+      rows.flatMap(([name = "", text = ""]) => (text !== "" && names.has(name) ? [[name, text] as const] : [])),
+    );
+  };
+  const indexes = await ofTable("index_name, sql, comment", "duckdb_indexes");
+  const constraints = await ofTable("constraint_type, constraint_text", "duckdb_constraints");
+  return {
+    indexes: indexes.flatMap(([name = "", sql = "", text = ""]) =>
+      text === "" ? [sql] : [sql, `COMMENT ON INDEX ${quote(schema)}.${quote(name)} IS ${literal(text)}`],
+    ),
+    constraints: constraints.flatMap(([kind, text = ""]) => (kind === "NOT NULL" ? [] : [text])),
+    comments: await byColumn("comment"),
+    defaults: await byColumn("column_default"),
+  };
 }
 
 /** The descriptions, where every other client of the warehouse sees them; where there is none, what people wrote. */

@@ -49,6 +49,50 @@ test("rows that an index refuses are not published, and the table and its index 
   expect(await warehouse.sql("SELECT index_name FROM duckdb_indexes()")).toEqual([["one"]]);
 });
 
+test("constraints, defaults and comments of indexes survive a replace, and rows that break one are not published", async () => {
+  const warehouse = new Warehouse();
+  const shape = { id: z.int32(), "we ird": z.string().nullable(), n: z.int32() };
+  await warehouse.publishRows(targetOf(shape), [{ id: 1, "we ird": "a", n: 1 }]);
+  await warehouse.sql(`
+    CREATE TABLE a.kinds (n INTEGER PRIMARY KEY);
+    INSERT INTO a.kinds VALUES (1), (2);
+    DROP TABLE a.x;
+    CREATE TABLE a.x (id INTEGER PRIMARY KEY, "we ird" VARCHAR DEFAULT 'it''s ' || 1 UNIQUE,
+      n INTEGER NOT NULL REFERENCES a.kinds (n), CHECK (id < 100 AND "we ird" <> 'no'));
+    CREATE INDEX people ON a.x (n, id);
+    COMMENT ON INDEX a.people IS 'it''s for the report'`);
+  const put = async (): Promise<unknown> => [
+    await warehouse.sql("SELECT constraint_text FROM duckdb_constraints() WHERE table_name = 'x' ORDER BY 1"),
+    await warehouse.sql("SELECT column_name, column_default FROM duckdb_columns() WHERE table_name = 'x'"),
+    await warehouse.sql("SELECT index_name, comment, sql FROM duckdb_indexes()"),
+  ];
+  const before = await put();
+  const good = { id: 2, "we ird": "b", n: 2 };
+  await warehouse.publishRows(targetOf(shape), [good, { id: 3, "we ird": null, n: 1 }]);
+  expect(await put()).toEqual(before);
+  await warehouse.publishQuery(targetOf(shape), sql`SELECT 4::INT AS id, 'c' AS "we ird", 1::INT AS n`);
+  expect(await put()).toEqual(before);
+  for (const bad of [
+    { id: 2 },
+    { id: 5 },
+    { id: 500, "we ird": "e" },
+    { id: 5, "we ird": "no" },
+    { id: 5, "we ird": "f", n: 9 },
+  ])
+    await expect(warehouse.publishRows(targetOf(shape), [good, { ...good, ...bad }])).rejects.toMatchObject({
+      code: "statement_failed",
+      message: expect.stringContaining("Constraint Error") as string,
+    });
+  expect(await put()).toEqual(before);
+  const { "we ird": _, ...less } = shape;
+  await expect(warehouse.publishRows(targetOf(less), [{ id: 6, n: 1 }])).rejects.toThrow(/we ird/);
+  expect(await put()).toEqual(before);
+  expect(await warehouse.sql(`INSERT INTO a.x (id, n) VALUES (7, 1); ${ALL}`)).toEqual([
+    ["4", "c", "1"],
+    ["7", "it's 1", "1"],
+  ]);
+});
+
 test("a view in the place of the table is never dropped", async () => {
   const warehouse = new Warehouse();
   await warehouse.sql("CREATE SCHEMA a; CREATE VIEW a.x AS SELECT 7 AS id");
