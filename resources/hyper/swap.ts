@@ -7,6 +7,7 @@ import { ConflictError, TableInTheWayError } from "./errors.ts";
 import { hasTable } from "./has_table.ts";
 import { takeTurn } from "./ledger.ts";
 import { nextName, setAsideName, SWAPS } from "./names.ts";
+import { commentOn, commentsOf } from "./table.ts";
 
 /*
  * A table that takes another form is made beside the old one, and takes its place by two renames. They cannot be a part
@@ -28,7 +29,8 @@ export async function swappedAssets(client: Client): Promise<string[]> {
 }
 
 /**
- * Makes the table that is to take the other's place, with its rows and descriptions; whoever does it has the turn.
+ * Makes the table that is to take the other's place, with its rows and descriptions, and what people wrote on the other's
+ * columns that have none; whoever does it has the turn.
  *
  * @param describe Writes the descriptions of the columns of the table of this name.
  */
@@ -50,6 +52,11 @@ export async function fillNext(
   await client.run(`CREATE TABLE ${next} (${columnDefinitions(target)})`);
   await client.run(`INSERT INTO ${next} (${names}) SELECT ${names} FROM ${stage}`);
   await describe(next);
+  const written = await commentsOf(client, target);
+  for (const { name, description } of target.columns) {
+    const comment = written.get(name);
+    if (description === null && comment !== undefined) await commentOn(client, next, name, comment);
+  }
 }
 
 /** Says that the swap is published, in the transaction of its publish. */

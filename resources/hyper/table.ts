@@ -95,8 +95,25 @@ function compare(
 
 /** The descriptions of columns, where other clients see them; a table has none in Hyper. What people wrote stays. */
 export async function describeColumns(client: Client, { columns }: Target, name: string): Promise<void> {
-  for (const { name: column, description } of columns) {
-    if (description === null) continue;
-    await client.run(`COMMENT ON COLUMN ${name}.${quote(column)} IS ${literal(description)}`);
-  }
+  for (const { name: column, description } of columns)
+    if (description !== null) await commentOn(client, name, column, description);
+}
+
+/** Writes the comment of a column. @param name Of the table, quoted. */
+export async function commentOn(client: Client, name: string, column: string, text: string): Promise<void> {
+  await client.run(`COMMENT ON COLUMN ${name}.${quote(column)} IS ${literal(text)}`);
+}
+
+/** The comments of the columns of a table that is there, by column. */
+export async function commentsOf(client: Client, { schema, table }: Target): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await client.text({
+    text: `SELECT a.attname, d.description
+      FROM pg_catalog.pg_description AS d
+      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.objoid AND a.attnum = d.objsubid
+      JOIN pg_catalog.pg_class AS c ON c.oid = d.objoid
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE n.nspname = $1 AND c.relname = $2`,
+    parameters: [schema, table],
+  });
+  return new Map(rows.map(([column, description]) => [column ?? "", description ?? ""]));
 }

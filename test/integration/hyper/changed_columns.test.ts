@@ -102,6 +102,29 @@ test("readers of a table whose columns change see all old rows or all new ones, 
   expect(await tables(warehouse)).toEqual(["x"]);
 });
 
+test("what people wrote on columns comes along when they change, unless the contract describes them", async () => {
+  const warehouse = await server.open();
+  const { schema } = warehouse;
+  await warehouse.publishRows(warehouse.changeable({ ...OLD, gone: z.int32(), described: z.int32() }), []);
+  for (const column of ["v", "gone", "described"])
+    await warehouse.sql(`COMMENT ON COLUMN ${schema}.x.${column} IS 'it''s by hand'`);
+  const described = z.int64().describe("From the contract");
+  await warehouse.publishRows(warehouse.changeable({ described, ...NEW }), []);
+  expect(
+    await warehouse.sql(
+      `SELECT a.attname, d.description FROM pg_catalog.pg_attribute AS a
+        LEFT JOIN pg_catalog.pg_description AS d ON d.objoid = a.attrelid AND d.objsubid = a.attnum
+        JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = '${schema}' AND a.attnum > 0 ORDER BY a.attnum`,
+    ),
+  ).toEqual([
+    ["described", "From the contract"],
+    ["id", null],
+    ["v", "it's by hand"],
+    ["w", null],
+  ]);
+});
+
 test("while others write the table it keeps its columns and its rows, and then they change", async () => {
   const warehouse = await server.open();
   await warehouse.publishRows(warehouse.changeable(OLD), rows(1_000));
