@@ -24,6 +24,9 @@ export interface Dialect {
 export function renderSql(sql: Sql, dialect: Dialect): Statement {
   const parameters: Parameter[] = [];
   const bind = (value: Parameter): string => {
+    // It has no form in UTF-8: another text would reach the store.
+    if (typeof value === "string" && !value.isWellFormed())
+      throw new TypeError("a text that the SQL binds is not well-formed Unicode");
     parameters.push(value);
     return dialect.parameter(parameters.length, value);
   };

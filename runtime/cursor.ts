@@ -53,6 +53,7 @@ export class Cursor {
     if (this.#column !== undefined)
       throw new TypeError(`saveCursor: the cursor of this asset is the greatest ${this.#column.name}`);
     if (typeof (cursor as unknown) !== "string") throw new TypeError("saveCursor: a cursor is a text");
+    if (!cursor.isWellFormed()) throw new TypeError("saveCursor: the cursor is not well-formed Unicode");
     this.#saved = cursor;
   }
 

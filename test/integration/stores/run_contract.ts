@@ -15,6 +15,7 @@ import {
   daily,
   date,
   int64,
+  json,
   merge,
   nullRateDrift,
   parquet,
@@ -157,6 +158,35 @@ export function describeRuns(harnessOf: () => StoreHarness): void {
     ["rows_read", "rows_replayed", "rows_superseded", "rows_quarantined"].map(
       (name) => (metadata[name] as { readonly raw_value: unknown } | undefined)?.raw_value,
     );
+
+  it("keeps no half of a surrogate pair: two such texts would be one in the store", async () => {
+    const key = newKey();
+    const shape = { id: z.int(), t: z.string(), doc: json(z.unknown()) };
+    const bad = [
+      { id: 1, t: "a\ud800b", doc: {} },
+      { id: 2, t: "a\udfffb", doc: {} },
+      { id: 3, t: "", doc: { a: ["\ud800"] } },
+      { id: 4, t: "", doc: { "\udfff": 1 } },
+    ];
+    const good = { id: 5, t: "a😀b", doc: { "😀": "\\ud800" } };
+    await expect(run(key, [...bad, good], { shape })).rejects.toThrow(/row 1: t: not well-formed Unicode/);
+    await run(key, [...bad, good], { shape, quarantine: { maxRows: 4 } });
+    expect(await read(key)).toEqual(["5 a😀b"]);
+    expect(await quarantine(key, "row_number, reason")).toEqual([
+      ...["1 t: not well-formed Unicode", "2 t: not well-formed Unicode"],
+      ...["3 doc: not well-formed Unicode", "4 doc: not well-formed Unicode"],
+    ]);
+    const saves = {
+      async *rows({ saveCursor }: { saveCursor: (cursor: string) => void }) {
+        await Promise.resolve();
+        saveCursor("a\ud800b");
+        yield { id: 6, t: "", doc: {} };
+      },
+    };
+    const saving = run(key, saves as never, { shape, write: append() });
+    await expect(saving).rejects.toThrow("saveCursor: the cursor is not well-formed");
+    expect(await read(key)).toEqual(["5 a😀b"]);
+  });
 
   describe("a replay", () => {
     const loose = { id: z.int(), code: z.string(), n: int64().nullable(), at: timestamp().nullable() };

@@ -27,6 +27,15 @@ test("window bounds become bound values", () => {
   expect(renderSql(sql, duckdbDialect({ self: null, window })).parameters).toEqual([window.start, window.end]);
 });
 
+test("a text that no store could keep as it is is not bound", () => {
+  const bind = (text: string): unknown => {
+    const query = { kind: "sql", strings: ["SELECT ", ""], values: [text] } as const;
+    return renderSql(query, duckdbDialect({ self: null, window: null })).parameters;
+  };
+  expect(bind("a😀b")).toEqual(["a😀b"]);
+  for (const half of ["a\ud800b", "\udfff"]) expect(() => bind(half)).toThrow("not well-formed Unicode");
+});
+
 test("the keys of a run become a list of bound values, as many as there are", () => {
   const { sql } = parseSqlFile("WHERE shop IN {keys} AND {keys}", refs, {
     hasWindow: false,
