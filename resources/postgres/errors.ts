@@ -44,6 +44,9 @@ export class TransactionConflictError extends StatementError {
   override readonly retryable = true;
 }
 
+/** Another transaction changed what the catalog says of the same table, and is over. */
+export class CatalogConflictError extends TransactionConflictError {}
+
 /** The server is short of memory or connections at the moment. */
 export class ServerOverloadedError extends StatementError {
   override readonly code = "server_overloaded";
@@ -152,6 +155,8 @@ const BY_STATE: Readonly<Record<string, readonly [error: StatementErrorClass, ad
   "25006": [ReadOnlyServerError, "DATABASE_URL must name a server that takes writes, not a replica"],
 };
 
+/** What the server says, in no other language, of two that change the same row of its catalog. It has no SQLSTATE. */
+const TUPLE_CONFLICT = /^tuple concurrently (updated|deleted)/;
 const QUERY_CANCELED = "57014";
 const CHECK_VIOLATION = "23514";
 
@@ -186,6 +191,8 @@ export function statementError(error: unknown, statement: string): Error {
     const remedy = "have max_locks_per_transaction of the server raised, or choose longer partitions";
     return new LockTableFullError(`PostgreSQL refused a statement (${state}): ${remedy}`, statement, told);
   }
+  if (TUPLE_CONFLICT.test(error.message))
+    return new CatalogConflictError("PostgreSQL: another transaction changed the table", statement, told);
   const [Child, advice] = BY_STATE[state] ?? BY_STATE[state.slice(0, 2)] ?? [StatementError, undefined];
   return new Child(
     `PostgreSQL refused a statement (${state})${advice === undefined ? "" : `: ${advice}`}`,

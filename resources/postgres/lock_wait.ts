@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Client } from "./client.ts";
-import { LockTimeoutError } from "./errors.ts";
+import { CatalogConflictError, LockTimeoutError } from "./errors.ts";
 
 /**
  * Readers queue behind whoever waits for the table: so long at most, then they go first. Longer than the server's
@@ -32,7 +32,7 @@ export async function lockWaiting(
       await client.script([`SET LOCAL lock_timeout = ${Math.ceil(timeoutMs)}`, "RELEASE SAVEPOINT locking"]);
       return;
     } catch (error) {
-      if (!(error instanceof LockTimeoutError)) throw error;
+      if (!(error instanceof LockTimeoutError || error instanceof CatalogConflictError)) throw error;
       await client.script(["ROLLBACK TO SAVEPOINT locking", "RELEASE SAVEPOINT locking"]);
       if (performance.now() >= deadline) throw error;
       if (!told) log(`Waiting for other transactions to leave the table ${name}`);

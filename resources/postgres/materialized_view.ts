@@ -75,7 +75,13 @@ async function trySwap(
   locks: LockWait,
 ): Promise<string | undefined> {
   try {
-    return await swap(client, target, replaces, { name, rowCount: 0n }, locks);
+    return await swap(
+      client,
+      target,
+      replaces,
+      { name, rowCount: 0n },
+      { locks, obstacles: () => replaceObstacles(client, replaces) },
+    );
   } catch (error) {
     // Such as a view that reads a column which is not there any more.
     if (error instanceof StatementError && error.code === "statement_failed") return error.message;
@@ -136,10 +142,15 @@ async function requireNoNulls(client: Client, target: Target, name: string): Pro
 }
 
 /** Before anything is computed. @throws ContractError */
-async function requireReplaceable(client: Client, target: Target, { oid, kind }: Relation): Promise<void> {
+async function requireReplaceable(client: Client, target: Target, found: Relation): Promise<void> {
+  const obstacles = await replaceObstacles(client, found);
+  if (obstacles.length > 0) throw new ContractError(notReplaceable(target, found, obstacles.join(", ")));
+}
+
+async function replaceObstacles(client: Client, { oid, kind }: Relation): Promise<string[]> {
   const obstacles = await swapObstacles(client, oid, { except: "views" });
   if (kind === "TABLE") obstacles.push(...(await policies(client, oid)));
-  if (obstacles.length > 0) throw new ContractError(notReplaceable(target, { oid, kind }, obstacles.join(", ")));
+  return obstacles;
 }
 
 async function policies(client: Client, oid: string): Promise<string[]> {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { literal, OWN_SCHEMA, quote, tableName } from "../quote.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
-import { DuplicateKeyError } from "./errors.ts";
+import { DuplicateKeyError, TransactionConflictError } from "./errors.ts";
 import { hangingStatements, hangingText, tableIndexes } from "./hanging.ts";
 import { createIndex, declaredIndexes, duplicateKey, planIndexes } from "./indexes.ts";
 import { type LockWait, lockWaiting } from "./lock_wait.ts";
@@ -17,6 +17,7 @@ import { viewsOn } from "./views.ts";
  * until the commit.
  *
  * @param old What has the name, without obstacles to a swap.
+ * @param options.obstacles What keeps it from being swapped: asked again once nobody can add to it.
  * @returns Why what hangs on the table did not come along; then all must be rolled back. `undefined`: it did.
  */
 export async function swap(
@@ -24,7 +25,7 @@ export async function swap(
   target: Target,
   old: Relation,
   { name: stage, rowCount }: StagingTable,
-  locks: LockWait,
+  { locks, obstacles }: { readonly locks: LockWait; readonly obstacles: () => Promise<readonly string[]> },
 ): Promise<string | undefined> {
   const name = tableName(target.assetKey);
   const { isLasting, ...staged } = await find(client, stage);
@@ -36,19 +37,30 @@ export async function swap(
   await keepAsItIs(client, name, old, locks);
   const indexes = await stageIndexes(client, target, old, { ...staged, name: stage }, locks.log);
   if (typeof indexes === "string") return indexes;
-  const common = { columnsOf: staged.oid, indexes: indexes.kept };
-  const before = await hangingText(client, old.oid, common);
-  const hanging = await hangingStatements(client, old.oid, staged, { name, indexes: indexes.kept });
   const views = await viewsOn(client, old.oid);
   const schema = quote(target.schema);
   const aside = quote(ownName(stage, name));
-  const tables = old.kind === "TABLE" ? [`LOCK TABLE ${name} IN ACCESS EXCLUSIVE MODE`] : [];
   const moved = `ALTER TABLE ${name} RENAME TO ${aside}`;
-  await lockWaiting(client, name, [...views.map(({ lock }) => lock), ...tables, moved], locks);
+  await lockWaiting(
+    client,
+    name,
+    [...views.map(({ lock }) => lock), ...(await exclusively(client, target, old, aside))],
+    locks,
+  );
+  // Only now does all stand still that hangs on it: whatever was committed during the wait counts.
+  const late = await obstacles();
+  if (late.length > 0) return late.join(", ");
+  const current = await viewsOn(client, old.oid);
+  if (current.map(({ lock }) => lock).join() !== views.map(({ lock }) => lock).join())
+    throw new TransactionConflictError(`views on ${name} came or went during its publish`, moved, undefined);
+  const common = { columnsOf: staged.oid, indexes: indexes.kept };
+  const before = await hangingText(client, old.oid, common);
+  const hanging = await hangingStatements(client, old.oid, staged, { name, indexes: indexes.kept });
   await client.script([
+    moved,
     `ALTER TABLE ${stage} SET SCHEMA ${schema}`,
     `ALTER TABLE ${schema}.${stage.slice(quote(OWN_SCHEMA).length + 1)} RENAME TO ${quote(target.table)}`,
-    ...views.map(({ replace }) => replace),
+    ...current.map(({ replace }) => replace),
     `DROP ${old.kind} ${schema}.${aside}`,
     ...indexes.renames,
     ...hanging,
@@ -56,6 +68,26 @@ export async function swap(
   await settlePartitions(client, target, staged.oid, stage);
   const after = await hangingText(client, staged.oid, common);
   return before === after ? undefined : "what hangs on the table would not be the same";
+}
+
+/**
+ * Statements that keep everybody out, with what they have not committed yet. GRANT takes no lock on the table: who
+ * changes the same rows of the catalog waits for it. The name is as before then, since definitions tell it.
+ */
+async function exclusively(client: Client, target: Target, { oid, kind }: Relation, aside: string): Promise<string[]> {
+  const name = tableName(target.assetKey);
+  const { rows } = await client.text(
+    `SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = ${oid} AND attnum > 0 AND NOT attisdropped`,
+  );
+  // What it is already, as nothing else can be swapped.
+  const settings = rows.map(([column]) => `ALTER COLUMN ${quote(column ?? "")} SET STATISTICS -1`);
+  return [
+    // LOCK takes no materialised view, RENAME does.
+    ...(kind === "TABLE" ? [`LOCK TABLE ${name} IN ACCESS EXCLUSIVE MODE`] : []),
+    `ALTER TABLE ${name} RENAME TO ${aside}`,
+    `ALTER TABLE ${quote(target.schema)}.${aside} RENAME TO ${quote(target.table)}`,
+    ...(settings.length === 0 ? [] : [`ALTER TABLE ${name} ${settings.join(", ")}`]),
+  ];
 }
 
 /** Keeps others from adding indexes while those that are there are made again; readers go on. */

@@ -110,14 +110,16 @@ async function trySwap(
   stage: StagingTable,
   locks: LockWait,
 ): Promise<string | undefined> {
-  const obstacles = await swapObstacles(client, old.oid, old.kind === "TABLE" ? {} : { except: "views" });
-  if (obstacles.length > 0) return obstacles.join(", ");
+  const obstacles = (): Promise<string[]> =>
+    swapObstacles(client, old.oid, old.kind === "TABLE" ? {} : { except: "views" });
+  const known = await obstacles();
+  if (known.length > 0) return known.join(", ");
   await client.run("SAVEPOINT swapping");
   let obstacle: string | undefined;
   try {
     const layout = declaredLayout(target);
     const staged = layout === undefined ? stage : await partitionStage(client, target, stage, layout);
-    obstacle = await swap(client, target, old, staged, locks);
+    obstacle = await swap(client, target, old, staged, { locks, obstacles });
   } catch (error) {
     // Whatever else hangs on the table, and what this user may not do: the rows can still be replaced in place.
     if (!(error instanceof StatementError) || !canStay(error)) throw error;
