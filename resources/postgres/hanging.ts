@@ -33,6 +33,7 @@ export async function swapObstacles(
     UNION ALL SELECT 'it has a replica identity' FROM t WHERE relreplident <> 'd'
     UNION ALL SELECT 'it lies in a tablespace' FROM t WHERE reltablespace <> 0
     UNION ALL SELECT 'it has storage parameters' FROM t WHERE reloptions IS NOT NULL
+      OR EXISTS (SELECT FROM pg_catalog.pg_class AS toast WHERE toast.oid = t.reltoastrelid AND toast.reloptions IS NOT NULL)
     UNION ALL SELECT 'it is of a composite type' FROM t WHERE reloftype <> 0
     UNION ALL SELECT 'it has another access method' FROM t
       WHERE relam <> 0 AND relam <> (SELECT a.oid FROM pg_catalog.pg_am AS a

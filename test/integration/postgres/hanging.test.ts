@@ -191,6 +191,12 @@ const KINDS: readonly Kind[] = [
     show: "SELECT reloptions FROM pg_class WHERE oid = '{x}'::regclass",
     keepsTable: true,
   },
+  {
+    name: "storage parameters of its long values",
+    hang: "ALTER TABLE {x} SET (toast.autovacuum_enabled = false)",
+    show: "SELECT t.reloptions FROM pg_class AS c JOIN pg_class AS t ON t.oid = c.reltoastrelid WHERE c.oid = '{x}'::regclass",
+    keepsTable: true,
+  },
 ];
 
 beforeAll(() => server.sql("CREATE ROLE reader; CREATE ROLE writer"));
