@@ -1,4 +1,4 @@
-import { MissingTableError } from "../errors.ts";
+import { ChangedTableError, MissingTableError } from "../errors.ts";
 import { quote } from "../quote.ts";
 import type { ComparedType, FoundTable, FrozenTables, DiffSyntax, TableName } from "../frozen_tables.ts";
 import type { Attempt } from "../store.ts";
@@ -40,7 +40,11 @@ const SYNTAX: DiffSyntax = {
   shiftRight: (value, bits) => `${value} >> ${bits}`,
 };
 
-/** Lends tables of the server as they are now, in a transaction of one snapshot. */
+/**
+ * Lends tables of the server as they are now, in a transaction of one snapshot.
+ *
+ * @throws ChangedTableError when another table has got the name since the snapshot, which would look empty in it
+ */
 export async function withFrozenTables<T>(
   connections: Connections,
   { runId, signal }: Pick<Attempt, "runId" | "signal">,
@@ -81,7 +85,8 @@ async function describe(client: Client, name: TableName): Promise<FoundTable> {
     parameters: [name.schema, name.table],
   });
   const [oid] = found.rows[0] ?? [];
-  if (oid === undefined) throw new MissingTableError(`${name.schema}.${name.table}`, undefined, "compared");
+  if (oid == null) throw new MissingTableError(`${name.schema}.${name.table}`, undefined, "compared");
+  await requireUnchanged(client, name, oid);
   const unique = await client.text({
     text: `SELECT i.indexrelid, a.attname
       FROM pg_catalog.pg_index AS i
@@ -104,6 +109,39 @@ async function describe(client: Client, name: TableName): Promise<FoundTable> {
       rows.map(([, column]) => column ?? ""),
     ),
   };
+}
+
+/** Tables that a table or view is made of, and what it reads: one row for each. */
+const PARTS = `
+  WITH RECURSIVE edges (whole, part) AS (
+    SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits
+    UNION ALL SELECT r.ev_class, d.refobjid FROM pg_catalog.pg_rewrite AS r
+    JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND v.relkind = 'v'
+    JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
+      AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> r.ev_class
+  ), parts (oid) AS (
+    SELECT CAST($1 AS oid) UNION SELECT part FROM edges JOIN parts ON whole = parts.oid
+  )`;
+
+/**
+ * A snapshot holds rows, not names: a statement reads what has the name by then, whose rows may all be later than the
+ * snapshot. So the name is kept from here on, for the table and what it reads, and must be the one of the snapshot.
+ */
+async function requireUnchanged(client: Client, { schema, table }: TableName, oid: string): Promise<void> {
+  const name = `${quote(schema)}.${quote(table)}`;
+  // Planned, and so locked with all of its parts until the end of the transaction; LOCK takes no materialised view.
+  await client.run(`SELECT FROM ${name} LIMIT 0`);
+  // The functions and casts tell what is there now, the tables what was there at the snapshot.
+  const { rows } = await client.text({
+    text: `${PARTS}
+      SELECT CAST($1 AS oid) = CAST(CAST($2 AS regclass) AS oid) AND NOT EXISTS (
+        SELECT FROM parts JOIN pg_catalog.pg_class AS c ON c.oid = parts.oid
+        -- Also TRUNCATE, whose new file is empty for every snapshot.
+        WHERE c.relkind IN ('r', 'm') AND c.relfilenode <> 0
+          AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid))`,
+    parameters: [oid, name],
+  });
+  if (rows[0]?.[0] !== "true") throw new ChangedTableError(`${schema}.${table}`);
 }
 
 /** Documents of jsonb are not kept as they were written, and instants without a zone are none. */

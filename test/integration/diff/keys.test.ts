@@ -213,6 +213,42 @@ test("what is written while two tables are compared is not seen", async () => {
   await connections.close();
 });
 
+test("a table that was put in the place of another since the snapshot is no empty one", async () => {
+  const connections = new Connections(postgresConfig({ DATABASE_URL: sides.url }));
+  const swap = "CREATE TABLE S.next AS TABLE S.rows; DROP TABLE S.rows; ALTER TABLE S.next RENAME TO rows";
+  const view = "CREATE MATERIALIZED VIEW S.m AS TABLE S.rows; CREATE VIEW S.v AS TABLE S.m";
+  for (const [made, later, table] of [
+    ["SELECT 1", swap, "rows"],
+    ["SELECT 1", "TRUNCATE S.rows; INSERT INTO S.rows VALUES (1, 'shop', 1, NULL)", "rows"],
+    [view, "REFRESH MATERIALIZED VIEW S.m", "m"],
+    [view, "REFRESH MATERIALIZED VIEW S.m", "v"],
+    [
+      "CREATE TABLE S.p (id bigint) PARTITION BY RANGE (id); CREATE TABLE S.one PARTITION OF S.p DEFAULT",
+      "TRUNCATE S.one",
+      "p",
+    ],
+  ] as const) {
+    const { schema } = await orders("postgres", 10);
+    const run = (text: string): Promise<void> => sides.run("postgres", text.replaceAll("S.", `${schema}.`));
+    await run(made);
+    const describing = (before: () => Promise<void>): Promise<unknown> =>
+      withFrozenTables(connections, attempt(), async (snapshot) => {
+        await before();
+        return await snapshot.describe({ schema, table });
+      });
+    const changed = { code: "table_changed", retryable: true };
+    await expect(describing(() => run(later))).rejects.toMatchObject(changed);
+    expect(await describing(() => Promise.resolve())).toBeDefined();
+    // What was described keeps its name until the comparison is over.
+    await withFrozenTables(connections, attempt(), async (snapshot) => {
+      await snapshot.describe({ schema, table });
+      await expect(run(`SET lock_timeout = 100; ${later}`)).rejects.toThrow("lock timeout");
+    });
+    await run("RESET lock_timeout");
+  }
+  await connections.close();
+});
+
 test("a table that is not there is no empty one", async () => {
   const there = { postgres: await orders("postgres", 0), duckdb: await orders("duckdb", 0) };
   for (const side of ["postgres", "duckdb"] as const) {
