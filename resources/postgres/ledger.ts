@@ -7,6 +7,7 @@ import { deleteQuarantined, readQuarantine, replacedRuns } from "../quarantine.t
 import type { Attempt, KeptRow, LedgerEntry, PublishedBy, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
+import { lockWithoutStatementLimit } from "./lock_wait.ts";
 
 const LEDGER = ownTable("ledger");
 const QUARANTINE = ownTable("quarantine");
@@ -72,7 +73,7 @@ export async function lockAsset(client: Client, assetKey: string): Promise<void>
 }
 
 async function lock(client: Client, name: string): Promise<void> {
-  await client.run({
+  await lockWithoutStatementLimit(client, {
     text: "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))",
     parameters: [name],
   });

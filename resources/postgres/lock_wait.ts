@@ -1,4 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { literal } from "../quote.ts";
+import type { Statement } from "../render_sql.ts";
 import type { Client } from "./client.ts";
 import { CatalogConflictError, LockTimeoutError } from "./errors.ts";
 
@@ -27,7 +29,7 @@ export async function lockWaiting(
     const tryMs = Math.max(1, Math.min(LOCK_TRY_MS, deadline - performance.now()));
     await client.script(["SAVEPOINT locking", `SET LOCAL lock_timeout = ${Math.ceil(tryMs)}`]);
     try {
-      for (const statement of statements) await client.run(statement);
+      await lockWithoutStatementLimit(client, ...statements);
       // Back to the setting of the transaction.
       await client.script([`SET LOCAL lock_timeout = ${Math.ceil(timeoutMs)}`, "RELEASE SAVEPOINT locking"]);
       return;
@@ -40,4 +42,15 @@ export async function lockWaiting(
       await wait(LOCK_PAUSE_MS);
     }
   }
+}
+
+/** Takes locks. A wait ends by the limit of locks, and is worth another try then; not by that of statements. */
+export async function lockWithoutStatementLimit(
+  client: Client,
+  ...statements: readonly (Statement | string)[]
+): Promise<void> {
+  const [[limit] = []] = (await client.text("SELECT pg_catalog.current_setting('statement_timeout')")).rows;
+  await client.run("SET LOCAL statement_timeout = 0");
+  for (const statement of statements) await client.run(statement);
+  await client.run(`SET LOCAL statement_timeout = ${literal(limit ?? "0")}`);
 }

@@ -9,7 +9,7 @@ import { swapObstacles } from "./hanging.ts";
 import { addIndexes, duplicateKey, tableIndexOf } from "./indexes.ts";
 import { inside, requireUnique, writeInPlace } from "./in_place.ts";
 import { createSchema } from "./ledger.ts";
-import type { LockWait } from "./lock_wait.ts";
+import { type LockWait, lockWaiting } from "./lock_wait.ts";
 import { declaredLayout, layoutNote, presentLayout } from "./layout.ts";
 import { addPartitions, partitionStage } from "./partitions.ts";
 import type { StagingTable } from "./staging.ts";
@@ -60,6 +60,9 @@ export async function writeStaged(
     typeof layout === "object"
       ? await addPartitions(client, target, table.oid, stage.name, layout)
       : { attached: false, refused: [] };
+  // As the statements do, but so that a wait ends by the limit of locks, not by that of statements.
+  const name = tableName(target.assetKey);
+  await lockWaiting(client, name, [`LOCK TABLE ${name} IN ROW EXCLUSIVE MODE`], locks);
   await client.run("SAVEPOINT writing");
   try {
     await writeInPlace(client, target, table.oid, stage);

@@ -77,6 +77,32 @@ test("a reader who does not leave makes a publish wait, then give up; others rea
   await reader.end();
 });
 
+test("a wait for a lock is worth another try, also where statements may not take longer than it", async () => {
+  const warehouse = new Warehouse(server, {
+    DATABASE_STATEMENT_TIMEOUT_SECONDS: "1",
+    DATABASE_LOCK_TIMEOUT_SECONDS: "1",
+  });
+  const target = warehouse.target(shape, { kind: "append" });
+  await warehouse.publishRows(target, old);
+  const other = await connect(server.url);
+  for (const hold of [
+    `SELECT pg_advisory_xact_lock(hashtextextended('_dagster_typescript:${target.assetKey}', 0))`,
+    `LOCK TABLE ${warehouse.name()} IN SHARE MODE`,
+  ]) {
+    await other.query(`BEGIN; ${hold}`);
+    const publishing = warehouse.publishQuery(target, sql`SELECT 2 AS id, 'new' AS name`);
+    await expect(publishing).rejects.toMatchObject({ code: "lock_timeout", retryable: true });
+    await other.query("ROLLBACK");
+  }
+  await other.end();
+  expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
+  // The limit of statements holds again after a lock.
+  const slow = [{ id: 3, name: "slow" }];
+  await warehouse.sql(`CREATE FUNCTION {f}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
+    CREATE TRIGGER slow BEFORE INSERT ON {x} FOR EACH ROW EXECUTE FUNCTION {f}()`);
+  await expect(warehouse.publishRows(target, slow)).rejects.toMatchObject({ code: "statement_timeout" });
+});
+
 test.each([
   [
     "a number that does not fit",
