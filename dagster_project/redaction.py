@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 REPLACEMENT = "[redacted]"
 # Shorter values ("dev", "5432") would turn logs into confetti and are not worth guarding.
@@ -16,6 +16,7 @@ _SECRET_WORDS = frozenset(
 _SECRET_ENDINGS = ("PASSWORD", "PASSWD", "SECRET", "TOKEN", "APIKEY")
 _NOT_SECRET = frozenset(("true", "false", "none", "null", "enabled", "disabled", "default"))
 _URL_USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^\s/?#@]*(?:@[^\s/?#@]*)*)@")
+_URL_OPTION = re.compile(r"[?&]([^\s=&#]+)=([^\s&#]+)")
 # What runtime/redaction.ts escapes in Markdown.
 _MARKDOWN = re.compile(r"[\\|`*_\[\]<>&]")
 # Where a text of the Pipes protocol must arrive as it was sent: names, not contents.
@@ -31,7 +32,7 @@ def looks_secret(name: str) -> bool:
 
 
 def find_secrets(environment: Mapping[str, str]) -> frozenset[str]:
-    """Return the texts to hide: values of secret-looking variables, and passwords in URLs."""
+    """Return the texts to hide: values of secret-looking variables and options of URLs, and passwords in URLs."""
     found: set[str] = set()
     for name, value in environment.items():
         if looks_secret(name):
@@ -41,6 +42,9 @@ def find_secrets(environment: Mapping[str, str]) -> frozenset[str]:
             user, colon, password = userinfo.partition(":")
             secret = password if colon else user
             found.update((secret, unquote(secret)))
+        for option, secret in _URL_OPTION.findall(value) if "://" in value else ():
+            if looks_secret(option):
+                found.update((secret, unquote(secret), unquote_plus(secret)))
     stripped = {text.strip() for text in found}
     return frozenset(text for text in stripped if len(text) >= MIN_SECRET_LENGTH and text.lower() not in _NOT_SECRET)
 
@@ -52,6 +56,10 @@ def _spellings_of(secret: str) -> set[str]:
         quote(secret, safe="", errors="surrogateescape"),
         # As encodeURIComponent does it.
         quote(secret, safe="!*'()", errors="surrogateescape"),
+        # As a URL that is parsed and written again spells a password.
+        quote(secret, safe="%!$&'()*+,", errors="surrogateescape"),
+        # As URLSearchParams does it.
+        quote_plus(secret, safe="*", errors="surrogateescape").replace("~", "%7E"),
         secret.replace("\\", "\\\\"),
         _MARKDOWN.sub(r"\\\g<0>", secret),
     }

@@ -6,10 +6,12 @@ const MIN_SECRET_LENGTH = 6;
 const SECRET_NAME =
   /(^|_)(PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|SECRETS?|TOKENS?|KEYS?|APIKEY|CREDENTIALS?)(_|$)|(PASSWORD|PASSWD|SECRET|TOKEN|APIKEY)$/i;
 const URL_USER = /[a-z][a-z0-9+.-]*:\/\/([^\s/?#@]*(?:@[^\s/?#@]*)*)@/gi;
+const URL_OPTION = /[?&]([^\s=&#]+)=([^\s&#]+)/g;
 const HARMLESS = new Set(["true", "false", "none", "null", "enabled", "disabled", "default"]);
 
 /**
- * Masks the secrets of the environment: the values of variables with a secret's name, and the passwords in URLs.
+ * Masks the secrets of the environment: the values of variables with a secret's name, and of such
+ * options of URLs, and the passwords in URLs.
  * `dagster_project/redaction.py` goes by the same rules.
  */
 export function createRedact(env: Readonly<Record<string, string | undefined>>): Redact {
@@ -22,6 +24,10 @@ export function createRedact(env: Readonly<Record<string, string | undefined>>):
       found.add(secret);
       found.add(tryDecode(secret));
     }
+    for (const [, option = "", secret = ""] of value.includes("://") ? value.matchAll(URL_OPTION) : []) {
+      if (!SECRET_NAME.test(option)) continue;
+      for (const text of [secret, tryDecode(secret), tryDecode(secret.replaceAll("+", " "))]) found.add(text);
+    }
   }
   const secrets = [...found].filter((text) => text.length >= MIN_SECRET_LENGTH && !HARMLESS.has(text.toLowerCase()));
   if (secrets.length === 0) return (text) => text;
@@ -31,12 +37,17 @@ export function createRedact(env: Readonly<Record<string, string | undefined>>):
   return (text) => text.replaceAll(pattern, "[redacted]");
 }
 
-/** As it is, as JSON, URLs, JavaScript's `inspect` and Markdown escape it. */
+/** What a URL that is parsed and written again does not spell as it was, where a user or password stands. */
+const KEPT_IN_URL = /[^A-Za-z0-9!$%&'()*+,\-._~]/gu;
+
+/** As it is, as JSON, URLs and their options, JavaScript's `inspect` and Markdown escape it. */
 function spellingsOf(secret: string): string[] {
   return [
     secret,
     JSON.stringify(secret).slice(1, -1),
     encodeURIComponent(secret.toWellFormed()),
+    secret.toWellFormed().replaceAll(KEPT_IN_URL, (character) => encodeURIComponent(character)),
+    new URLSearchParams({ "": secret }).toString().slice(1),
     secret.replaceAll("\\", "\\\\"),
     escapeMarkdown(secret),
   ];

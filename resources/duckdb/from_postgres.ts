@@ -60,7 +60,7 @@ async function scan(client: Client, into: string, reader: PostgresReader, signal
     try {
       return await act();
     } catch (error) {
-      throw sourceError(error, query, server.password);
+      throw sourceError(error, query, server);
     }
   };
   const inServer = (text: string): Promise<void> =>
@@ -114,10 +114,14 @@ const TRANSIENT =
   /terminating connection|server closed the connection|could not receive data|could not send data|no connection to the server|SSL SYSCALL|Unable to connect|database system is|conflict with recovery/;
 
 /** The engine's messages and statements name the server with its password. */
-function sourceError(error: unknown, statement: string, password: string): Error {
+function sourceError(error: unknown, statement: string, { url, password }: PostgresReader["server"]): Error {
   const message = error instanceof Error ? error.message : String(error);
-  const spellings = [password, encodeURIComponent(password)].filter((text) => text !== "");
-  const told = new Error(spellings.reduce((text, secret) => text.replaceAll(secret, "[redacted]"), message));
+  const { password: inUrl, searchParams } = new URL(url);
+  const secrets = [url, inUrl, password, searchParams.get("password") ?? ""];
+  const spellings = secrets.flatMap((text) => [text, literal(text).slice(1, -1), encodeURIComponent(text)]);
+  const told = new Error(
+    spellings.filter((text) => text !== "").reduce((text, secret) => text.replaceAll(secret, "[redacted]"), message),
+  );
   const Kind = TRANSIENT.test(message) ? SourceLostError : StatementError;
   return new Kind("a copy from PostgreSQL failed", statement, told);
 }

@@ -148,7 +148,7 @@ async function cancel(config: PostgresConfig, work: Work, processId: string): Pr
   }
 }
 
-function serverOf(config: PostgresConfig, name: string): PostgresServer {
+export function serverOf(config: PostgresConfig, name: string): PostgresServer {
   const url = new URL(config.url);
   url.searchParams.set("application_name", name);
   return {

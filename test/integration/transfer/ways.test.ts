@@ -6,9 +6,13 @@ import { createClient } from "@clickhouse/client";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { date, decimal, json, timestamp, z } from "../../../definitions/index.ts";
 import { clickhouse } from "../../../resources/clickhouse/kind.ts";
+import { Client as DuckDB } from "../../../resources/duckdb/client.ts";
+import { copyFromPostgres } from "../../../resources/duckdb/from_postgres.ts";
 import { duckdb } from "../../../resources/duckdb/kind.ts";
 import { hyper } from "../../../resources/hyper/kind.ts";
+import { postgresConfig } from "../../../resources/postgres/config.ts";
 import { postgres } from "../../../resources/postgres/kind.ts";
+import { serverOf } from "../../../resources/postgres/reader.ts";
 import type { StoreKind } from "../../../resources/store.ts";
 import type { CopiedSource } from "../../../runtime/copied_source.ts";
 import { Server } from "../postgres/server.ts";
@@ -256,6 +260,24 @@ it("where ClickHouse cannot connect, the rows go through this process, and the l
     expect(said.join("\n")).not.toContain(new URL(server.url).password);
   } finally {
     await server.sql("DROP EVENT TRIGGER only_us");
+  }
+});
+
+it("a password is in no fault of DuckDB's extension, however the URL spells it", async () => {
+  process.env["DUCKDB_POSTGRES_EXTENSION"] = extension;
+  for (const url of [
+    "postgres://u:$ecret=1-long@127.0.0.1:1/db",
+    "postgres://127.0.0.1:1/db?user=u&password=s'ecret+1",
+  ]) {
+    process.env["SHOP_URL"] = url;
+    const server = serverOf(postgresConfig(process.env, "SHOP_URL"), "a test");
+    const source = { open: () => Promise.resolve({ place: "x", query: "SELECT 1 AS id", server }) };
+    const client = await DuckDB.open(join(folder, "leak.duckdb"));
+    const given = { target: newTarget({ id: z.int() }), attempt: attempt(), projectDir: folder };
+    const fault = await faultOf(() => copyFromPostgres(client, "rows", source as never, new Map(), given));
+    client.close();
+    expect(fault).toMatchObject({ code: "connection_lost", retryable: true });
+    expect([fault.message, fault.stack, String(fault.cause)].join("\n")).not.toMatch(/ecret/);
   }
 });
 

@@ -43,6 +43,23 @@ def test_encoded_passwords_are_hidden_in_both_spellings() -> None:
     assert redactor.redact("open sesame, open%20sesame") == f"{REPLACEMENT}, {REPLACEMENT}"
 
 
+@pytest.mark.parametrize(
+    ("address", "spellings"),
+    [
+        ("postgres://u:$ecret=1-long@host/db", ["$ecret=1-long", "$ecret%3D1-long"]),
+        ("postgres://u:p%40ss%2fw;rd^é@host/db", ["p%40ss%2fw%3Brd%5E%C3%A9", "p@ss/w;rd^é"]),
+        ("postgres://host/db?password=que~ry%20s'ecret", ["que~ry%20s'ecret", "que%7Ery+s%27ecret", "que~ry s'ecret"]),
+        ("postgres://host/db?sslmode=off&sslpassword=query+secret#end", ["query+secret", "query secret"]),
+    ],
+)
+def test_passwords_are_hidden_as_an_address_that_is_written_again_spells_them(
+    address: str, spellings: list[str]
+) -> None:
+    redactor = Redactor(find_secrets({"DATABASE_URL": address}))
+    for spelling in spellings:
+        assert redactor.redact(f"<{spelling}>") == f"<{REPLACEMENT}>"
+
+
 def test_short_and_common_values_are_no_secrets() -> None:
     assert find_secrets({"USE_TOKEN": "false", "A_KEY": "dev", "B_PASSWORD": "", "C_SECRET": "disabled"}) == set()
 

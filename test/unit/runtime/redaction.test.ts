@@ -34,6 +34,23 @@ test("passwords in URLs are masked, as they are written and as they are meant", 
   expect(redact("p@ss:word", { URL: "redis://:p@ss:word@host" })).toBe("[redacted]");
 });
 
+test("passwords in URLs are masked as a URL that is parsed and written again spells them, also where they are options", () => {
+  for (const url of [
+    "postgres://u:$ecret=1-long@host/db",
+    "postgres://u:p%40ss%2fw;rd^é@host/db",
+    "postgres://host/db?user=u&password=que~ry%20s'ecret",
+    "postgres://host/db?sslpassword=query+secret#end",
+  ]) {
+    const written = new URL(url);
+    written.searchParams.set("application_name", "x");
+    for (const text of [url, new URL(url).href, written.href])
+      expect(redact(text, { DATABASE_URL: url })).not.toMatch(/ecret|ss%2fw/);
+  }
+  expect(
+    redact("postgres://host/db?sslmode=disabled-not", { URL: "postgres://host/db?sslmode=disabled-not" }),
+  ).toContain("disabled-not");
+});
+
 test("a secret is masked as JSON spells it, line by line, and whole before any part of it", () => {
   const env = {
     A_SECRET: `quo"te\\d`,
