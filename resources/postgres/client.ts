@@ -89,7 +89,13 @@ export class Client {
 
   /** Sends bytes to COPY … FROM STDIN; returns the number of rows. @throws StatementError, or what the source throws */
   async copyIn(text: string, source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<number> {
-    return await this.#guard(text, () => this.#client.query<CopyIn>(new CopyIn(text, source)).done);
+    const copy = new CopyIn(text, source);
+    try {
+      return await this.#guard(text, () => this.#client.query<CopyIn>(copy).done);
+    } catch (error) {
+      // The cause of what the server then says.
+      throw copy.fault === undefined ? error : copy.fault.error;
+    }
   }
 
   /** The rows of COPY … TO STDOUT, as the server sends them. To be read to its end. @throws StatementError */

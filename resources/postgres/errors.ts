@@ -164,8 +164,9 @@ const CHECK_VIOLATION = "23514";
 export function statementError(error: unknown, statement: string): Error {
   if (error instanceof ProjectError) return error;
   if (!(error instanceof pg.DatabaseError)) {
-    // From the socket or the driver: no answer of the server says what became of the statement.
-    return new ConnectionLostError("PostgreSQL: the connection was lost", statement, error);
+    // No answer of the server says what became of the statement.
+    if (isGone(error)) return new ConnectionLostError("PostgreSQL: the connection was lost", statement, error);
+    return new StatementError("PostgreSQL: a statement failed on this side", statement, error);
   }
   const state = error.code ?? "";
   const told = new Error(
@@ -199,6 +200,18 @@ export function statementError(error: unknown, statement: string): Error {
     statement,
     told,
   );
+}
+
+/** Codes of Node's sockets. @see https://nodejs.org/api/errors.html#common-system-errors */
+const SOCKET =
+  /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|ENETRESET|ENOTCONN|ERR_STREAM_.*|ERR_SSL_.*)$/;
+/** What the driver says, without a code, of a connection that ended under a statement. */
+const ENDED = /^Connection terminated|^timeout expired|^Client has encountered a connection error|not queryable/;
+
+function isGone(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { readonly code?: unknown };
+  return typeof code === "string" ? SOCKET.test(code) : ENDED.test(error.message);
 }
 
 /** Codes of Node's TLS. @see https://nodejs.org/api/tls.html#x509-certificate-error-codes */

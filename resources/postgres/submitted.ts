@@ -86,6 +86,11 @@ export class CopyIn extends Submitted<number> {
   #ended = false;
   #fault: { readonly error: unknown } | undefined;
 
+  /** What the source threw. */
+  get fault(): { readonly error: unknown } | undefined {
+    return this.#fault;
+  }
+
   constructor(text: string, source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
     super();
     this.#text = text;
@@ -107,9 +112,9 @@ export class CopyIn extends Submitted<number> {
 
   override handleError(error: unknown): void {
     this.#ended = true;
-    // The source may have files to remove. What it said is the cause of what the server then says.
+    // The source may have files to remove.
     void this.#pumping.then(() => {
-      super.handleError(this.#fault === undefined ? error : this.#fault.error);
+      super.handleError(error);
     });
   }
 

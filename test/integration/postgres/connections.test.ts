@@ -2,6 +2,8 @@ import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { notNull, sql, z } from "../../../definitions/index.ts";
 import { postgresConfig } from "../../../resources/postgres/config.ts";
+import { Connections } from "../../../resources/postgres/connections.ts";
+import { statementError } from "../../../resources/postgres/errors.ts";
 import { PostgresStore } from "../../../resources/postgres/postgres_store.ts";
 import { attempt, entryOf, publish } from "../duckdb/warehouse.ts";
 import { findFreePort } from "../../../ops/engines/free_port.ts";
@@ -134,6 +136,23 @@ test("a run that is terminated ends its statement on the server, and says why", 
   stop.abort(new Error("terminated by a person"));
   await ending;
   expect(await warehouse.sql(running)).toEqual([[null]]);
+});
+
+test("what goes wrong on this side of a copy is told as it is, and is no lost connection", async () => {
+  const connections = new Connections(postgresConfig({ DATABASE_URL: server.url }));
+  const fault = Object.assign(new Error("no such folder"), { code: "ENOENT" });
+  const copying = connections.transaction({ assetKey: "a/x", runId: "r" }, async (client) => {
+    await client.run("CREATE TEMPORARY TABLE t (a text)");
+    const next = (): never => {
+      throw fault;
+    };
+    await client.copyIn("COPY t FROM STDIN", { [Symbol.iterator]: () => ({ next }) });
+  });
+  await expect(copying).rejects.toBe(fault);
+  const unknown = statementError(fault, "SELECT 1");
+  expect(unknown).toMatchObject({ code: "statement_failed", retryable: false });
+  expect(unknown.message).toContain("no such folder");
+  await connections.close();
 });
 
 test("the server shows which asset and run works in a connection, and only while it does", async () => {
