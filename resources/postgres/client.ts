@@ -18,13 +18,25 @@ const AS_TEXT: pg.CustomTypesConfig = {
       oid === BOOLEAN ? (value === "t" ? "true" : "false") : value,
 };
 
+/** How much later than the server this side ends a statement, at most: by then the network has gone silent. */
+const MAX_GRACE_MS = 30_000;
+
 /** One connection. Statements are never named, and settings hold for one transaction: PgBouncer may stand between. */
 export class Client {
   readonly #client: pg.Client;
+  /** After which no answer comes any more; 0: never. */
+  readonly #silentMs: number;
+  /** How long the server may take to end a statement that it is asked to end. */
+  readonly graceMs: number;
   #isBroken = false;
 
-  private constructor(client: pg.Client) {
+  private constructor(client: pg.Client, { statementTimeoutMs, lockTimeoutMs }: PostgresConfig) {
     this.#client = client;
+    const hasLimits = statementTimeoutMs > 0 && lockTimeoutMs > 0;
+    const longest = statementTimeoutMs + lockTimeoutMs;
+    this.graceMs = hasLimits ? Math.min(longest, MAX_GRACE_MS) : MAX_GRACE_MS;
+    // What timers take.
+    this.#silentMs = hasLimits ? Math.min(longest + this.graceMs, 2 ** 31 - 1) : 0;
     client.on("error", () => {
       // The statement under way, or the next one, hears of it too.
       this.#isBroken = true;
@@ -35,9 +47,10 @@ export class Client {
   }
 
   /** @throws PostgresUnreachableError, PostgresLoginError, PostgresTlsError */
-  static async connect({ connection, place, variable }: PostgresConfig): Promise<Client> {
+  static async connect(config: PostgresConfig): Promise<Client> {
+    const { connection, place, variable } = config;
     const client = new pg.Client(connection);
-    const opened = new Client(client);
+    const opened = new Client(client, config);
     try {
       await client.connect();
       return opened;
@@ -116,8 +129,18 @@ export class Client {
     void requestCancel({ host, port, processID, secretKey });
   }
 
+  /** Ends the connection without a word: its statement fails. */
+  cut(): void {
+    this.#isBroken = true;
+    (this.#client as pg.Client & { readonly connection: pg.Connection }).connection.stream.destroy();
+  }
+
   async end(): Promise<void> {
+    const timer = setTimeout(() => {
+      this.cut();
+    }, this.graceMs);
     await this.#client.end().catch(() => undefined);
+    clearTimeout(timer);
   }
 
   async #query(statement: Statement | string): Promise<pg.QueryArrayResult<(string | null)[]>> {
@@ -136,10 +159,16 @@ export class Client {
   async #guard<T>(text: string, act: () => Promise<T>): Promise<T> {
     // The protocol ends a statement at its first NUL: half of it would run.
     if (text.includes("\0")) throw new TypeError("SQL holds no NUL character");
+    const cut = (): void => {
+      this.cut();
+    };
+    const timer = this.#silentMs === 0 ? undefined : setTimeout(cut, this.#silentMs);
     try {
       return await act();
     } catch (error) {
       throw statementError(error, text);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

@@ -24,6 +24,8 @@ export interface PostgresConfig {
   readonly replicaTimeoutMs: number;
 }
 
+/** Without a word for so long, each side asks whether the other one is there. */
+const KEEP_ALIVE_MS = 60_000;
 const REPLICA = "DATABASE_REPLICA_URL";
 const DEFAULT_CONNECT_TIMEOUT_SECONDS = "10";
 const DEFAULT_TIMEOUT_SECONDS = "300";
@@ -76,6 +78,7 @@ export function postgresConfig(env: Environment, variable = "DATABASE_URL"): Pos
       ssl,
       connectionTimeoutMillis: connectTimeout * 1000,
       keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     },
     url: given.href,
     place: `${host}:${url.port === "" ? "5432" : url.port}${url.pathname}`,

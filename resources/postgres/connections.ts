@@ -150,7 +150,14 @@ export class Transaction {
 
   #cancelOnAbort(): () => void {
     let timer: NodeJS.Timeout | undefined;
+    let deadline: number | undefined;
     const cancel = (): void => {
+      deadline ??= performance.now() + this.#client.graceMs;
+      if (performance.now() > deadline) {
+        // The server hears nothing any more.
+        this.#client.cut();
+        return;
+      }
       this.#client.cancel();
       timer = setTimeout(cancel, CANCEL_EVERY_MS);
     };

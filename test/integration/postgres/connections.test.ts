@@ -1,3 +1,4 @@
+import { type AddressInfo, connect as connectSocket, createServer, type Socket } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { notNull, sql, z } from "../../../definitions/index.ts";
@@ -136,6 +137,53 @@ test("a run that is terminated ends its statement on the server, and says why", 
   stop.abort(new Error("terminated by a person"));
   await ending;
   expect(await warehouse.sql(running)).toEqual([[null]]);
+});
+
+test("a network that goes silent ends a statement, soon after its limit or when the run is terminated", async () => {
+  const real = new URL(server.url);
+  let isSilent = false;
+  const sockets: Socket[] = [];
+  const proxy = createServer((down) => {
+    const up = connectSocket(Number(real.port), real.hostname);
+    for (const socket of [up, down]) socket.on("error", () => undefined);
+    sockets.push(up, down);
+    down.on("data", (data) => isSilent || up.write(data));
+    up.on("data", (data) => isSilent || down.write(data));
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const url = new URL(server.url);
+  url.port = String((proxy.address() as AddressInfo).port);
+  const warehouse = new Warehouse(server);
+  const query = sql`SELECT 1 AS id, 'x' AS name FROM pg_sleep(600)`;
+  const running = (runId: string): string =>
+    `SELECT min(pid)::text FROM pg_stat_activity WHERE application_name LIKE '%${runId}' AND wait_event = 'PgSleep'`;
+  const ended: string[] = [];
+  const limits = { DATABASE_STATEMENT_TIMEOUT_SECONDS: "4", DATABASE_LOCK_TIMEOUT_SECONDS: "1" };
+  const stop = new AbortController();
+  const stage = async (name: string, signal: AbortSignal): Promise<{ readonly failing: Promise<unknown> }> => {
+    const store = warehouse.another({ DATABASE_URL: url.href, ...limits });
+    const given = attempt({ signal });
+    const staging = store.stageQuery(warehouse.target(shape), query, null, given);
+    const failing = staging
+      .catch((error: unknown) => error)
+      .finally(async () => {
+        ended.push(name);
+        await store.close();
+      });
+    await until(warehouse, running(given.runId));
+    return { failing };
+  };
+  const [left, terminated] = await Promise.all([
+    stage("left to its limit", new AbortController().signal),
+    stage("terminated", stop.signal),
+  ]);
+  isSilent = true;
+  stop.abort(new Error("terminated by a person"));
+  expect(await terminated.failing).toMatchObject({ message: "terminated by a person" });
+  expect(await left.failing).toMatchObject({ code: "connection_lost", retryable: true });
+  expect(ended).toEqual(["terminated", "left to its limit"]);
+  for (const socket of sockets) socket.destroy();
+  proxy.close();
 });
 
 test("what goes wrong on this side of a copy is told as it is, and is no lost connection", async () => {
