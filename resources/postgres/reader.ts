@@ -148,6 +148,7 @@ async function cancel(config: PostgresConfig, work: Work, processId: string): Pr
   }
 }
 
+/** The server of a configuration, for engines that connect by themselves under a name. */
 export function serverOf(config: PostgresConfig, name: string): PostgresServer {
   const url = new URL(config.url);
   url.searchParams.set("application_name", name);
