@@ -638,8 +638,9 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       expect(await ids(to)).toEqual(["1 1.00 NULL", "2 2.00 NULL"]);
     });
 
-    // ClickHouse numbers the lines of its ledger in another way, and has a test of its own.
-    it.skipIf(name === "ClickHouse")("goes on from the latest publish, also where the clock was set back", async () => {
+    // ClickHouse cannot change the key of its ledger, and has a test of its own.
+    const itWithUpdates = name === "ClickHouse" ? (): void => undefined : it;
+    itWithUpdates("goes on from the latest publish, also where the clock was set back", async () => {
       const to = target(LINES, { kind: "append" });
       await write(to, [line(1)], attempt(), "1");
       const ledger = `${harness.quote("_dagster_typescript")}.ledger`;
