@@ -1,3 +1,5 @@
+import { nullWithoutTable } from "../errors.ts";
+import type { Statement } from "../render_sql.ts";
 import type { Client } from "./client.ts";
 import { UndefinedColumnError, UndefinedRelationError } from "./errors.ts";
 
@@ -9,6 +11,11 @@ import { UndefinedColumnError, UndefinedRelationError } from "./errors.ts";
  */
 export async function hasTable(client: Client, name: string): Promise<boolean> {
   return await succeeds(client, `SELECT 1 FROM ${name} LIMIT 0`);
+}
+
+/** The rows that a query finds; none where its table is missing, which also ends a transaction. */
+export async function rowsIfThere(client: Client, query: Statement | string): Promise<(string | null)[][]> {
+  return (await nullWithoutTable(client.text(query)))?.rows ?? [];
 }
 
 /** Whether all that a query names is there. */

@@ -5,6 +5,7 @@ import type { Sql } from "../../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
 import { countArrivals } from "../arrivals.ts";
 import { runChecks } from "../checks.ts";
+import { nullWithoutTable } from "../errors.ts";
 import { replaceFailedRows } from "../failed_rows.ts";
 import { sourceOf } from "../store_sources.ts";
 import type { RecentOptions } from "../ledger_entry.ts";
@@ -36,7 +37,6 @@ import { columnNames, requireContract } from "./contract.ts";
 import { hyperDialect, parameter } from "./dialect.ts";
 import { exportTable } from "./export.ts";
 import { withFrozenTables } from "./frozen_tables.ts";
-import { hasTable } from "./has_table.ts";
 import { createOwnTables } from "./own_tables.ts";
 import { stageStream, stageFromPostgres } from "./stage_stream.ts";
 import {
@@ -124,10 +124,9 @@ export class HyperStore implements Store {
 
   async arrivals(target: Target, query: ArrivalsQuery, attempt: Attempt): Promise<Arrivals | null> {
     const { assetKey, columns } = target;
-    return await this.#with(target, attempt, async (client) =>
-      (await hasTable(client, tableName(assetKey)))
-        ? await countArrivals(client, { ...HYPER_CHECKS, parameter }, tableName(assetKey), columns, query)
-        : null,
+    const syntax = { ...HYPER_CHECKS, parameter };
+    return await this.#with(target, attempt, (client) =>
+      nullWithoutTable(countArrivals(client, syntax, tableName(assetKey), columns, query)),
     );
   }
 

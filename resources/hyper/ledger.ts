@@ -1,11 +1,12 @@
 import type { LastPublish } from "../../definitions/tick.ts";
+import { nullWithoutTable } from "../errors.ts";
 import { lastPublishes } from "../last_publishes.ts";
 import { publishedAt, readLedgerEntries, readLedgerEntry, recentLines, type RecentOptions } from "../ledger_entry.ts";
 import { deleteQuarantined, readQuarantine, replacedRuns } from "../quarantine.ts";
 import type { Attempt, KeptRow, LedgerEntry, PublishedBy, QuarantinedRow, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
-import { hasTable } from "./has_table.ts";
+import { rowsIfThere } from "./has_table.ts";
 import { TURNS } from "./names.ts";
 import { createOwnTables, LEDGER, QUARANTINE } from "./own_tables.ts";
 
@@ -60,8 +61,7 @@ export async function findLedgerEntry(
   client: Client,
   { assetKey, rootRunId, codeVersion, partitionKeys: keys = null }: PublishedBy,
 ): Promise<LedgerEntry | undefined> {
-  if (!(await hasTable(client, LEDGER))) return undefined;
-  const { rows } = await client.text({
+  const rows = await rowsIfThere(client, {
     text: `SELECT run_id, partition_keys, row_count, columns, content_hash, started_at, cursor, report
       FROM ${LEDGER} WHERE asset_key = $1 AND root_run_id = $2 AND code_version = $3
         AND COALESCE(CAST(partition_keys AS text), 'null') = $4
@@ -73,15 +73,13 @@ export async function findLedgerEntry(
 
 /** The latest lines of an asset, the last one first. */
 export async function recentEntries(client: Client, assetKey: string, options: RecentOptions): Promise<LedgerEntry[]> {
-  if (!(await hasTable(client, LEDGER))) return [];
-  const { rows } = await client.text(recentLines(LEDGER, "started_at", assetKey, options));
+  const rows = await rowsIfThere(client, recentLines(LEDGER, "started_at", assetKey, options));
   return readLedgerEntries(assetKey, rows);
 }
 
 /** The cursor of an asset's latest publish. */
 export async function lastCursor(client: Client, assetKey: string): Promise<string | null> {
-  if (!(await hasTable(client, LEDGER))) return null;
-  const { rows } = await client.text({
+  const rows = await rowsIfThere(client, {
     text: `SELECT cursor FROM ${LEDGER} WHERE asset_key = $1 ORDER BY published_at DESC LIMIT 1`,
     parameters: [assetKey],
   });
@@ -94,7 +92,6 @@ export async function publishesOf(
   assetKey: string,
   keys: readonly string[] | null,
 ): Promise<ReadonlyMap<string, LastPublish>> {
-  if (!(await hasTable(client, LEDGER))) return new Map();
   // Hyper has no function that takes JSON lists apart; keys of time have neither commas nor quotes in them.
   const each = `trim(both '[]" ' from unnest(string_to_array(coalesce(CAST(partition_keys AS text), '""'), ',')))`;
   const lines = {
@@ -102,7 +99,7 @@ export async function publishesOf(
     parameters: [assetKey],
     parameter,
   };
-  return await lastPublishes(client, lines, keys);
+  return (await nullWithoutTable(lastPublishes(client, lines, keys))) ?? new Map<string, LastPublish>();
 }
 
 /** Replaces an asset's quarantined rows, or those of some runs, by those of this run; inside a transaction. */

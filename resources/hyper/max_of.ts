@@ -1,6 +1,6 @@
 import { quote } from "../quote.ts";
 import type { Client } from "./client.ts";
-import { hasTable } from "./has_table.ts";
+import { rowsIfThere } from "./has_table.ts";
 
 /** The highest value of a column as text; `null` without rows and without the table. */
 export async function maxOf(
@@ -8,11 +8,7 @@ export async function maxOf(
   { schema, table }: { readonly schema: string; readonly table: string },
   column: string,
 ): Promise<string | null> {
-  const name = `${quote(schema)}.${quote(table)}`;
-  if (!(await hasTable(client, name))) return null;
-  const { rows } = await client.text({
-    text: `SELECT CAST(max(${quote(column)}) AS text) FROM ${name}`,
-    parameters: [],
-  });
+  const max = `SELECT CAST(max(${quote(column)}) AS text) FROM ${quote(schema)}.${quote(table)}`;
+  const rows = await rowsIfThere(client, max);
   return rows[0]?.[0] ?? null;
 }

@@ -4,7 +4,7 @@ import type { Client } from "./client.ts";
 import type { Connections } from "./connections.ts";
 import { columnDefinitions, columnNames } from "./contract.ts";
 import { ConflictError, TableInTheWayError } from "./errors.ts";
-import { hasTable } from "./has_table.ts";
+import { hasTable, rowsIfThere } from "./has_table.ts";
 import { takeTurn } from "./ledger.ts";
 import { nextName, setAsideName, SWAPS } from "./names.ts";
 import { commentOn, commentsOf } from "./table.ts";
@@ -23,8 +23,7 @@ export async function hasSwap(client: Client, assetKey: string): Promise<boolean
 
 /** The assets whose tables are being swapped, or were when their process ended. */
 export async function swappedAssets(client: Client): Promise<string[]> {
-  if (!(await hasTable(client, SWAPS))) return [];
-  const { rows } = await client.text(`SELECT DISTINCT asset_key FROM ${SWAPS}`);
+  const rows = await rowsIfThere(client, `SELECT DISTINCT asset_key FROM ${SWAPS}`);
   return rows.map(([assetKey]) => assetKey ?? "");
 }
 
@@ -119,8 +118,7 @@ export async function repairInTurn(connections: Connections, assetKey: string): 
 }
 
 async function swapsOf(client: Client, assetKey: string): Promise<{ readonly isPublished: boolean }[]> {
-  if (!(await hasTable(client, SWAPS))) return [];
-  const { rows } = await client.text({
+  const rows = await rowsIfThere(client, {
     text: `SELECT is_published FROM ${SWAPS} WHERE asset_key = $1`,
     parameters: [assetKey],
   });
