@@ -1,5 +1,11 @@
+import { isDeepStrictEqual } from "node:util";
 import { SupersetClient, type SupersetClientOptions } from "./client/client.ts";
-import { type SupersetEnvironment, type SupersetSettings, supersetSettings } from "./settings.ts";
+import {
+  type SupersetCredentials,
+  type SupersetEnvironment,
+  type SupersetSettings,
+  supersetSettings,
+} from "./settings.ts";
 
 /** Superset, as our accounts see it. */
 export interface Superset {
@@ -17,13 +23,11 @@ export function openSuperset(
 ): Superset {
   const settings = supersetSettings(env);
   const { url, timeoutMs, credentials, adminCredentials } = settings;
-  const client = new SupersetClient({ url, timeoutMs, credentials, ...options });
-  return {
-    settings,
-    client,
-    admin:
-      adminCredentials === undefined
-        ? undefined
-        : new SupersetClient({ url, timeoutMs, credentials: adminCredentials, ...options }),
-  };
+  const clientOf = (account: SupersetCredentials): SupersetClient =>
+    new SupersetClient({ url, timeoutMs, credentials: account, ...options });
+  const client = clientOf(credentials);
+  if (adminCredentials === undefined) return { settings, client, admin: undefined };
+  // A login takes Superset longer than a small sync: one is enough for one account.
+  const isSame = isDeepStrictEqual(adminCredentials, credentials);
+  return { settings, client, admin: isSame ? client : clientOf(adminCredentials) };
 }
