@@ -16,7 +16,7 @@ Runs all tests, TypeScript (vitest) and Python (pytest), and ends with "N passed
 
 What is too long for this: npm run soak. One test by its name: npx vitest run -t "name", .venv/bin/pytest -k name`;
 
-/** In this order in each language, because what is quick to fail should fail first. Anything else under test/ comes last. */
+/** In this order, because what is quick to fail should fail first. Anything else under test/ comes last. */
 const STAGES = ["unit", "integration", "e2e"] as const;
 const LAST_STAGE = "other";
 
@@ -39,12 +39,11 @@ async function testAll(parts: readonly string[]): Promise<number> {
   if (batches.length === 0) console.error(`No test matches ${parts.join(", ") || "test/"}. See npm test -- --help`);
 
   const results: { batch: Batch; counts: Counts; seconds: number }[] = [];
-  const languages = [...new Set(batches.map(({ runner }) => runner.language))];
-  // Side by side: where one waits, for Dagster or a server, the other works.
+  const waiting = batches.values();
+  // Two side by side: where one waits, for Dagster or a server, the other works.
   await Promise.all(
-    languages.map(async (language, index) => {
-      for (const batch of batches.filter(({ runner }) => runner.language === language))
-        results.push(await runBatch(batch, index === 0));
+    [true, false].map(async (show) => {
+      for (const batch of waiting) results.push(await runBatch(batch, show));
     }),
   );
 

@@ -1,4 +1,5 @@
 // The two test runners, and how their reports are counted.
+import { randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { npmBin, pythonBin, run } from "../process.ts";
@@ -101,8 +102,8 @@ function countPytest(text: string | undefined): Counts {
 }
 
 function freshReport(name: string): string {
-  // Named by process, because two `npm test` may run at once.
-  const report = path.resolve(".state/reports", `${process.pid}-${name}`);
+  // Two may run at once, here and of another `npm test`.
+  const report = path.resolve(".state/reports", `${randomUUID()}-${name}`);
   mkdirSync(path.dirname(report), { recursive: true });
   rmSync(report, { force: true });
   return report;
