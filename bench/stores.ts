@@ -119,7 +119,8 @@ async function benchStore(
           return { seconds };
         }),
     };
-    const found = await contest([ours, byHand], { rounds, warmUp: 1, say });
+    const { roundsFactor = 1 } = bench;
+    const found = await contest([ours, byHand], { rounds: rounds * roundsFactor, warmUp: 1, say });
     await requireSame(bench, label);
     contenders.push(...found);
     const [first, second] = found;

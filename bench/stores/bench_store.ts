@@ -28,6 +28,8 @@ export interface BenchStore extends AsyncDisposable {
   /** Our side, over connections of its own. */
   readonly store: Store;
   readonly cases: Readonly<Partial<Record<CaseName, Case>>>;
+  /** How much more often than asked each case runs: the shorter it is, the more of its time is the machine's noise. @default 1 */
+  readonly roundsFactor?: number;
   /**
    * Makes a table hold the rows of the source and nothing hang on it, and has the server write to its disk what it
    * still held: whoever comes next starts from the same place.

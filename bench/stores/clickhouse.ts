@@ -34,6 +34,7 @@ export async function openClickHouse(folder: string, parquet: string): Promise<B
   return {
     url: engine.url,
     store,
+    roundsFactor: 3,
     cases: {
       "query, replace": { limit: 1.2, byHand: () => run(create, insert, ...exchange) },
       "query, replace, rows as they are": {
