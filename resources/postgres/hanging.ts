@@ -40,6 +40,10 @@ export async function swapObstacles(
         WHERE amname = current_setting('default_table_access_method'))
     UNION ALL SELECT 'it has security labels' FROM t
       WHERE EXISTS (SELECT FROM pg_catalog.pg_seclabel AS s WHERE s.objoid = t.oid)
+    UNION ALL SELECT 'publication ' || p.pubname || ' of its schema or of all tables'
+      FROM pg_catalog.pg_publication AS p, pg_catalog.pg_get_publication_tables(CAST(p.pubname AS text)) AS published
+      WHERE published.relid IN (SELECT t.oid FROM t)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel WHERE prpubid = p.oid AND prrelid = published.relid)
     UNION ALL SELECT 'column ' || attname || ' has settings of its own'
       FROM t JOIN pg_catalog.pg_attribute AS a ON attrelid = t.oid JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
       WHERE attnum > 0 AND NOT attisdropped

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { literal, OWN_SCHEMA, quote, tableName } from "../quote.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
-import { DuplicateKeyError, TransactionConflictError } from "./errors.ts";
+import { DuplicateKeyError, TransactionConflictError, UndefinedRelationError } from "./errors.ts";
 import { hangingStatements, hangingText, tableIndexes } from "./hanging.ts";
 import { createIndex, declaredIndexes, duplicateKey, planIndexes } from "./indexes.ts";
 import { type LockWait, lockWaiting } from "./lock_wait.ts";
@@ -34,7 +34,7 @@ export async function swap(
     const { rows } = await client.text(`SELECT count(*) FROM ${stage}`);
     requireRows(target, rowCount, BigInt(rows[0]?.[0] ?? 0));
   }
-  await keepAsItIs(client, name, old, locks);
+  await keepAsItIs(client, target, old, { locks, aside: (index) => ownName(stage, `${index}\0aside`) });
   const indexes = await stageIndexes(client, target, old, { ...staged, name: stage }, locks.log);
   if (typeof indexes === "string") return indexes;
   const views = await viewsOn(client, old.oid);
@@ -90,17 +90,36 @@ async function exclusively(client: Client, target: Target, { oid, kind }: Relati
   ];
 }
 
-/** Keeps others from adding indexes while those that are there are made again; readers go on. */
-async function keepAsItIs(client: Client, name: string, { oid, kind }: Relation, locks: LockWait): Promise<void> {
+/** Keeps others from adding and changing indexes while those that are there are made again; readers go on. */
+async function keepAsItIs(
+  client: Client,
+  target: Target,
+  { oid, kind }: Relation,
+  { locks, aside }: { readonly locks: LockWait; readonly aside: (index: string) => string },
+): Promise<void> {
+  const name = tableName(target.assetKey);
   if (kind === "TABLE") {
     await lockWaiting(client, name, [`LOCK TABLE ${name} IN SHARE ROW EXCLUSIVE MODE`], locks);
-    return;
+  } else {
+    // LOCK takes no materialised view.
+    const { rows } = await client.text(`SELECT pg_catalog.obj_description(${oid}, 'pg_class')`);
+    const comment = rows[0]?.[0];
+    const same = `COMMENT ON ${kind} ${name} IS ${typeof comment === "string" ? literal(comment) : "NULL"}`;
+    await lockWaiting(client, name, [same], locks);
   }
-  // LOCK takes no materialised view.
-  const { rows } = await client.text(`SELECT pg_catalog.obj_description(${oid}, 'pg_class')`);
-  const comment = rows[0]?.[0];
-  const same = `COMMENT ON ${kind} ${name} IS ${typeof comment === "string" ? literal(comment) : "NULL"}`;
-  await lockWaiting(client, name, [same], locks);
+  // Comments, settings and names of indexes take a lock on the index alone, as LOCK cannot.
+  const schema = quote(target.schema);
+  const thereAndBack = (await tableIndexes(client, oid)).flatMap(({ name: index }) => [
+    `ALTER INDEX ${schema}.${quote(index)} RENAME TO ${quote(aside(index))}`,
+    `ALTER INDEX ${schema}.${quote(aside(index))} RENAME TO ${quote(index)}`,
+  ]);
+  try {
+    await lockWaiting(client, name, thereAndBack, locks);
+  } catch (error) {
+    if (!(error instanceof UndefinedRelationError)) throw error;
+    const { statement, cause } = error;
+    throw new TransactionConflictError(`an index of ${name} got another name during its publish`, statement, cause);
+  }
 }
 
 /**

@@ -186,6 +186,12 @@ const KINDS: readonly Kind[] = [
     keepsTable: true,
   },
   {
+    name: "a publication of its schema",
+    hang: "CREATE PUBLICATION {p} FOR TABLES IN SCHEMA {s} WITH (publish = 'insert')",
+    show: "SELECT pubname = '{pubname}' FROM pg_publication_tables WHERE schemaname = '{schema}'",
+    keepsTable: true,
+  },
+  {
     name: "storage parameters",
     hang: "ALTER TABLE {x} SET (fillfactor = 50), ALTER COLUMN shop SET STATISTICS 500",
     show: "SELECT reloptions FROM pg_class WHERE oid = '{x}'::regclass",

@@ -83,7 +83,17 @@ const HANGING: readonly (readonly [name: string, hang: string, show: string])[] 
     "ALTER TABLE {x} ALTER id SET DEFAULT 7",
     "SELECT count(*) FROM pg_attrdef WHERE adrelid = '{x}'::regclass",
   ],
-  ["an index", "CREATE INDEX people ON {x} (id)", "SELECT count(*) FROM pg_index WHERE indrelid = '{x}'::regclass"],
+  [
+    "an index",
+    "CREATE INDEX people ON {x} (id)",
+    "SELECT count(*) FROM pg_index WHERE indrelid = '{x}'::regclass AND indexrelid <> '{there}'::regclass",
+  ],
+  ["a comment on an index", "COMMENT ON INDEX {there} IS 'hi'", "SELECT count(obj_description('{there}'::regclass))"],
+  [
+    "a setting of an index",
+    "ALTER INDEX {there} SET (fillfactor = 50)",
+    "SELECT count(reloptions) FROM pg_class WHERE oid = '{there}'::regclass",
+  ],
   ["a view", "CREATE VIEW {v} AS SELECT * FROM {x}", "SELECT count(*) FROM {v} WHERE id = 2"],
   [
     "a comment",
@@ -103,6 +113,7 @@ test("what a transaction makes that is open when the publish begins stays", asyn
     const warehouse = new Warehouse(server);
     const target = warehouse.target(shape);
     await warehouse.publishRows(target, [row(1)]);
+    await warehouse.sql("CREATE INDEX there ON {x} (shop)");
     const other = await connect(server.url);
     await other.query("BEGIN");
     await other.query(hang.replaceAll(/\{(\w+)\}/g, (_, table: string) => warehouse.name(table)));
@@ -115,6 +126,28 @@ test("what a transaction makes that is open when the publish begins stays", asyn
     return [name, await warehouse.sql("SELECT id FROM {x}"), await warehouse.sql(show)];
   };
   expect(await Promise.all(HANGING.map(stays))).toEqual(HANGING.map(([name]) => [name, [["2"]], [["1"]]]));
+});
+
+test("an index that gets another name while a publish waits for it keeps it", async () => {
+  const warehouse = new Warehouse(server);
+  const target = warehouse.target(shape);
+  await warehouse.publishRows(target, [row(1)]);
+  await warehouse.sql("CREATE INDEX there ON {x} (shop)");
+  const other = await connect(server.url);
+  await other.query(`BEGIN; ALTER INDEX ${warehouse.name("there")} RENAME TO theirs`);
+  const given = attempt();
+  const publishing = warehouse.publishQuery(target, sql`SELECT 2 AS id, 'b' AS shop`, given);
+  const failing = expect(publishing).rejects.toMatchObject({ code: "transaction_conflict", retryable: true });
+  await untilWaiting(given.runId);
+  await other.query("COMMIT");
+  await other.end();
+  await failing;
+  await warehouse.publishRows(target, [row(3)]);
+  expect(
+    await warehouse.sql(
+      "SELECT indexrelid::regclass = '{theirs}'::regclass FROM pg_index WHERE indrelid = '{x}'::regclass",
+    ),
+  ).toEqual([["true"]]);
 });
 
 test("a view made while a materialised view waits for its place makes the publish begin again", async () => {
