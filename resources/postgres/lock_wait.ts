@@ -54,3 +54,19 @@ export async function lockWithoutStatementLimit(
   for (const statement of statements) await client.run(statement);
   await client.run(`SET LOCAL statement_timeout = ${literal(limit ?? "0")}`);
 }
+
+/**
+ * Runs statements that work and may wait meanwhile: for rows, keys or locks of others. A wait ends by the limit of locks,
+ * so the limit of statements is longer by it.
+ */
+export async function withLockWaits<T>(client: Client, act: () => Promise<T>): Promise<T> {
+  const limit = "(SELECT CAST(setting AS bigint) FROM pg_catalog.pg_settings WHERE name = 'NAME_timeout')";
+  const { rows } = await client.text(`
+    SELECT statements, pg_catalog.set_config('statement_timeout', CAST(LEAST(statements + locks, 2147483647) AS text), true)
+    FROM (SELECT ${limit.replace("NAME", "statement")}, ${limit.replace("NAME", "lock")}) AS limits (statements, locks)
+    WHERE statements > 0`);
+  const result = await act();
+  const [before] = rows[0] ?? [];
+  if (before != null) await client.run(`SET LOCAL statement_timeout = ${literal(before)}`);
+  return result;
+}

@@ -6,7 +6,7 @@ import { DuplicateKeyError } from "./errors.ts";
 import { swapObstacles } from "./hanging.ts";
 import { addIndexes, declaredIndexes, duplicateKey, isKeyIndex, planIndexes } from "./indexes.ts";
 import { createSchema } from "./ledger.ts";
-import type { LockWait } from "./lock_wait.ts";
+import { type LockWait, withLockWaits } from "./lock_wait.ts";
 import { newStagingTable } from "./staging.ts";
 import { swap } from "./swap.ts";
 import { type Relation, tryGetRelation } from "./table.ts";
@@ -112,7 +112,10 @@ async function isCurrent(client: Client, target: Target, { oid, kind }: Relation
 /** Readers go on meanwhile, and see the old rows until the commit. */
 async function refresh(client: Client, target: Target): Promise<void> {
   try {
-    await client.run(`REFRESH MATERIALIZED VIEW CONCURRENTLY ${tableName(target.assetKey)}`);
+    // Somebody else may be refreshing it.
+    await withLockWaits(client, () =>
+      client.run(`REFRESH MATERIALIZED VIEW CONCURRENTLY ${tableName(target.assetKey)}`),
+    );
   } catch (error) {
     if (error instanceof DuplicateKeyError) throw duplicateKey(target, error, error.index.name);
     if (error instanceof StatementError && error.message.includes(TWICE)) {

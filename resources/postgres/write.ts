@@ -9,8 +9,8 @@ import { swapObstacles } from "./hanging.ts";
 import { addIndexes, duplicateKey, tableIndexOf } from "./indexes.ts";
 import { inside, requireUnique, writeInPlace } from "./in_place.ts";
 import { createSchema } from "./ledger.ts";
-import { type LockWait, lockWaiting } from "./lock_wait.ts";
-import { declaredLayout, layoutNote, presentLayout } from "./layout.ts";
+import { type LockWait, lockWaiting, withLockWaits } from "./lock_wait.ts";
+import { declaredLayout, layoutNote, presentLayout, type PresentLayout } from "./layout.ts";
 import { addPartitions, partitionStage } from "./partitions.ts";
 import type { StagingTable } from "./staging.ts";
 import { swap } from "./swap.ts";
@@ -56,11 +56,33 @@ export async function writeStaged(
   // Without a lock of its own on the table: its vacuum, which deleted rows need, would give way each time.
   await addColumns(client, target, { oid: table.oid, why, locks });
   const layout = await presentLayout(client, target, table.oid);
+  const attached = await withLockWaits(client, () => writeKept(client, target, { table, stage, layout, locks }));
+  const note = layoutNote(target, layout, why);
+  if (note !== undefined) locks.log(note);
+  return attached;
+}
+
+/** Writes into a table that stays; whether partitions were attached to it. */
+async function writeKept(
+  client: Client,
+  target: Target,
+  {
+    table,
+    stage,
+    layout,
+    locks,
+  }: {
+    readonly table: Relation;
+    readonly stage: StagingTable;
+    readonly layout: PresentLayout;
+    readonly locks: LockWait;
+  },
+): Promise<boolean> {
   const added =
     typeof layout === "object"
       ? await addPartitions(client, target, table.oid, stage.name, layout)
       : { attached: false, refused: [] };
-  // As the statements do, but so that a wait ends by the limit of locks, not by that of statements.
+  // As the statements do, but so that others wait behind it for a moment only.
   const name = tableName(target.assetKey);
   await lockWaiting(client, name, [`LOCK TABLE ${name} IN ROW EXCLUSIVE MODE`], locks);
   await client.run("SAVEPOINT writing");
@@ -75,8 +97,6 @@ export async function writeStaged(
   await client.run("RELEASE SAVEPOINT writing");
   await client.run(`DROP TABLE ${stage.name}`);
   await addIndexes(client, target, table, locks.log);
-  const note = layoutNote(target, layout, why);
-  if (note !== undefined) locks.log(note);
   await describe(client, target, "TABLE");
   return added.attached;
 }
@@ -149,19 +169,38 @@ async function createTable(client: Client, target: Target): Promise<Relation> {
   return made;
 }
 
-/** The descriptions, where every other client sees them; where there is none, what people wrote stays. */
+/**
+ * The descriptions, where every other client sees them; where there is none, what people wrote stays. Only those that
+ * differ: a comment takes a lock that the table's vacuum has, and an index that people make concurrently.
+ */
 export async function describe(client: Client, target: Target, kind: Relation["kind"]): Promise<void> {
   const name = tableName(target.assetKey);
   const { rows } = await client.text({
-    text: `SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = $1::regclass`,
+    text: `
+      SELECT NULL, pg_catalog.obj_description(oid, 'pg_class') FROM pg_catalog.pg_class
+      -- Who may write the rows of a table of somebody else may not comment on it.
+      WHERE oid = $1::regclass AND pg_catalog.pg_has_role(relowner, 'USAGE')
+      UNION ALL SELECT attname, pg_catalog.col_description(attrelid, attnum)
+      FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_class AS c ON c.oid = attrelid
+      WHERE attrelid = $1::regclass AND attnum > 0 AND pg_catalog.pg_has_role(relowner, 'USAGE')`,
     parameters: [name],
   });
-  // Who may write the rows of a table of somebody else may not comment on it.
-  if (rows[0]?.[0] !== "true") return;
-  const columns = target.columns.flatMap(({ name: column, description }) =>
-    description === null ? [] : [`COMMENT ON COLUMN ${name}.${quote(column)} IS ${literal(description)}`],
+  const present = new Map(rows.map(([column, description]) => [column, description]));
+  const comments = [
+    { of: null, on: `${kind} ${name}`, description: target.description },
+    ...target.columns.map((column) => ({
+      of: column.name,
+      on: `COLUMN ${name}.${quote(column.name)}`,
+      description: column.description,
+    })),
+  ];
+  await client.script(
+    comments.flatMap(({ of, on, description }) =>
+      description === null || !present.has(of) || present.get(of) === description
+        ? []
+        : [`COMMENT ON ${on} IS ${literal(description)}`],
+    ),
   );
-  await client.script([`COMMENT ON ${kind} ${name} IS ${literal(target.description)}`, ...columns]);
 }
 
 async function requireInside(client: Client, target: Target, stage: string): Promise<void> {

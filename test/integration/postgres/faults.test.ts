@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chownSync, mkdtempSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { json, references, sql, z } from "../../../definitions/index.ts";
+import { date, json, references, sql, z } from "../../../definitions/index.ts";
 import { postgresConfig } from "../../../resources/postgres/config.ts";
 import { PostgresStore } from "../../../resources/postgres/postgres_store.ts";
 import type { Sql } from "../../../definitions/sql.ts";
@@ -20,6 +20,8 @@ afterAll(() => server.stop());
 const shape = { id: z.int32(), name: z.string().nullable() };
 const old = [{ id: 1, name: "old" }];
 const OLD = [["1", "old"]];
+const added = [{ id: 2, name: "new" }];
+const NEW = sql`SELECT 2 AS id, 'new' AS name`;
 
 function storeOf(change: (url: URL) => void): PostgresStore {
   const url = new URL(server.url);
@@ -77,30 +79,106 @@ test("a reader who does not leave makes a publish wait, then give up; others rea
   await reader.end();
 });
 
+/** What somebody else does in a transaction that stays open, and a publish that waits for it. */
+const IN_THE_WAY: readonly (readonly [
+  name: string,
+  hold: string,
+  publish: (warehouse: Warehouse, target: Target) => Promise<unknown>,
+])[] = [
+  [
+    "a publish",
+    "SELECT pg_advisory_xact_lock(hashtextextended('_dagster_typescript:{key}', 0))",
+    (warehouse, target) => warehouse.publishRows({ ...target, strategy: { kind: "append" } }, added),
+  ],
+  [
+    "the table",
+    "LOCK TABLE {x} IN SHARE MODE",
+    (warehouse, target) => warehouse.publishRows({ ...target, strategy: { kind: "append" } }, added),
+  ],
+  [
+    "a row",
+    "SELECT FROM {x} FOR UPDATE",
+    (warehouse, target) => warehouse.publishRows({ ...target, strategy: { kind: "merge", key: ["id"] } }, old),
+  ],
+  [
+    "a key",
+    "INSERT INTO {x} VALUES (2, 'theirs')",
+    (warehouse, target) => warehouse.publishRows({ ...target, strategy: { kind: "append" } }, added),
+  ],
+  [
+    "rows, for an index",
+    "INSERT INTO {x} VALUES (3, 'theirs')",
+    (warehouse, target) =>
+      warehouse.publishRows(
+        { ...target, strategy: { kind: "append" }, storage: { postgres: { indexes: [{ columns: ["name"] }] } } },
+        added,
+      ),
+  ],
+  [
+    "partitions",
+    "LOCK TABLE {p} IN SHARE UPDATE EXCLUSIVE MODE",
+    (warehouse) => {
+      const target = warehouse.target({ day: date() }, { kind: "append" }, "p");
+      const storage = { postgres: { partitionBy: { column: "day", every: "month" } } } as const;
+      return warehouse.publishRows({ ...target, storage }, [{ day: "2024-01-01" }]);
+    },
+  ],
+  [
+    "a materialised view",
+    "REFRESH MATERIALIZED VIEW CONCURRENTLY {m}",
+    (warehouse) => warehouse.publishView({ ...warehouse.target(shape, undefined, "m"), key: ["id"] }, NEW),
+  ],
+];
+
 test("a wait for a lock is worth another try, also where statements may not take longer than it", async () => {
+  const waits = async ([name, hold, publishes]: (typeof IN_THE_WAY)[number]): Promise<unknown> => {
+    const warehouse = new Warehouse(server, {
+      DATABASE_STATEMENT_TIMEOUT_SECONDS: "1",
+      DATABASE_LOCK_TIMEOUT_SECONDS: "1",
+    });
+    const target = warehouse.target(shape);
+    await warehouse.publishRows(target, old);
+    await warehouse.publishView({ ...warehouse.target(shape, undefined, "m"), key: ["id"] }, NEW);
+    await warehouse.sql(
+      `CREATE UNIQUE INDEX ON {x} (id); CREATE TABLE {p} (day date NOT NULL) PARTITION BY RANGE (day)`,
+    );
+    const other = await connect(server.url);
+    const held = hold
+      .replaceAll("{key}", target.assetKey)
+      .replaceAll(/\{(\w+)\}/g, (_, table: string) => warehouse.name(table));
+    await other.query(`BEGIN; ${held}`);
+    const fault: unknown = await publishes(warehouse, target).catch((error: unknown) => error);
+    await other.query("ROLLBACK");
+    await other.end();
+    const { code, retryable } = fault as { readonly code?: string; readonly retryable?: boolean };
+    await publishes(warehouse, target);
+    return [name, code, retryable];
+  };
+  expect(await Promise.all(IN_THE_WAY.map(waits))).toEqual(IN_THE_WAY.map(([name]) => [name, "lock_timeout", true]));
+});
+
+test("the limit of statements holds after a lock", async () => {
   const warehouse = new Warehouse(server, {
     DATABASE_STATEMENT_TIMEOUT_SECONDS: "1",
     DATABASE_LOCK_TIMEOUT_SECONDS: "1",
   });
-  const target = warehouse.target(shape, { kind: "append" });
-  await warehouse.publishRows(target, old);
-  const other = await connect(server.url);
-  for (const hold of [
-    `SELECT pg_advisory_xact_lock(hashtextextended('_dagster_typescript:${target.assetKey}', 0))`,
-    `LOCK TABLE ${warehouse.name()} IN SHARE MODE`,
-  ]) {
-    await other.query(`BEGIN; ${hold}`);
-    const publishing = warehouse.publishQuery(target, sql`SELECT 2 AS id, 'new' AS name`);
-    await expect(publishing).rejects.toMatchObject({ code: "lock_timeout", retryable: true });
-    await other.query("ROLLBACK");
-  }
-  await other.end();
-  expect(await warehouse.sql("SELECT * FROM {x}")).toEqual(OLD);
-  // The limit of statements holds again after a lock.
-  const slow = [{ id: 3, name: "slow" }];
+  await warehouse.publishRows(warehouse.target(shape), old);
   await warehouse.sql(`CREATE FUNCTION {f}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
     CREATE TRIGGER slow BEFORE INSERT ON {x} FOR EACH ROW EXECUTE FUNCTION {f}()`);
-  await expect(warehouse.publishRows(target, slow)).rejects.toMatchObject({ code: "statement_timeout" });
+  const publishing = warehouse.publishRows(warehouse.target(shape, { kind: "append" }), added);
+  await expect(publishing).rejects.toMatchObject({ code: "statement_timeout", retryable: false });
+});
+
+test("a table that stays is written beside its vacuum, and beside an index that people make concurrently", async () => {
+  const warehouse = new Warehouse(server, { DATABASE_LOCK_TIMEOUT_SECONDS: "1" });
+  await warehouse.publishRows(warehouse.target(shape), old);
+  const other = await connect(server.url);
+  // The lock of both.
+  await other.query(`BEGIN; LOCK TABLE ${warehouse.name()} IN SHARE UPDATE EXCLUSIVE MODE`);
+  for (const strategy of [{ kind: "append" }, { kind: "merge", key: ["id"] }] as const)
+    await warehouse.publishRows(warehouse.target(shape, strategy), added);
+  await other.query("ROLLBACK");
+  await other.end();
 });
 
 test.each([
