@@ -19,17 +19,28 @@ from dagster_project.supervision import current_supervision
 StepResult = dg.MaterializeResult[None] | dg.AssetCheckResult
 
 
+TRANSIENT_RETRY = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL)
+"""After 5, 10 and 20 seconds."""
+
+
 @dataclass(frozen=True)
 class NodeLauncher(NodeProgram):
-    """Starts ``node runtime/main.ts <asset>`` for a step, without a shell."""
+    """Starts ``node runtime/main.ts <asset>`` for a step, without a shell.
+
+    Args:
+        transient_retry: How a step is tried again that failed by what may pass, such as a lost connection, where the
+            asset has no ``retry``; ``None``: not at all.
+    """
 
     entry: Sequence[str] = ("runtime/main.ts",)
+    transient_retry: dg.RetryPolicy | None = TRANSIENT_RETRY
 
     def launch(self, context: dg.AssetExecutionContext, asset: ManifestAsset) -> Iterator[StepResult]:
         """Materialize one asset, or check its table alone, and yield what was reported once Node has ended well.
 
         Raises:
             dagster.Failure: if the publish was refused, or anything is missing; the message says what.
+            dagster.RetryRequested: if what failed may pass.
         """
         environment = self.variables()
         redactor = Redactor(find_secrets(environment))
@@ -56,5 +67,5 @@ class NodeLauncher(NodeProgram):
             ending = Ending(process, asset.timeout_seconds, self.grace_seconds)
             with Pumps(process, redactor, supervision, tail):
                 ending.wait(wake, supervision, context.log.warning)
-        report = StepReport(asset, context, selection, session, reader, tail, ending)
+        report = StepReport(asset, context, selection, session, reader, tail, ending, self.transient_retry)
         yield from report.results()

@@ -68,6 +68,7 @@ class StepReport:
         reader: StepMessageReader,
         tail: StderrTail,
         ending: Ending,
+        transient_retry: dg.RetryPolicy | None,
     ) -> None:
         """Take everything that is left of an ended step."""
         self._asset = asset
@@ -88,9 +89,9 @@ class StepReport:
         self._partitions: list[PartitionReport] = []
         for message in session.get_custom_messages():
             self._partitions.extend(read_partition_reports(_payload_of(message, asset.name)))
-        self._is_in_vain = any(
-            _payload_of(message, asset.name).get("retryable") is False for message in session.get_custom_messages()
-        )
+        told = [_payload_of(message, asset.name).get("retryable") for message in session.get_custom_messages()]
+        self._is_in_vain = False in told
+        self._retry_later = _retry_later(context, asset, transient_retry) if True in told else None
         self._failures: list[tuple[str, str]] = []
         for message in session.get_custom_messages():
             for key, reason in _payload_of(message, asset.name).get("failures") or ():
@@ -118,10 +119,14 @@ class StepReport:
 
         Raises:
             dagster.Failure: if the publish was refused or the report is not whole.
+            dagster.RetryRequested: if what failed may pass, and nobody has said how often to try.
         """
         faults = self._faults()
         if faults:
-            raise self._failure(faults)
+            failure = self._failure(faults)
+            if self._retry_later is not None and failure.allow_retries:
+                raise self._retry_later from failure
+            raise failure
         checks = [self._checks[check.name] for check in self._declared if check.name in self._selection.check_names]
         if self._selection.checks_only:
             # Dagster fails the step itself, after all of this, where a blocking check failed.
@@ -244,6 +249,16 @@ class StepReport:
             metadata={"published": False, "failed_checks": failed},
             allow_retries=False,
         )
+
+
+def _retry_later(
+    context: dg.AssetExecutionContext, asset: ManifestAsset, policy: dg.RetryPolicy | None
+) -> dg.RetryRequested | None:
+    """Ask for another attempt, unless the asset says itself how often, or there were enough."""
+    attempts = context.op_execution_context.retry_number
+    if policy is None or asset.retry is not None or attempts >= policy.max_retries:
+        return None
+    return dg.RetryRequested(policy.max_retries, policy.calculate_delay(attempts + 1))
 
 
 def _renamed(result: AnyResult, asset_key: dg.AssetKey) -> AnyResult:

@@ -8,7 +8,6 @@ import { findAsset } from "./find_asset.ts";
 import type { PartitionReport, RunPartition } from "./partitions.ts";
 import type { AssetResult } from "./asset_run.ts";
 import { runAsset } from "./run_asset.ts";
-import { isInSuperset } from "./superset/nodes.ts";
 import { publishedOf, recordedData } from "./superset/recorded.ts";
 import type { SupersetRunContext } from "./superset/run_context.ts";
 import { terminationSignal } from "./termination.ts";
@@ -90,9 +89,9 @@ export async function runUnderDagster(
               ? await runAsset(asset, stores, context, request)
               : await checkPublished(asset, stores, context, request, extras.checks_only);
         } catch (error) {
-          // Superset is asked again where that may help; a wrong password stays wrong.
-          if (isInSuperset(key) && error instanceof ProjectError && !error.retryable)
-            pipes.reportCustomMessage({ dagster_typescript: { asset_key: key, retryable: false } });
+          // A lost connection is worth another attempt; a wrong password stays wrong.
+          if (error instanceof ProjectError)
+            pipes.reportCustomMessage({ dagster_typescript: { asset_key: key, retryable: error.retryable } });
           throw error;
         } finally {
           // Before the report: the next step need not wait for the file while this one talks to Dagster.

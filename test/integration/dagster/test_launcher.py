@@ -101,6 +101,17 @@ def test_a_refused_publish_shows_its_check_and_no_materialization(dagster: Any) 
     assert "bodies__after_refused" not in run.steps(dg.DagsterEventType.STEP_START)
 
 
+def test_what_may_pass_is_tried_again_a_few_times_and_what_will_not_pass_never(dagster: Any) -> None:
+    run = dagster.assets("loses_connections", "loses_each_connection", "is_denied")
+    tries = run.steps(dg.DagsterEventType.STEP_UP_FOR_RETRY)
+    # Twice each, as the launcher of the fixture says; not once where `retry` of the asset would allow it.
+    assert tries == ["bodies__loses_connections"] * 2 + ["bodies__loses_each_connection"] * 2
+    assert run.materialized == ["loses_connections"]
+    assert run.failed == ["bodies__is_denied", "bodies__loses_each_connection"]
+    for step in run.failed:
+        assert "Error: the store said no" in run.failure(step)
+
+
 def test_each_step_has_a_raw_log_of_its_own_that_is_not_doubled_in_the_event_log(dagster: Any) -> None:
     run = dagster.assets("plain", "logs", "waits_1")
     for name in ("plain", "logs", "waits_1"):

@@ -145,6 +145,19 @@ describe("a body that goes wrong fails its step with the reason, and the table i
     expect(methods(run.messages())).toContain("report_asset_materialization");
   });
 
+  test("and is told whether another attempt may help, where that is known", async () => {
+    const told = async (source: string, env: Readonly<Record<string, string>> = {}): Promise<unknown> => {
+      const run = projectWith(source).launch(KEY, { env });
+      expectFailed(await run.ended, run.messages());
+      return run.messages().find(({ method }) => method === "report_custom_message")?.params;
+    };
+    const may = (retryable: boolean): object => ({ payload: { dagster_typescript: { asset_key: KEY, retryable } } });
+    const away = { WAREHOUSE: "postgres", DATABASE_URL: "postgres://nobody@127.0.0.1:1/none" };
+    expect(await told(rowsBody(""), away)).toEqual(may(true));
+    expect(await told(rowsBody("yield 5 as never;"))).toEqual(may(false));
+    expect(await told(rowsBody(`throw new Error("the source is gone");`))).toBeUndefined();
+  });
+
   test("an asset that is not there is named", async () => {
     const project = createProject({});
     const run = project.launch("a/nothing");
