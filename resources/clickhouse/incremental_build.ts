@@ -41,6 +41,8 @@ type OnStep = (step: Step) => Promise<void>;
 /** What an inner table was made of; its comment. */
 interface Origin {
   readonly definition: string;
+  /** Stands for the server's own text of what feeds it. */
+  readonly feed: string;
   /** Key of an asset that the query reads to what its table was then. */
   readonly sources: Readonly<Record<string, string>>;
 }
@@ -70,8 +72,8 @@ export async function getInner(
     .slice(0, 32);
   const result = { shape, statement: statement.text };
   if (live !== undefined) {
-    const origin = await tryGetOrigin(client, live);
-    const reason = changeOf(origin, { definition, sources: await sourcesOf(client, refs) });
+    const { origin, feed } = await lookAtInner(client, live);
+    const reason = changeOf(origin, { definition, feed, sources: await sourcesOf(client, refs) });
     if (reason === undefined) return { ...result, name: live, isNew: false };
     attempt.log(`The view is made anew: ${reason}`);
   }
@@ -145,10 +147,9 @@ async function tryMake(
     const sources = await sourcesOf(client, refs);
     const engine = client.config.engine.replace("MergeTree", shape.engine);
     const nullable = shape.isKeyNullable ? " SETTINGS allow_nullable_key = 1" : "";
-    const comment = JSON.stringify({ definition, sources } satisfies Origin);
     await client.run(
       `CREATE TABLE ${ownTable(inner)}${onCluster(client)} (${shape.definitions}) ENGINE = ${engine} ` +
-        `ORDER BY ${shape.orderBy}${nullable} COMMENT ${literal(comment)}`,
+        `ORDER BY ${shape.orderBy}${nullable}`,
     );
     // Between the two looks, nothing may have been inserted.
     await syncReplicas(client, replicated);
@@ -162,6 +163,8 @@ async function tryMake(
       `CREATE MATERIALIZED VIEW ${ownTable(feed)}${onCluster(client)} TO ${ownTable(inner)} AS ` +
         `SELECT ${shape.fed} FROM (${text}\n) AS query SETTINGS ${viewSettings(client, target.assetKey)}`,
     );
+    // What began on another replica before the feed was there has ended, and only then its blocks are here, too.
+    const elsewhere = replicated.length === 0 ? [] : (await lookAtInserts(client, refs)).running;
     await syncReplicas(client, replicated);
     const after = await lookAtInserts(client, refs);
     const source = await sourceOf(client, refs, feed);
@@ -172,10 +175,14 @@ async function tryMake(
     }
     const blocks = before.get(source) ?? [];
     const isQuiet = JSON.stringify(blocks) === JSON.stringify(after.blocks.get(source) ?? []);
-    if (!isQuiet || (await mayReach(client, after.running, [source]))) {
+    if (!isQuiet || (await mayReach(client, [...elsewhere, ...after.running], [source]))) {
       await giveUp();
       return `${source} was being inserted into`;
     }
+    const origin: Origin = { definition, feed: (await lookAtInner(client, inner)).feed, sources };
+    await client.run(
+      `ALTER TABLE ${ownTable(inner)}${onCluster(client)} MODIFY COMMENT ${literal(JSON.stringify(origin))}`,
+    );
     await client.run(
       `CREATE VIEW ${ownTable(cut)}${onCluster(client)} AS SELECT * FROM ${tableName(source)} WHERE ${upTo(blocks)}`,
     );
@@ -195,15 +202,23 @@ async function tryMake(
     }
     await dropOwn(client, cut);
     await onStep("copied");
-    if (JSON.stringify(await sourcesOf(client, refs)) === JSON.stringify(sources)) return undefined;
+    await syncReplicas(client, replicated);
+    const isTheSame = JSON.stringify(await sourcesOf(client, refs)) === JSON.stringify(sources);
+    if (isTheSame && hasAll(blocks, (await lookAtInserts(client, refs)).blocks.get(source) ?? [])) return undefined;
     await giveUp();
-    return "the tables that it reads were published";
+    return "the tables that it reads were published, or partitions of them replaced or dropped";
   } catch (error) {
     await giveUp().catch((fault: unknown) => {
       attempt.log(`What was made of the view could not be dropped; a later run will: ${String(fault)}`);
     });
     throw error;
   }
+}
+
+/** Whether all partitions begin with the blocks of before: one that was replaced or dropped meanwhile was not copied. */
+function hasAll(before: readonly PartitionBlocks[], now: readonly PartitionBlocks[]): boolean {
+  const firsts = new Map(now.map(([partition, , , first]) => [partition, first]));
+  return before.every(([partition, , rows, first]) => rows === "0" || firsts.get(partition) === first);
 }
 
 const MERGED = "a part holds rows from before and after the cut";
@@ -264,18 +279,25 @@ function among(refs: readonly string[], column: string): string {
   return `(database, ${quote(column)}) IN (${refs.map((key) => `(${key.split("/").map(literal).join(", ")})`).join(", ")})`;
 }
 
-async function tryGetOrigin(client: Client, inner: string): Promise<Origin | undefined> {
+/** What an inner table was made of, and what stands for the text of its feed now; `undefined`, empty: it is gone. */
+async function lookAtInner(
+  client: Client,
+  inner: string,
+): Promise<{ readonly origin: Origin | undefined; readonly feed: string }> {
   const { rows } = await client.text({
-    text: "SELECT comment FROM system.tables WHERE database = {p1:String} AND name = {p2:String}",
-    parameters: [OWN_DATABASE, inner],
+    text: `SELECT name, comment, hex(SHA256(create_table_query)) FROM system.tables
+      WHERE database = {p1:String} AND name IN ({p2:String}, {p3:String})`,
+    parameters: [OWN_DATABASE, inner, siblingOf(inner, "feed")],
   });
-  const [comment] = rows[0] ?? [];
-  return comment === undefined || comment === null ? undefined : (JSON.parse(comment) as Origin);
+  const comment = rows.find(([name]) => name === inner)?.[1] ?? "";
+  const feed = rows.find(([name]) => name !== inner)?.[2] ?? "";
+  return { origin: comment === "" ? undefined : (JSON.parse(comment) as Origin), feed };
 }
 
 function changeOf(was: Origin | undefined, is: Origin): string | undefined {
   if (was === undefined) return "its rows are gone";
   if (was.definition !== is.definition) return "its SQL, contract or key changed";
+  if (was.feed !== is.feed) return "what feeds it was altered or dropped";
   const changed = Object.keys({ ...was.sources, ...is.sources }).filter((key) => was.sources[key] !== is.sources[key]);
   return changed.length === 0 ? undefined : `${changed.join(", ")} published since`;
 }

@@ -12,7 +12,7 @@ import { type IsOpen, type Lock, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
 import { literal, ownTable, quote } from "./quote.ts";
 import { settlePlace } from "./settle.ts";
-import { dropInner } from "./staging.ts";
+import { dropUnusedInner } from "./staging.ts";
 import { dropOwn, onCluster, uuidOf } from "./tables.ts";
 import { putInPlace } from "./write.ts";
 
@@ -29,6 +29,8 @@ export class IncrementalStaged implements Staged {
   readonly #isOpen: IsOpen;
   readonly #inner: Inner;
   readonly #view: string;
+  /** The inner table of the view that was read before, once another view is to take its place. */
+  #before: string | undefined;
   #isPublished = false;
 
   private constructor(
@@ -83,30 +85,33 @@ export class IncrementalStaged implements Staged {
   }
 
   async publish(entry: LedgerEntry): Promise<LedgerEntry> {
-    const before = await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, (lock) =>
+    await withLock(this.#client, this.#target.assetKey, this.#attempt, this.#isOpen, (lock) =>
       this.#publish(entry, lock),
     );
     this.#isPublished = true;
-    const client = this.#client.unending();
-    const tidy = async (): Promise<void> => {
-      await dropOwn(client, this.#view);
-      if (before !== undefined && before !== this.#inner.name) await dropInner(client, before);
-    };
-    await tidy().catch((error: unknown) => {
+    await this.#tidy().catch((error: unknown) => {
       this.#attempt.log(`Published; what is left of the former view will be dropped by a later run: ${String(error)}`);
     });
     return entry;
   }
 
   async discard(): Promise<void> {
-    if (this.#isPublished) return;
-    const client = this.#client.unending();
-    await dropOwn(client, this.#view);
-    if (this.#inner.isNew) await dropInner(client, this.#inner.name);
+    if (!this.#isPublished) await this.#tidy();
   }
 
-  /** @returns the inner table of the view that was read before */
-  async #publish(entry: LedgerEntry, lock: Lock): Promise<string | undefined> {
+  /** When our view is gone, an exchange that got no answer has been, or will fail: what is read now tells which. */
+  async #tidy(): Promise<void> {
+    const client = this.#client.unending();
+    await dropOwn(client, this.#view);
+    const { name, isNew } = this.#inner;
+    const inners = [isNew && !this.#isPublished ? name : undefined, this.#before === name ? undefined : this.#before];
+    await dropUnusedInner(
+      client,
+      inners.filter((one) => one !== undefined),
+    );
+  }
+
+  async #publish(entry: LedgerEntry, lock: Lock): Promise<void> {
     const [client, target] = [this.#client, this.#target];
     const { own, named } = await settlePlace(client, target, this.#isOpen);
     const inner = named?.inner;
@@ -122,9 +127,26 @@ export class IncrementalStaged implements Staged {
       entry,
       own.find(({ name }) => name === this.#view)?.uuid ?? (await uuidOf(client, this.#view)),
     );
-    await lock.requireHeld();
+    if (isPresent) await this.#keepComments();
+    await lock.requireHeld({ schema: target.schema, table: target.table, definition: named?.definition ?? "" });
+    this.#before = inner;
     await putInPlace(client, this.#view, target, isPresent);
     await settleEntry(client.unending(), target);
-    return inner;
+  }
+
+  /** What people wrote on columns that have no description. */
+  async #keepComments(): Promise<void> {
+    const { schema, table, columns } = this.#target;
+    const { rows } = await this.#client.text({
+      text: "SELECT name, comment FROM system.columns WHERE database = {p1:String} AND table = {p2:String} AND comment <> ''",
+      parameters: [schema, table],
+    });
+    const written = new Map(rows.map(([name, comment]) => [name, comment ?? ""]));
+    const comments = columns.flatMap(({ name, description }) => {
+      const comment = description === null ? written.get(name) : undefined;
+      return comment === undefined ? [] : [`COMMENT COLUMN ${quote(name)} ${literal(comment)}`];
+    });
+    if (comments.length > 0)
+      await this.#client.run(`ALTER TABLE ${ownTable(this.#view)}${onCluster(this.#client)} ${comments.join(", ")}`);
   }
 }

@@ -12,8 +12,8 @@ const TARGET = new RegExp(
 const EXPORT =
   /^\s*INSERT\s+INTO\s+(?:TABLE\s+)?FUNCTION\s+(?:file|url|s3|s3Cluster|gcs|hdfs|azureBlobStorage|null|postgresql|mysql|sqlite|mongodb|redis)\s*\(/i;
 
-/** One partition of a table: its highest block, and its rows. */
-export type PartitionBlocks = readonly [partition: string, block: string, rows: string];
+/** One partition of a table: its highest block, its rows, and the first block of those; merges leave it as it is. */
+export type PartitionBlocks = readonly [partition: string, block: string, rows: string, first: string];
 
 /** What was inserted into tables, and what may just be. */
 export interface Inserted {
@@ -40,16 +40,17 @@ export async function lookAtInserts(client: Client, assetKeys: readonly string[]
        SELECT toJSONString(groupUniqArray([substring(query, 1, 1000), current_database]))
        FROM ${from} WHERE query_kind ILIKE '%insert%'
      ) AS running
-     SELECT running, '', '', '', ''
+     SELECT running, '', '', '', '', ''
      UNION ALL
-     SELECT running, concat(database, '/', table), partition_id, toString(max(max_block_number)), toString(sumIf(rows, active))
-     FROM system.parts WHERE ${list === "" ? "false" : `(database, table) IN (${list})`}
+     SELECT running, concat(database, '/', table), partition_id, toString(max(max_block_number)), toString(sumIf(rows, active)),
+       toString(minIf(min_block_number, active))
+     FROM system.parts WHERE ${list === "" ? "false" : `(database, table) IN (${list}) AND NOT startsWith(partition_id, 'patch-')`}
      GROUP BY database, table, partition_id`,
   );
   const blocks = new Map<string, PartitionBlocks[]>();
   const sorted = rows.map((row) => row.map((value) => value ?? "")).sort((a, b) => (String(a) < String(b) ? -1 : 1));
-  for (const [, key = "", partition = "", block = "", count = ""] of sorted)
-    if (key !== "") blocks.set(key, [...(blocks.get(key) ?? []), [partition, block, count]]);
+  for (const [, key = "", partition = "", block = "", count = "", first = ""] of sorted)
+    if (key !== "") blocks.set(key, [...(blocks.get(key) ?? []), [partition, block, count, first]]);
   return { blocks, running: JSON.parse(rows[0]?.[0] ?? "[]") as RunningInsert[] };
 }
 

@@ -125,6 +125,12 @@ async function usedInner(client: Client): Promise<string[]> {
   return rows.map(([text]) => text ?? "");
 }
 
+/** Drops those inner tables that no view reads: of a publish without an answer nobody knows what became. */
+export async function dropUnusedInner(client: Client, inners: readonly string[]): Promise<void> {
+  const used = inners.length === 0 ? [] : await usedInner(client);
+  for (const inner of inners) if (!used.some((text) => text.includes(inner))) await dropInner(client, inner);
+}
+
 /** Drops the inner table of a view that nobody reads any more, its feed first: a feed without its table fails inserts. */
 export async function dropInner(client: Client, inner: string): Promise<void> {
   for (const name of [siblingOf(inner, "cut"), siblingOf(inner, "feed"), inner]) await dropOwn(client, name);

@@ -3,7 +3,9 @@ import { ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { afterEach, expect, test } from "vitest";
 import { decimal, sql, timestamp, z } from "../../../definitions/index.ts";
 import type { Sql, TableRef } from "../../../definitions/sql.ts";
+import { UnreachableError } from "../../../resources/clickhouse/errors.ts";
 import type { Attempt, StagedFacts, Target } from "../../../resources/store.ts";
+import { onStatement } from "./on_statement.ts";
 import { Warehouse } from "./warehouse.ts";
 import { attempt, publish, targetOf } from "./warehouse_values.ts";
 
@@ -164,9 +166,8 @@ test("no row is lost or counted twice when a view is made, redefined and made an
   const to = viewOf(STATES);
   const writers = [inserter(source), inserter(source)];
   await run(to, states(source));
-  const changed = (comment: string): Sql => ({ ...states(source), strings: [...states(source).strings.slice(0, -1), ` GROUP BY store -- ${comment}`] }); // prettier-ignore
   for (const comment of ["one", "two", "three", "four", "five"]) {
-    await run(to, changed(comment));
+    await run(to, changed(states(source), comment));
     await warehouse.run(`OPTIMIZE TABLE ${source.schema}.x FINAL`);
   }
   const inserts = await Promise.all(writers.map(async (writer) => await writer.stop()));
@@ -286,4 +287,79 @@ test("a view over a join reads the other table as it was at each insert, and is 
   await warehouse.publishRows(names, [{ store: "s0", name: "b" }]);
   await run(to, query);
   expect(await rows(to)).toEqual([["?", "3"], ["b", "2"]]); // prettier-ignore
+});
+
+/** The query with a comment: another definition of the same rows. */
+const changed = (query: Sql, comment: string): Sql => ({
+  ...query,
+  strings: [...query.strings.slice(0, -1), `${query.strings.at(-1) ?? ""} -- ${comment}`],
+});
+
+test("a view whose publish got no answer goes on to be read and fed, whatever came of it", async () => {
+  const source = await sales(3);
+  const to = viewOf(SUMS);
+  const before = (await inners()).length;
+  let lost: RegExp | undefined;
+  onStatement((text) => {
+    if (lost?.test(text) !== true) return;
+    lost = undefined;
+    throw new UnreachableError("the connection broke", text, null, undefined);
+  });
+  const steps = [/^RENAME TABLE/, /^EXCHANGE TABLES/, /^INSERT INTO `_dagster_typescript`.`ledger` /];
+  for (const [round, step] of steps.entries()) {
+    const given = attempt();
+    const query = changed(sums(source), `round ${round}`);
+    const staged = await warehouse.store.stageView(to, query, "incremental", null, given);
+    lost = step;
+    await expect(publish(staged, to, given)).rejects.toMatchObject({ code: "unreachable" });
+    await staged.discard();
+    expect(lost).toBeUndefined();
+    await insert(source, `(${round}, 'new', '2020-01-01 00:00:00', 1)`);
+    expect(await rows(to)).toContainEqual(["new", String(round + 1), `${round + 1}.00`]);
+    expect(await warehouse.store.findPublished(to, given)).toMatchObject({ runId: given.runId });
+    expect(await inners()).toHaveLength(before + 1);
+    await run(to, query);
+  }
+});
+
+test.each([
+  ["was dropped", (feed: string) => `DROP VIEW ${feed}`],
+  [
+    "has another query",
+    (feed: string, source: string) =>
+      `ALTER TABLE ${feed} MODIFY QUERY SELECT store, CAST(count() AS Int64) AS lines, CAST(sum(paid) AS Decimal(12, 2)) AS paid, toUInt64(1) AS _rows FROM ${source} WHERE id > 99 GROUP BY store`,
+  ],
+])("when what feeds a view %s by hand, the next run makes it anew, and says so", async (_what, statement) => {
+  const source = await sales(3);
+  const to = viewOf(SUMS);
+  await run(to, sums(source));
+  const [[inner] = []] = await warehouse.sql(`SELECT extract(create_table_query, '_inner~([^\`]+)') FROM system.tables WHERE database = '${to.schema}'`); // prettier-ignore
+  await warehouse.run(statement(`_dagster_typescript.\`_feed~${inner}\``, `${source.schema}.x`));
+  await insert(source, "(9, 's0', '2020-01-01 00:00:00', 1)");
+  expect(await rows(to)).toContainEqual(["s0", "1", "0.50"]);
+  const messages: string[] = [];
+  await run(to, sums(source), { log: (message) => messages.push(message) });
+  expect(await rows(to)).toContainEqual(["s0", "2", "1.50"]);
+  expect(messages).toEqual([expect.stringMatching(/made anew: what feeds it was altered or dropped/)]);
+  messages.length = 0;
+  await run(to, sums(source), { log: (message) => messages.push(message) });
+  expect(messages).toEqual([]);
+});
+
+test("what people write on columns of a view that have no description survives each run, also when it comes late", async () => {
+  const source = await sales(3);
+  const to = viewOf({ ...SUMS, lines: z.int().describe("From the contract") });
+  await run(to, sums(source));
+  await warehouse.run(`ALTER TABLE ${to.schema}.x COMMENT COLUMN paid 'by people'`);
+  await run(to, sums(source));
+  const comments = (): Promise<unknown> =>
+    warehouse.sql(
+      `SELECT name, comment FROM system.columns WHERE database = '${to.schema}' AND comment <> '' ORDER BY name`,
+    );
+  expect(await comments()).toEqual([["lines", "From the contract"], ["paid", "by people"]]); // prettier-ignore
+  const given = attempt();
+  const staged = await warehouse.store.stageView(to, sums(source), "incremental", null, given);
+  await warehouse.run(`ALTER TABLE ${to.schema}.x COMMENT COLUMN store 'late'`);
+  await publish(staged, to, given);
+  expect(await comments()).toEqual([["lines", "From the contract"], ["paid", "by people"], ["store", "late"]]); // prettier-ignore
 });

@@ -101,6 +101,20 @@ test("a publish of the source while its rows are copied makes the view anew", as
   expect(made).toEqual({ counted: "1", tries: 2 });
 });
 
+test("a partition of the source that is replaced in place while its rows are copied is in the view", async () => {
+  const source = await sales(3);
+  const { schema } = source;
+  const made = await countWhen(source, "cut", async () => {
+    // As a publish does, which writes its line into the ledger only afterwards.
+    await warehouse.run(
+      `CREATE TABLE ${schema}.built AS ${schema}.x`,
+      `INSERT INTO ${schema}.built SELECT number, 's', now64(6, 'UTC'), 1 FROM numbers(5)`,
+      `ALTER TABLE ${schema}.x REPLACE PARTITION ID 'all' FROM ${schema}.built`,
+    );
+  });
+  expect(made).toEqual({ counted: "5", tries: 2 });
+});
+
 /** Runs a statement that takes its time, until it is stopped. */
 async function endless(query: string): Promise<() => Promise<void>> {
   const client = createClient({ url: warehouse.url, log: { level: ClickHouseLogLevel.OFF } });

@@ -1,10 +1,11 @@
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { decimal, json, sql, timestamp, z } from "../../../definitions/index.ts";
 import { Client } from "../../../resources/clickhouse/client.ts";
 import { clickhouseConfig } from "../../../resources/clickhouse/config.ts";
 import { prepareEntry } from "../../../resources/clickhouse/ledger.ts";
 import { assetHash } from "../../../resources/clickhouse/quote.ts";
 import type { PartitionSet, Staged, WriteStrategy } from "../../../resources/store.ts";
+import { onStatement } from "./on_statement.ts";
 import { Warehouse } from "./warehouse.ts";
 import { attempt, entryOf, publish, targetOf } from "./warehouse_values.ts";
 
@@ -12,27 +13,6 @@ const warehouse = Warehouse.forThisFile();
 const SHAPE = { id: z.int32() };
 /** Nobody's process. */
 const DEAD = "dead~aaaaaaaa.bbbbbbbb.cccccccc.1.2~00000000";
-
-afterEach(() => {
-  vi.restoreAllMocks();
-});
-
-/** Calls back with the text of each statement when it was answered. */
-function onStatement(act: (text: string) => Promise<void> | void): void {
-  const prototype = Client.prototype as unknown as Record<
-    string,
-    (this: Client, ...given: unknown[]) => Promise<unknown>
-  >;
-  for (const way of ["run", "text", "insertStream"]) {
-    const original = prototype[way];
-    vi.spyOn(prototype, way).mockImplementation(async function (this: Client, ...given) {
-      const answer = await original?.apply(this, given);
-      const [statement] = given as [string | { readonly text: string }];
-      await act(typeof statement === "string" ? statement : statement.text);
-      return answer;
-    });
-  }
-}
 
 test("a query that replaces a table takes fourteen statements, since each costs a round trip", async () => {
   const to = targetOf({ id: z.int32(), price: decimal(9, 2) });
