@@ -9,6 +9,7 @@ import { checkRule } from "./validate_check.ts";
 import { checkDiff } from "./validate_diff.ts";
 import { checkEvolution } from "./validate_evolution.ts";
 import { checkDagsterOptions, checkLimits, checkPartitions } from "./validate_options.ts";
+import { requireOptions } from "./validate_names.ts";
 import { checkStorage } from "./validate_storage.ts";
 import { checkValidation } from "./validate_validation.ts";
 import { checkWrite } from "./validate_write.ts";
@@ -18,6 +19,14 @@ const KEY_PART = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 const TWO_PARTS = /^[^.]+\.[^.]+$/;
 /** Schemas that some store keeps for itself, or that name a catalog of DuckDB. */
 const RESERVED_SCHEMAS = new Set(["information_schema", "pg_catalog", "system", "temp"]);
+
+/** What an asset can say of itself. */
+const OPTIONS: Readonly<Record<keyof AssetOptions<Shape>, true>> = {
+  ...{ description: true, columns: true, key: true, body: true, checks: true, partitions: true },
+  ...{ partitionMappings: true, each: true, maxPartitionsPerRun: true, write: true, quarantine: true, contract: true },
+  ...{ breaks: true, deprecated: true, freshness: true, automation: true, owners: true, tags: true, group: true },
+  ...{ pool: true, retry: true, timeout: true, store: true, storage: true, superset: true },
+};
 
 /** Stands in for options that cannot be read, so that everything that follows can. */
 const UNREADABLE: AssetOptions<Shape> = { description: "", body: { task: () => Promise.resolve() } };
@@ -38,6 +47,7 @@ export function validate(key: string, options: AssetOptions<Shape>, position: So
   };
   try {
     checkKey(key, add);
+    if (!requireOptions("", options, OPTIONS, add)) return { options: UNREADABLE, columns: [], faults };
     const columns = readColumns(options, add);
     checkColumnNames(options, add);
     for (const check of options.checks ?? []) checkRule(check, columns, options, add);

@@ -2,13 +2,32 @@ import type { AssetOptions, Shape } from "./asset.ts";
 import type { Column } from "./column_type.ts";
 import type { Sql } from "./sql.ts";
 import {
+  type ClickHouseIndex,
   type ClickHouseTable,
+  type HyperTable,
   INDEX_METHODS,
   PARTITION_PERIODS,
+  type PostgresIndex,
   type PostgresTable,
   REPLACE_PARTITIONS,
+  type Storage,
 } from "./storage.ts";
 import type { Add } from "./validate.ts";
+import { requireOptions } from "./validate_names.ts";
+
+type Names<T> = Readonly<Record<keyof T, true>>;
+const STORES: Names<Storage> = { postgres: true, clickhouse: true, hyper: true };
+const POSTGRES: Names<PostgresTable> = { indexes: true, partitionBy: true };
+const POSTGRES_INDEX: Names<PostgresIndex> = {
+  ...{ columns: true, name: true, unique: true, include: true, where: true, method: true },
+};
+const POSTGRES_PARTITIONS: Names<NonNullable<PostgresTable["partitionBy"]>> = { column: true, every: true };
+const CLICKHOUSE: Names<ClickHouseTable> = {
+  ...{ orderBy: true, primaryKey: true, partitionBy: true, ttl: true, indexes: true, codecs: true },
+  replacePartitions: true,
+};
+const CLICKHOUSE_INDEX: Names<ClickHouseIndex> = { name: true, expression: true, type: true, granularity: true };
+const HYPER: Names<HyperTable> = { interruptReaders: true };
 
 /** A type of a skipping index, with numbers only: it becomes a part of a statement as it is. */
 const INDEX_TYPE = /^[a-z][a-z0-9_]*(\([\d., ]*\))?$/;
@@ -18,11 +37,23 @@ const INDEX_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
 
 /** What is wrong with the layout of a table, as far as it shows without an engine. */
 export function checkStorage({ storage, body }: AssetOptions<Shape>, columns: readonly Column[], add: Add): void {
-  if (storage === undefined) return;
+  if (storage === undefined || !requireOptions("storage", storage, STORES, add)) return;
   if ("task" in body) add("bad_option", "storage: a task has no table");
   const isView = "kind" in body && body.kind === "materialized_view";
-  if (storage.postgres !== undefined) checkPostgres(storage.postgres, columns, isView, add);
-  if (storage.clickhouse !== undefined) checkClickHouse(storage.clickhouse, columns, add);
+  const { postgres, clickhouse, hyper } = storage;
+  if (postgres !== undefined && requireOptions("storage.postgres", postgres, POSTGRES, add))
+    checkPostgres(postgres, columns, isView, add);
+  if (clickhouse !== undefined && requireOptions("storage.clickhouse", clickhouse, CLICKHOUSE, add))
+    checkClickHouse(clickhouse, columns, add);
+  if (hyper !== undefined && requireOptions("storage.hyper", hyper, HYPER, add)) checkHyper(hyper, add);
+}
+
+function checkHyper({ interruptReaders }: HyperTable, add: Add): void {
+  if (!["boolean", "undefined"].includes(typeof interruptReaders))
+    add(
+      "bad_option",
+      `storage.hyper.interruptReaders: expected true or false, got ${JSON.stringify(interruptReaders)}`,
+    );
 }
 
 function checkPostgres(table: PostgresTable, columns: readonly Column[], isView: boolean, add: Add): void {
@@ -32,6 +63,7 @@ function checkPostgres(table: PostgresTable, columns: readonly Column[], isView:
   const names = new Set<string>();
   for (const [index, one] of (table.indexes ?? []).entries()) {
     const where = `indexes[${index}]`;
+    requireOptions(`storage.postgres.${where}`, one, POSTGRES_INDEX, add);
     if (one.columns.length === 0) bad(`${where}: expected at least one column`);
     requireColumns(`storage.postgres.${where}`, [...one.columns, ...(one.include ?? [])], columns, add);
     requirePlain(`${where}.where`, one.where, bad);
@@ -45,6 +77,7 @@ function checkPostgres(table: PostgresTable, columns: readonly Column[], isView:
   const { partitionBy } = table;
   if (partitionBy === undefined) return;
   if (isView) bad("partitionBy: a materialised view has no partitions");
+  requireOptions("storage.postgres.partitionBy", partitionBy, POSTGRES_PARTITIONS, add);
   requireColumns("storage.postgres.partitionBy", [partitionBy.column], columns, add);
   requireOneOf("partitionBy.every", partitionBy.every, PARTITION_PERIODS, bad);
   const column = columns.find(({ name }) => name === partitionBy.column);
@@ -67,7 +100,9 @@ function checkClickHouse(table: ClickHouseTable, columns: readonly Column[], add
   requirePlain("partitionBy", table.partitionBy, bad);
   requirePlain("ttl", table.ttl, bad);
   const names = new Set<string>();
-  for (const { name, expression, type, granularity } of indexes) {
+  for (const one of indexes) {
+    requireOptions("storage.clickhouse.indexes", one, CLICKHOUSE_INDEX, add);
+    const { name, expression, type, granularity } = one;
     if (names.has(name)) bad(`two indexes are called ${name}`);
     names.add(name);
     requirePlain(`index ${name}`, expression, bad);
@@ -105,5 +140,7 @@ function requireOneOf(
 
 /** An expression becomes a part of the table's definition, which takes no parameters. */
 function requirePlain(where: string, sql: Sql | undefined, bad: (message: string) => void): void {
-  if (sql !== undefined && sql.values.length > 0) bad(`${where}: expected sql\`…\` without \${…}`);
+  if (sql === undefined) return;
+  // Reached from plain JavaScript, where it may be a text.
+  if ((sql as Partial<Sql>).values?.length !== 0) bad(`${where}: expected sql\`…\` without \${…}`);
 }
