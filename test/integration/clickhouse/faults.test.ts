@@ -1,8 +1,14 @@
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { sql, z } from "../../../definitions/index.ts";
+import type { Sql } from "../../../definitions/sql.ts";
+import { startEngine } from "../../../ops/engines/start_engine.ts";
 import { clickhouseConfig } from "../../../resources/clickhouse/config.ts";
 import { toStatementError } from "../../../resources/clickhouse/errors.ts";
 import { ClickHouseError } from "@clickhouse/client";
@@ -83,7 +89,8 @@ test("a run that is terminated ends its statement on the server, too", async () 
 });
 
 test.each([
-  ["a number that overflows", sql`SELECT toInt64(throwIf(number = 5, 'five')) AS id FROM numbers(10)`],
+  ["a condition that throws", sql`SELECT toInt64(throwIf(number = 5, 'five')) AS id FROM numbers(10)`],
+  ["a number that overflows", sql`SELECT accurateCast(number + 9223372036854775800, 'Int64') AS id FROM numbers(10)`],
   ["a text that is no number", sql`SELECT toInt64(concat('a', toString(number))) AS id FROM numbers(10)`],
   ["a decimal that overflows", sql`SELECT toInt64(toDecimal32('99999', 4) * toDecimal32('99999', 4)) AS id`],
 ])("%s in a query fails it, not to be retried, and nothing is left", async (_name, query) => {
@@ -93,6 +100,45 @@ test.each([
   expect(await warehouse.sql(`SELECT id FROM ${to.schema}.x`)).toEqual([["1"]]);
   expect(await warehouse.leftovers()).toEqual([]);
 });
+
+// Only root can mount a small disk.
+test.runIf(process.getuid?.() === 0)(
+  "a full disk fails a query and rows with what to do, and leaves the table to be read and written",
+  async () => {
+    const disk = join(warehouse.dir, "disk");
+    mkdirSync(disk);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=48m,mode=777", "tmpfs", disk]);
+    try {
+      await using engine = await startEngine("clickhouse", { dataDir: join(disk, "engine") });
+      const store = warehouse.another({ CLICKHOUSE_URL: engine.url });
+      const to = targetOf({ id: z.int(), name: z.string() });
+      const of = (rows: number): Sql =>
+        sql`SELECT toInt64(number) AS id, hex(SHA256(toString(number))) AS name FROM numbers(${rows})`;
+      const write = async (rows: number): Promise<unknown> => {
+        const given = attempt();
+        return await publish(await store.stageQuery(to, of(rows), null, given), to, given);
+      };
+      const count = async (): Promise<unknown> => await store.maxOf(to, "id", attempt());
+      await write(10);
+      const full = { code: "disk_full", retryable: false, message: expect.stringContaining("Free space") as unknown };
+      await expect(write(2_000_000)).rejects.toMatchObject(full);
+      const writer = await store.stageRows(to, attempt());
+      const page = (): object[] =>
+        Array.from({ length: 5_000 }, (_, id) => ({ id, name: randomBytes(100).toString("hex") }));
+      const appending = (async () => {
+        for (;;) await writer.append(page() as Record<string, unknown>[]);
+      })();
+      await expect(appending).rejects.toMatchObject(full);
+      await writer.discard();
+      expect(await count()).toBe("9");
+      await write(11);
+      expect(await count()).toBe("10");
+      await store.close();
+    } finally {
+      execFileSync("umount", ["--lazy", disk]);
+    }
+  },
+);
 
 test("a table that does not exist is an error of its own", async () => {
   const missing = { kind: "table", assetKey: "nowhere/none" } as const;

@@ -75,6 +75,10 @@ test("a server that ends in the middle of a COPY leaves the old table, and the f
   const target = targetOf({ id: z.int32() });
   try {
     const store = await hyper.open(dir, { HYPER_URL: first.url });
+    const given = attempt();
+    const old = await store.stageRows(target, given);
+    await old.append([{ id: 7 }]);
+    await publish(await old.finish(), target, given);
     const begun = await store.stageRows(target, attempt());
     await begun.append([{ id: 1 }]);
     await first.stop();
@@ -85,6 +89,12 @@ test("a server that ends in the middle of a COPY leaves the old table, and the f
     await expect(rest).rejects.toMatchObject({ code: "unreachable", retryable: true });
     await begun.discard();
     await store.close();
+    await using again = await startEngine("hyper", { dataDir: dir });
+    const reader = await connect(again.url);
+    expect((await reader.query<{ id: number }>(`SELECT id FROM ${target.schema}.${target.table}`)).rows).toEqual([
+      { id: 7 },
+    ]);
+    await reader.end();
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
