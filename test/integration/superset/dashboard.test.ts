@@ -3,7 +3,8 @@ import { z } from "zod";
 import { bar, bigNumber, pie, table, timeSeries } from "../../../definitions/superset/chart.ts";
 import { timeFilter, valueFilter } from "../../../definitions/superset/dashboard_filter.ts";
 import { chartData } from "../../../resources/superset/chart_data.ts";
-import type { SupersetClient } from "../../../resources/superset/client/client.ts";
+import { SupersetClient } from "../../../resources/superset/client/client.ts";
+import type { CallOptions } from "../../../resources/superset/client/call.ts";
 import { SupersetNotFoundError, SupersetUnreachableError } from "../../../resources/superset/client/errors.ts";
 import { type DashboardPlan, dashboardUuid, syncDashboard } from "../../../resources/superset/dashboard.ts";
 import { handMadeDashboards } from "../../../resources/superset/hand_made.ts";
@@ -243,6 +244,35 @@ test("a chart that cannot be answered is named with its reason, and the others a
     await shop.breakLines("COUNT(*)");
   }
 });
+
+test("a chart whose second answer is not from the cache, or has other rows than the store, is named", async () => {
+  await syncDashboard(client, plan("cold"));
+  // Keeps all answers of the dataset out of the cache.
+  await client.put(`/dataset/${shop.datasetId}`, { cache_timeout: -1 }, z.unknown());
+  const cold = await warm("cold");
+  expect(cold).toHaveLength(6);
+  for (const { name, fault } of cold) expect(fault, name).toContain("computed again instead of being answered from");
+  await shop.sync(1);
+  expect(faultsOf(await warm("cold"))).toEqual([]);
+
+  const { url, username, password } = superset;
+  const stale = new StaleClient({ url, credentials: { username, password } });
+  const outcomes = await warmDashboard([{ role: null, client: stale }], dashboardUuid("cold"), { concurrency: 4 });
+  expect(outcomes.filter(({ fault }) => fault !== null)).toMatchObject([
+    { name: "Revenue", fault: "is answered from the cache with other rows than the store has" },
+  ]);
+});
+
+/** What it gets from the cache for a big number is the number of before. */
+class StaleClient extends SupersetClient {
+  override async post<T>(path: string, body: unknown, schema: z.ZodType<T>, options?: CallOptions): Promise<T> {
+    const answer = await super.post(path, body, z.looseObject({ result: z.array(z.unknown()) }), options);
+    const { force, queries } = z.looseObject({ force: z.boolean(), queries: z.array(z.looseObject({})) }).parse(body);
+    const isNumber = JSON.stringify([queries[0]?.["columns"], queries[0]?.["metrics"]]) === '[[],["revenue"]]';
+    if (force || !isNumber) return schema.parse(answer);
+    return schema.parse({ result: answer.result.map((one) => ({ ...(one as object), data: [{ revenue: 1 }] })) });
+  }
+}
 
 test("a dataset that is not in Superset is named, with what to do", async () => {
   const lacking = syncDashboard(client, plan("lacking", { datasets: new Map() }));
