@@ -1,4 +1,5 @@
 import type { Check } from "../../definitions/check.ts";
+import { ProjectError } from "../../definitions/project_error.ts";
 import { runChecks } from "../checks.ts";
 import { LATEST } from "../ledger_entry.ts";
 import { earlierPublish } from "../publish_once.ts";
@@ -173,7 +174,12 @@ export class HyperStaged implements Staged {
   /** The rows are published: what follows must not turn the run red. */
   async #afterwards(act: () => Promise<void>): Promise<void> {
     await act().catch((error: unknown) => {
-      this.#attempt.log(`${this.target.assetKey} is published; what follows its publish failed: ${String(error)}`);
+      // What the server said: our own words for a fault are about those before a commit.
+      const { cause } = error instanceof ProjectError ? error : { cause: error };
+      this.#attempt.log(
+        `${this.target.assetKey} is published; what follows its publish failed, and is done by the next one: ` +
+          (cause instanceof Error ? cause.message : String(error)),
+      );
     });
   }
 

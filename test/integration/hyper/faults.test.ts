@@ -100,18 +100,19 @@ test("a server that ends in the middle of a COPY leaves the old table, and the f
   }
 });
 
-test("a commit of which no answer comes is not told as nothing published, and the retry finds it", async () => {
+/** The server by way of a network that ends the connection instead of bringing the answer to some statement. */
+async function cutAt(statement: string): Promise<string> {
   const { host, hostname, port } = new URL(server.url);
   const proxy = createServer((client) => {
     const upstream = dial(Number(port), hostname);
-    let isCommit = false;
+    let isLast = false;
     client.on("data", (bytes) => {
-      isCommit = bytes.includes("COMMIT\0");
+      isLast = bytes.includes(statement);
       upstream.write(bytes);
     });
     upstream.on("data", (bytes) => {
       // The server has done it, and its answer is lost.
-      if (isCommit) client.destroy();
+      if (isLast) client.destroy();
       else client.write(bytes);
     });
     client.on("error", () => undefined).on("close", () => upstream.destroy());
@@ -119,11 +120,14 @@ test("a commit of which no answer comes is not told as nothing published, and th
   }).listen(0, "127.0.0.1");
   await once(proxy, "listening");
   onTestFinished(() => void proxy.close());
+  return server.url.replace(host, `127.0.0.1:${(proxy.address() as AddressInfo).port}`);
+}
+
+test("a commit of which no answer comes is not told as nothing published, and the retry finds it", async () => {
   const warehouse = await server.open();
   const target = warehouse.target({ id: z.int32() });
   await warehouse.publishRows(target, [{ id: 1 }]);
-  const url = server.url.replace(host, `127.0.0.1:${(proxy.address() as AddressInfo).port}`);
-  const cut = await server.open({ HYPER_URL: url });
+  const cut = await server.open({ HYPER_URL: await cutAt("COMMIT\0") });
   const given = attempt();
   const lost = cut.publishRows(target, [{ id: 2 }], given);
   await expect(lost).rejects.toMatchObject({ code: "unreachable", retryable: true });
@@ -131,6 +135,18 @@ test("a commit of which no answer comes is not told as nothing published, and th
   await expect(lost).rejects.not.toThrow(/nothing was published/);
   expect(await warehouse.sql(`SELECT * FROM ${warehouse.schema}.x`)).toEqual([["2"]]);
   expect(await warehouse.store.findPublished(target, given)).toMatchObject({ runId: given.runId });
+});
+
+test("a connection that is lost after the commit, with the descriptions, leaves a publish, and the log says only that", async () => {
+  const warehouse = await server.open();
+  const target = warehouse.target({ id: z.int32().describe("What it is") });
+  await warehouse.publishRows(warehouse.target({ id: z.int32() }), [{ id: 1 }]);
+  const cut = await server.open({ HYPER_URL: await cutAt("COMMENT ON") });
+  const said: string[] = [];
+  await cut.publishRows(target, [{ id: 2 }], { log: (message) => said.push(message) });
+  expect(said).toEqual([expect.stringMatching(/\/x is published; .*Connection terminated/)]);
+  expect(said[0]).not.toContain("nothing was published");
+  expect(await warehouse.sql(`SELECT * FROM ${warehouse.schema}.x`)).toEqual([["2"]]);
 });
 
 test("a transaction that had ended before its commit fails, although the server takes the commit", async () => {
