@@ -30,6 +30,11 @@ export async function writeStaged(client: Client, target: Target, stage: string)
     return;
   }
   await addColumns(client, target, name);
+  const columns = target.columns.map((column) => quote(column.name)).join(", ");
+  const insert = `INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage}`;
+  // Loads the indexes: DuckDB 1.5.5 does not take rows out of a unique index that it has not read yet since it opened the
+  // file, and then refuses the same keys as doubled.
+  await client.run(`${insert} WHERE false`);
   if (strategy.kind === "replacePartitions") {
     const { text, parameters } = inside(strategy.partitions);
     await client.run({ text: `DELETE FROM ${name} WHERE ${text}`, parameters });
@@ -37,8 +42,7 @@ export async function writeStaged(client: Client, target: Target, stage: string)
     const same = strategy.key.map((column) => `${name}.${quote(column)} IS NOT DISTINCT FROM staged.${quote(column)}`);
     await client.run(`DELETE FROM ${name} USING ${stage} AS staged WHERE ${same.join(" AND ")}`);
   }
-  const columns = target.columns.map((column) => quote(column.name)).join(", ");
-  await client.run(`INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage}`);
+  await client.run(insert);
   await comment(client, target, name, new Map());
 }
 
@@ -93,15 +97,28 @@ async function additions(client: Client, { schema, table, columns }: Target): Pr
     );
   };
   const indexes = await ofTable("index_name, sql, comment", "duckdb_indexes");
-  const constraints = await ofTable("constraint_type, constraint_text", "duckdb_constraints");
+  const constraints = await ofTable(
+    "constraint_type, constraint_text, to_json(constraint_column_names), referenced_table, to_json(referenced_column_names)",
+    "duckdb_constraints",
+  );
   return {
     indexes: indexes.flatMap(([name = "", sql = "", text = ""]) =>
       text === "" ? [sql] : [sql, `COMMENT ON INDEX ${quote(schema)}.${quote(name)} IS ${literal(text)}`],
     ),
-    constraints: constraints.flatMap(([kind, text = ""]) => (kind === "NOT NULL" ? [] : [text])),
+    constraints: constraints.flatMap(([kind, text = "", own = "", other = "", others = ""]) => {
+      if (kind === "NOT NULL") return [];
+      if (kind !== "FOREIGN KEY") return [text];
+      // DuckDB 1.5.5 writes the name of the other table, always one of this schema, without quotes.
+      return [`FOREIGN KEY (${listed(own)}) REFERENCES ${quote(schema)}.${quote(other)} (${listed(others)})`];
+    }),
     comments: await byColumn("comment"),
     defaults: await byColumn("column_default"),
   };
+}
+
+/** Quoted names, from a list of them as JSON. */
+function listed(names: string): string {
+  return (JSON.parse(names) as string[]).map(quote).join(", ");
 }
 
 /** The descriptions, where every other client of the warehouse sees them; where there is none, what people wrote. */

@@ -3,6 +3,7 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { date, decimal, rowCount, sql, timestamp, z } from "../../../definitions/index.ts";
 import { Client } from "../../../resources/duckdb/client.ts";
 import { WarehouseStaged } from "../../../resources/duckdb/publish.ts";
+import type { Target } from "../../../resources/store.ts";
 import { attempt, entryOf, publish, targetOf, Warehouse } from "./warehouse.ts";
 
 const target = targetOf({ id: z.int32(), name: z.string().nullable() });
@@ -49,6 +50,22 @@ test("rows that an index refuses are not published, and the table and its index 
   expect(await warehouse.sql("SELECT index_name FROM duckdb_indexes()")).toEqual([["one"]]);
 });
 
+test("under a unique index that people made, partitions and merges bring their keys again, and doubled ones are refused", async () => {
+  const warehouse = new Warehouse();
+  await warehouse.publishRows(target, [1, 2, 3].map((id) => ({ id, name: "a" }))); // prettier-ignore
+  await warehouse.sql("CREATE UNIQUE INDEX one ON a.x (id)");
+  const partitions = { kind: "keys", column: "name", keys: ["a"] } as const;
+  const ofPartition: Target = { ...target, strategy: { kind: "replacePartitions", partitions } };
+  await warehouse.publishRows(ofPartition, [2, 3, 4].map((id) => ({ id, name: "a" }))); // prettier-ignore
+  await warehouse.store.close();
+  const merging: Target = { ...target, strategy: { kind: "merge", key: ["id"] } };
+  await warehouse.publishRows(merging, [{ id: 4, name: "b" }]);
+  await warehouse.store.close();
+  await expect(warehouse.publishRows(ofPartition, [{ id: 4, name: "a" }])).rejects.toThrow(/Duplicate key "id: 4"/);
+  expect(await warehouse.sql(ALL)).toEqual([["2", "a"], ["3", "a"], ["4", "b"]]); // prettier-ignore
+  expect(await warehouse.sql("SELECT id FROM a.x WHERE id = 4")).toEqual([["4"]]);
+});
+
 test("constraints, defaults and comments of indexes survive a replace, and rows that break one are not published", async () => {
   const warehouse = new Warehouse();
   const shape = { id: z.int32(), "we ird": z.string().nullable(), n: z.int32() };
@@ -91,6 +108,28 @@ test("constraints, defaults and comments of indexes survive a replace, and rows 
     ["4", "c", "1"],
     ["7", "it's 1", "1"],
   ]);
+});
+
+test("foreign keys to tables of any name survive a replace, and still refuse rows", async () => {
+  const warehouse = new Warehouse();
+  const names = ["we ird", `qu"ote's`, "do.t", "Été 🎈", "select", "Big", "k(n)); DROP TABLE a.big; --"];
+  const shape = Object.fromEntries(names.map((_, index) => [`c${index}`, z.int32()]));
+  const q = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+  await warehouse.sql(`CREATE SCHEMA a;
+    ${names.map((name) => `CREATE TABLE a.${q(name)} (${q(name)} INTEGER PRIMARY KEY); INSERT INTO a.${q(name)} VALUES (1), (2)`).join(";")};
+    CREATE TABLE a.x (${names.map((name, index) => `c${index} INTEGER NOT NULL REFERENCES a.${q(name)} (${q(name)})`).join(", ")})`);
+  const keys = (): Promise<unknown> =>
+    warehouse.sql(`SELECT constraint_column_names, referenced_table, referenced_column_names FROM duckdb_constraints()
+      WHERE table_name = 'x' AND constraint_type = 'FOREIGN KEY' ORDER BY 1`);
+  const before = await keys();
+  const row = (value: number): object => Object.fromEntries(names.map((_, index) => [`c${index}`, value]));
+  await warehouse.publishRows(targetOf(shape), [row(2)]);
+  expect(await keys()).toEqual(before);
+  for (const [index] of names.entries())
+    await expect(warehouse.publishRows(targetOf(shape), [{ ...row(2), [`c${index}`]: 3 }])).rejects.toThrow(
+      /foreign key/,
+    );
+  expect(await warehouse.sql(ALL)).toEqual([names.map(() => "2")]);
 });
 
 test("a view in the place of the table is never dropped", async () => {
