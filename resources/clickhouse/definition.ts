@@ -2,24 +2,32 @@ import { bare, NAME } from "./quote.ts";
 
 /** What only the server's own text of a table says. */
 export interface Definition {
-  /** As ALTER TABLE adds them, by their names. */
+  /** Constraints and projections as ALTER TABLE adds them, by their names. */
   readonly constraints: ReadonlyMap<string, string>;
-  /** The TTL of each column that has one. */
-  readonly ttls: ReadonlyMap<string, string>;
+  readonly projections: ReadonlyMap<string, string>;
+  /** The names of the indexes that somebody made; the server makes others by itself. */
+  readonly indexes: ReadonlySet<string>;
+  /** TTL, statistics and settings of each column. */
+  readonly columns: ReadonlyMap<string, ColumnClauses>;
 }
+
+/** What follows the type, default and codec of a column. */
+export type ColumnClauses = Readonly<Partial<Record<"ttl" | "statistics" | "settings", string>>>;
 
 /** Reads the server's own text of a table, such as ``CREATE TABLE a.x (`id` Int64, CONSTRAINT c CHECK id > 0) ENGINE = …``. */
 export function parseDefinition(text: string): Definition {
   const constraints = new Map<string, string>();
-  const ttls = new Map<string, string>();
+  const projections = new Map<string, string>();
+  const indexes = new Set<string>();
+  const columns = new Map<string, ColumnClauses>();
   for (const part of partsOf(text)) {
-    const constraint = new RegExp(`^CONSTRAINT (${NAME}) `).exec(part);
-    if (constraint !== null) constraints.set(bare(constraint[1] ?? ""), `ADD ${part}`);
-    const column = new RegExp(`^\`(?:[^\`\\\\]|\\\\.)*\``).exec(part);
-    const ttl = column === null ? undefined : ttlOf(part);
-    if (ttl !== undefined) ttls.set(bare(column?.[0] ?? ""), ttl);
+    const [, kind, name] = new RegExp(`^(?:(CONSTRAINT|PROJECTION|INDEX) )?(${NAME}) `).exec(part) ?? [];
+    if (name === undefined) continue;
+    if (kind === undefined) columns.set(bare(name), columnClauses(part));
+    else if (kind === "INDEX") indexes.add(bare(name));
+    else (kind === "CONSTRAINT" ? constraints : projections).set(bare(name), `ADD ${part}`);
   }
-  return { constraints, ttls };
+  return { constraints, projections, indexes, columns };
 }
 
 /** Columns, indexes, constraints and projections: what is between the outermost parentheses, comma by comma. */
@@ -37,15 +45,30 @@ function partsOf(text: string): string[] {
   return parts;
 }
 
-/** It is the last but the settings of all that a column has. */
-function ttlOf(column: string): string | undefined {
-  let [start, end] = [-1, column.length];
+const COLUMN_CLAUSES = [
+  ["statistics", " STATISTICS(", ")"],
+  ["ttl", " TTL ", ""],
+  ["settings", " SETTINGS (", ")"],
+] as const;
+
+function columnClauses(column: string): ColumnClauses {
+  const starts: {
+    readonly clause: keyof ColumnClauses;
+    readonly at: number;
+    readonly from: number;
+    readonly end: string;
+  }[] = [];
   for (const { token, index, depth } of tokensOf(column)) {
     if (token !== " " || depth > 0) continue;
-    if (column.startsWith(" TTL ", index)) [start, end] = [index + " TTL ".length, column.length];
-    if (column.startsWith(" SETTINGS (", index)) end = index;
+    const found = COLUMN_CLAUSES.find(([, keyword]) => column.startsWith(keyword, index));
+    if (found !== undefined) starts.push({ clause: found[0], at: index, from: index + found[1].length, end: found[2] });
   }
-  return start < 0 ? undefined : column.slice(start, end);
+  return Object.fromEntries(
+    starts.map(({ clause, from, end }, index) => {
+      const to = starts[index + 1]?.at ?? column.length;
+      return [clause, column.slice(from, to - end.length)];
+    }),
+  );
 }
 
 interface Token {

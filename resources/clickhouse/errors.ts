@@ -63,6 +63,20 @@ export class LockLostError extends ProjectError {
   readonly retryable = true;
 }
 
+/** People have changed rows by lightweight UPDATE, which is not in the files yet that a publish links. */
+export class UnappliedUpdatesError extends ProjectError {
+  readonly code = "unapplied_updates";
+  readonly retryable = false;
+
+  constructor(table: string, cause: unknown) {
+    super(
+      `${table} holds lightweight updates that are not in its rows yet, and would be lost with a copy of its files. ` +
+        `Nothing was published: run ALTER TABLE ${table} APPLY PATCHES, and then this again`,
+      { cause },
+    );
+  }
+}
+
 /** People altered a table again and again while another was made to take its place. */
 export class TableChangedError extends ProjectError {
   readonly code = "table_changed";
@@ -92,6 +106,7 @@ export const EXCEPTION = {
   UNKNOWN_TABLE: 60,
   TABLE_ALREADY_EXISTS: 57,
   UNKNOWN_DATABASE: 81,
+  SUPPORT_IS_DISABLED: 344,
   FUNCTION_THROW_IF_VALUE_IS_NON_ZERO: 395,
   REFRESH_FAILED: 730,
 } as const;

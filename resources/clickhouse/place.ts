@@ -14,9 +14,12 @@ export interface ActualColumn {
   readonly comment: string;
 }
 
+/** What hangs on a column. */
+export type ColumnAttachment = "codec" | "value" | "ttl" | "statistics" | "settings";
+
 /** What hangs on a table, or on one of its columns. */
 export interface Attachment {
-  readonly kind: "index" | "projection" | "constraint" | "codec" | "value" | "ttl";
+  readonly kind: "index" | "projection" | "constraint" | ColumnAttachment;
   /** Its own name; of what hangs on a column, the column's. */
   readonly name: string;
   /** As ALTER TABLE adds it. */
@@ -89,22 +92,19 @@ export async function getPlace(client: Client, target: Target): Promise<Place> {
   const look = readLook(target, own, named);
   if (look.named === undefined || look.named.inner !== undefined) return { ...look, table: undefined };
   const { uuid, engine, comment, definition } = look.named;
-  const read = async (list: string, what: string): Promise<string[][]> => {
-    const { rows: found } = await client.text({
-      text: `SELECT ${list} FROM system.${what} WHERE ${of} ORDER BY name`,
-      parameters,
-    });
-    return found.map((row) => row.map((value) => value ?? ""));
-  };
-  const [indexes, projections] = await Promise.all([
-    definition.includes("INDEX ") ? read("name, expr, type_full, granularity", "data_skipping_indices") : [],
-    definition.includes("PROJECTION ") ? read("name, query", "projections") : [],
-  ]);
   const columns = readTexts(columnTexts);
-  const { constraints, ttls } = parseDefinition(definition);
-  const actual = indexes.map(([name = "", expression = "", type = "", granularity = "1"]) => ({
-    ...{ name, expression, type, granularity },
-  }));
+  const { constraints, projections, indexes, columns: clauses } = parseDefinition(definition);
+  const found =
+    indexes.size === 0
+      ? { rows: [] }
+      : await client.text({
+          text: `SELECT name, expr, type_full, granularity FROM system.data_skipping_indices WHERE ${of} ORDER BY name`,
+          parameters,
+        });
+  const actual = found.rows
+    .map((row) => row.map((value) => value ?? ""))
+    .map(([name = "", expression = "", type = "", granularity = "1"]) => ({ name, expression, type, granularity }))
+    .filter(({ name }) => indexes.has(name));
   const table = {
     ...{ uuid, engine, comment, definition },
     layout: {
@@ -119,21 +119,21 @@ export async function getPlace(client: Client, target: Target): Promise<Place> {
         name,
         sql: `ADD INDEX ${quote(name)} ${expression} TYPE ${type} GRANULARITY ${granularity}`,
       })),
-      ...projections.map(([name = "", query = ""]) => ({
-        kind: "projection" as const,
-        name,
-        sql: `ADD PROJECTION ${quote(name)} (${query})`,
-      })),
+      ...[...projections].map(([name, sql]) => ({ kind: "projection" as const, name, sql })),
       ...[...constraints].map(([name, sql]) => ({ kind: "constraint" as const, name, sql })),
       ...columns.flatMap(([name = "", , , codec = "", value = "", expression = ""]) => {
         const has = (kind: Attachment["kind"], what: string): Attachment => {
           return { kind, name, sql: `MODIFY COLUMN ${quote(name)} ${what}` };
         };
-        const ttl = ttls.get(name);
+        const { ttl, statistics, settings } = clauses.get(name) ?? {};
         return [
           ...(codec === "" ? [] : [has("codec", codec)]),
           ...(value === "" ? [] : [has("value", `${value} ${expression}`)]),
           ...(ttl === undefined ? [] : [has("ttl", `TTL ${ttl}`)]),
+          ...(settings === undefined ? [] : [has("settings", `MODIFY SETTING ${settings}`)]),
+          ...(statistics === undefined
+            ? []
+            : [{ kind: "statistics" as const, name, sql: `ADD STATISTICS ${quote(name)} TYPE ${statistics}` }]),
         ];
       }),
     ],

@@ -2,7 +2,7 @@ import { ContractError } from "../errors.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
-import { ClickHouseStatementError } from "./errors.ts";
+import { EXCEPTION, ClickHouseStatementError, UnappliedUpdatesError } from "./errors.ts";
 import { type EngineClauses, engineSql, indexDefinitions, layoutChange, newClauses } from "./layout.ts";
 import { sameColumns, type Table } from "./place.ts";
 import { literal, NAME, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
@@ -39,8 +39,8 @@ export async function createPlain(client: Client, name: string, target: Target):
 
 /**
  * Makes an empty table with the contract's columns and all that hangs on the present table: order, partitions, TTL,
- * settings, indexes, projections, constraints, comments, and of the columns that remain codecs, defaults and TTLs; what
- * the asset declares takes the place of what it has. What needs a column that is gone is left out, and said.
+ * settings, indexes, projections, constraints, comments, and of the columns that remain codecs, defaults, TTLs, statistics
+ * and settings; what the asset declares takes the place of what it has. What needs a column that is gone is left out, and said.
  */
 export async function createLike(
   client: Client,
@@ -83,7 +83,7 @@ async function carry(
   const { indexes = [], codecs = {} } = target.storage.clickhouse ?? {};
   const columns = new Set(target.columns.map(({ name }) => name));
   for (const { kind, name, sql } of present.attachments) {
-    const isOfColumn = kind === "codec" || kind === "value" || kind === "ttl";
+    const isOfColumn = kind !== "index" && kind !== "projection" && kind !== "constraint";
     const isDeclared =
       (kind === "index" && indexes.some((index) => index.name === name)) ||
       (kind === "codec" && codecs[name] !== undefined);
@@ -149,22 +149,35 @@ export async function createClone(client: Client, name: string, target: Target):
   await attach(client, name, tableName(target.assetKey), await partitionsOf(client, target.schema, target.table));
 }
 
-/** The identifiers of a table's partitions. */
+/** The identifiers of a table's partitions; lightweight updates are kept in others, whose patches go by names of parts. */
 export async function partitionsOf(client: Client, database: string, name: string): Promise<string[]> {
   const { rows } = await client.text({
-    text: "SELECT DISTINCT partition_id FROM system.parts WHERE active AND database = {p1:String} AND table = {p2:String} ORDER BY 1",
+    text: "SELECT DISTINCT partition_id FROM system.parts WHERE active AND NOT startsWith(partition_id, 'patch-') AND database = {p1:String} AND table = {p2:String} ORDER BY 1",
     parameters: [database, name],
   });
   return rows.map(([partition]) => partition ?? "");
 }
 
-/** Links partitions of a table into one of the runtime's own that is exactly like it. */
+/**
+ * Links partitions of a table into one of the runtime's own that is exactly like it.
+ *
+ * @throws UnappliedUpdatesError
+ */
 export async function attach(client: Client, name: string, from: string, partitions: readonly string[]): Promise<void> {
   for (let start = 0; start < partitions.length; start += PARTITIONS_PER_STATEMENT) {
     const some = partitions.slice(start, start + PARTITIONS_PER_STATEMENT);
     const actions = some.map((partition) => `ATTACH PARTITION ID ${literal(partition)} FROM ${from}`);
-    await client.run(`ALTER TABLE ${ownTable(name)} ${actions.join(", ")}`);
+    try {
+      await client.run(`ALTER TABLE ${ownTable(name)} ${actions.join(", ")}`);
+    } catch (error) {
+      throw isUnapplied(error) ? new UnappliedUpdatesError(from, error) : error;
+    }
   }
+}
+
+function isUnapplied(error: unknown): error is ClickHouseStatementError {
+  if (!(error instanceof ClickHouseStatementError)) return false;
+  return error.exceptionCode === EXCEPTION.SUPPORT_IS_DISABLED && error.message.includes("patch part");
 }
 
 /** Adds the contract's new nullable columns to a copy of the present table, and comments its columns. */

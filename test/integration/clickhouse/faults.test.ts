@@ -6,9 +6,10 @@ import type { AddressInfo } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { sql, z } from "../../../definitions/index.ts";
+import { sql, timestamp, z } from "../../../definitions/index.ts";
 import type { Sql } from "../../../definitions/sql.ts";
 import { startEngine } from "../../../ops/engines/start_engine.ts";
+import type { PartitionSet, WriteStrategy } from "../../../resources/store.ts";
 import { clickhouseConfig } from "../../../resources/clickhouse/config.ts";
 import { toStatementError } from "../../../resources/clickhouse/errors.ts";
 import { ClickHouseError } from "@clickhouse/client";
@@ -211,3 +212,57 @@ test("a failed publish of rows leaves them staged until they are discarded", asy
   await staged.discard();
   expect(await warehouse.leftovers()).toEqual([]);
 });
+
+const untilMonth = (month: number): PartitionSet => ({
+  ...{ kind: "window", column: "at" },
+  ...{ start: new Date("2017-01-01T00:00:00Z"), end: new Date(Date.UTC(2017, month)) },
+});
+test.each<[string, WriteStrategy, boolean]>([
+  ["a replace", { kind: "replace" }, true],
+  ["an append", { kind: "append" }, false],
+  ["a merge", { kind: "merge", key: ["id"] }, false],
+  ["a partition in place", { kind: "replacePartitions", partitions: untilMonth(1) }, true],
+  ["partitions by exchange", { kind: "replacePartitions", partitions: untilMonth(2) }, false],
+])(
+  "people's lightweight updates are in the rows that %s keeps, or it says how to put them there",
+  async (name, strategy, isTaken) => {
+    const columns = { id: z.int(), name: z.string(), at: timestamp() };
+    const to = { ...targetOf(columns, strategy), storage: { clickhouse: { partitionBy: sql`toYYYYMM(at)` } } };
+    const x = `\`${to.schema}\`.\`x\``;
+    await warehouse.run(
+      `CREATE DATABASE ${to.schema}`,
+      `CREATE TABLE ${x} (id Int64, name String, at DateTime64(6, 'UTC')) ENGINE = MergeTree PARTITION BY toYYYYMM(at) ORDER BY id
+      SETTINGS enable_block_number_column = 1, enable_block_offset_column = 1 COMMENT 'A test.'`,
+      `INSERT INTO ${x} SELECT number, 'old', toDateTime64('2017-01-05 00:00:00', 6, 'UTC') + INTERVAL number MONTH FROM numbers(3)`,
+      `UPDATE ${x} SET name = 'by people' WHERE true`,
+    );
+    const row = { id: 0, name: "new", at: new Date("2017-01-05T00:00:00Z") };
+    const names = async (): Promise<unknown> =>
+      (await warehouse.sql(`SELECT concat(id, ' ', name) FROM ${x} ORDER BY 1`)).flat();
+    const kept = ["1 by people", "2 by people"];
+    if (!isTaken) {
+      const given = attempt();
+      const staged = await warehouse.stageRows(to, [row], given);
+      await expect(publish(staged, to, given)).rejects.toMatchObject({
+        code: "unapplied_updates",
+        retryable: false,
+        message: expect.stringContaining(`ALTER TABLE ${x} APPLY PATCHES`) as unknown,
+      });
+      await staged.discard();
+      expect(await names()).toEqual(["0 by people", ...kept]);
+      await warehouse.run(`ALTER TABLE ${x} APPLY PATCHES SETTINGS mutations_sync = 2`);
+    }
+    await warehouse.publishRows(to, [row]);
+    const expected: Record<string, string[]> = {
+      replace: ["0 new"],
+      append: ["0 by people", "0 new", ...kept],
+      merge: ["0 new", ...kept],
+      replacePartitions: ["0 new", ...(name === "a partition in place" ? kept : kept.slice(1))],
+    };
+    expect(await names()).toEqual(expected[strategy.kind]);
+    // What is left of the updates has no hold of the new rows, also when the parts are merged.
+    await warehouse.run(`OPTIMIZE TABLE ${x} FINAL`);
+    expect(await names()).toEqual(expected[strategy.kind]);
+    expect(await warehouse.leftovers()).toEqual([]);
+  },
+);

@@ -1,40 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
-import path from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { checkout, npmBin } from "../../../ops/process.ts";
 import { assetHash } from "../../../resources/clickhouse/quote.ts";
+import { type Publisher, startPublisher } from "./start_publisher.ts";
 import { Warehouse } from "./warehouse.ts";
 
 const warehouse = Warehouse.forThisFile();
-const PUBLISHER = path.join(import.meta.dirname, "publisher.ts");
 /** Kills of each kind of view. */
 const KILLS = 3;
 const COUNT = 2_000;
 
-interface Publisher {
-  readonly child: ChildProcess;
-  /** Resolves when the process is about to talk to the store. */
-  readonly begun: Promise<void>;
-  /** The last line that it wrote, when it has ended. */
-  readonly ended: Promise<string>;
-}
-
-function start(job: object): Publisher {
-  const child = spawn(npmBin("node"), [PUBLISHER, JSON.stringify(job)], {
-    cwd: checkout,
-    env: { ...process.env, CLICKHOUSE_URL: warehouse.url },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let last = "";
-  const lines = createInterface({ input: child.stdout });
-  const begun = once(lines, "line").then(() => undefined);
-  lines.on("line", (line) => (last = line));
-  return { child, begun, ended: once(child, "close").then(() => last) };
-}
+const start = (job: object): Publisher => startPublisher(warehouse.url, job);
 
 test.each(["full", "incremental"] as const)(
   "a view with %s refresh: killed at any moment and run again while others insert, it is exact and alone",

@@ -162,6 +162,42 @@ test("a replace with other columns keeps what people added to the table and to t
   expect(messages).toEqual([]);
 });
 
+test("a replace with other columns keeps statistics and settings of columns, all kinds of projections, sampling, TTL and settings, and says what it cannot keep", async () => {
+  const before = targetOf({ id: z.int(), at: timestamp(), name: z.string(), paid: z.int() });
+  const { schema } = before;
+  const x = `${schema}.x`;
+  await warehouse.run(
+    `CREATE DATABASE ${schema}`,
+    `CREATE TABLE ${x} (
+      id Int64, at DateTime64(6, 'UTC'), paid Int64 STATISTICS(tdigest),
+      name String DEFAULT ' STATISTICS(no) ' CODEC(ZSTD(3)) STATISTICS(uniq) TTL toDateTime(at) + INTERVAL 70 YEAR SETTINGS (max_compress_block_size = 1048576, min_compress_block_size = 4096),
+      INDEX by_name name TYPE minmax,
+      PROJECTION counted (SELECT name, count() GROUP BY name) WITH SETTINGS (index_granularity = 128),
+      PROJECTION pointed INDEX name TYPE basic, PROJECTION lost (SELECT sum(paid))
+    ) ENGINE = MergeTree PARTITION BY toYear(at) ORDER BY (at, intHash32(id)) SAMPLE BY intHash32(id) TTL toDateTime(at) + INTERVAL 80 YEAR
+    SETTINGS index_granularity = 1024, add_minmax_index_for_numeric_columns = 1`,
+  );
+  const textOf = async (): Promise<string> =>
+    (await warehouse.sql(`SELECT create_table_query FROM system.tables WHERE database = '${schema}'`))[0]?.[0] ?? "";
+  const engineOf = (text: string): string => text.slice(text.indexOf(") ENGINE"), text.indexOf(" COMMENT 'A test.'"));
+  const engine = engineOf(`${await textOf()} COMMENT 'A test.'`);
+  const shape = { id: z.int(), at: timestamp(), name: z.string(), paid: z.string(), extra: z.int().nullable() };
+  const to = targetOf(shape, { kind: "replace" }, before.assetKey);
+  const messages: string[] = [];
+  const log = (message: string): void => void messages.push(message);
+  await warehouse.publishRows(to, [{ id: 1, at, name: "a", paid: "b", extra: null }], { log });
+  const after = await textOf();
+  expect(after).toContain(
+    "`name` String DEFAULT ' STATISTICS(no) ' CODEC(ZSTD(3)) STATISTICS(uniq) TTL toDateTime(at) + toIntervalYear(70) SETTINGS (max_compress_block_size = 1048576, min_compress_block_size = 4096), `paid` String, `extra` Nullable(Int64), INDEX by_name name TYPE minmax GRANULARITY 1, PROJECTION counted (SELECT name, count() GROUP BY name) WITH SETTINGS (index_granularity = 128), PROJECTION pointed INDEX name TYPE basic)",
+  );
+  expect(engineOf(after)).toBe(engine);
+  expect(messages).toEqual([
+    expect.stringMatching(/^Not kept, since it does not go with the new columns: ADD PROJECTION lost/),
+    expect.stringMatching(/^Not kept, since it does not go with the new columns: ADD STATISTICS `paid` TYPE tdigest/),
+  ]);
+  expect(await warehouse.sql(`SELECT * FROM ${x}`)).toEqual([["1", "2017-01-02 12:00:00.000000", "a", "b", null]]);
+});
+
 test.each<[string, ClickHouseTable]>([
   ["a partition by a column that is not there", { partitionBy: sql`toYYYYMM(lost)` }],
   ["a TTL that is no time", { ttl: sql`id + 1` }],

@@ -149,6 +149,36 @@ test.each<[string, WriteStrategy, RegExp, string[]]>([
   expect(await warehouse.leftovers()).toEqual([]);
 });
 
+test("what people add while a replace with other columns is built is kept, each time that it is built", async () => {
+  const before = targetOf({ id: z.int32(), gone: z.string() });
+  await warehouse.publishRows(before, [{ id: 1, gone: "a" }]);
+  const to = targetOf({ id: z.int32(), more: z.string() }, { kind: "replace" }, before.assetKey);
+  const said: string[] = [];
+  const given = attempt({ log: (text) => void said.push(text) });
+  const staged = await warehouse.stageRows(to, [{ id: 2, more: "b" }], given);
+  const add = (name: string): Promise<void> =>
+    warehouse.run(`ALTER TABLE ${to.schema}.x ADD INDEX ${name} id TYPE minmax, ADD STATISTICS id TYPE ${name}`);
+  await add("minmax");
+  const facts = await staged.facts();
+  let isAdded = false;
+  onStatement(async (text) => {
+    if (isAdded || !/^INSERT INTO `_dagster_typescript`.`_build/.test(text)) return;
+    isAdded = true;
+    await add("uniq");
+  });
+  await staged.publish(entryOf(to, given, facts));
+  expect(isAdded).toBe(true);
+  const [[definition] = []] = await warehouse.sql(
+    `SELECT create_table_query FROM system.tables WHERE database = '${to.schema}'`,
+  );
+  expect(definition).toMatch(
+    /`id` Int32 STATISTICS\((minmax, uniq|uniq, minmax)\), `more` String, INDEX minmax .* INDEX uniq /,
+  );
+  expect(await warehouse.sql(`SELECT id, more FROM ${to.schema}.x`)).toEqual([["2", "b"]]);
+  expect(said).toEqual([expect.stringContaining("it is copied again")]);
+  expect(await warehouse.leftovers()).toEqual([]);
+});
+
 test("a publish gives up, to be tried again, where its table is altered each time that it is copied", async () => {
   const base = targetOf(SHAPE);
   await warehouse.publishRows(base, [{ id: 1 }]);
