@@ -43,7 +43,8 @@ const SYNTAX: DiffSyntax = {
 /**
  * Lends tables of the server as they are now, in a transaction of one snapshot.
  *
- * @throws ChangedTableError when another table has got the name since the snapshot, which would look empty in it
+ * @throws ChangedTableError when another table has got the name since the snapshot, which would look empty in it, or
+ *   partitions came or went
  */
 export async function withFrozenTables<T>(
   connections: Connections,
@@ -55,12 +56,20 @@ export async function withFrozenTables<T>(
     // A part of the rows must not pass for all of them: the server refuses what a policy would hide rows of.
     await client.script(["SET LOCAL row_security = off"]);
     await requireUtf8(client, connections);
-    return await act({
+    const lent = new Map<string, TableName>();
+    const result = await act({
       place: `PostgreSQL at ${connections.config.place}`,
       syntax: SYNTAX,
-      describe: (table) => describe(client, table),
+      describe: async (table) => {
+        const { oid, found } = await describe(client, table);
+        lent.set(oid, table);
+        return found;
+      },
       text: (statement) => client.text(statement),
     });
+    // Who attaches a partition waits for no reader.
+    for (const [oid, table] of lent) await requireUnchanged(client, table, oid);
+    return result;
   });
 }
 
@@ -73,7 +82,10 @@ async function requireUtf8(client: Client, { config }: Connections): Promise<voi
   );
 }
 
-async function describe(client: Client, name: TableName): Promise<FoundTable> {
+async function describe(
+  client: Client,
+  name: TableName,
+): Promise<{ readonly oid: string; readonly found: FoundTable }> {
   const found = await client.text({
     text: `SELECT c.oid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typname, a.atttypmod, a.attnotnull
       FROM pg_catalog.pg_class AS c
@@ -98,17 +110,16 @@ async function describe(client: Client, name: TableName): Promise<FoundTable> {
         AND (c.relkind = 'p' OR NOT c.relhassubclass)`,
     parameters: [oid],
   });
-  return {
-    columns: found.rows.map(([, column, typeName, type, modifier, notNull]) => ({
-      name: column ?? "",
-      typeName: typeName ?? "",
-      type: comparedType(type ?? "", Number(modifier)),
-      nullable: notNull !== "true",
-    })),
-    uniqueKeys: [...Map.groupBy(unique.rows, ([index]) => index).values()].map((rows) =>
-      rows.map(([, column]) => column ?? ""),
-    ),
-  };
+  const columns = found.rows.map(([, column, typeName, type, modifier, notNull]) => ({
+    name: column ?? "",
+    typeName: typeName ?? "",
+    type: comparedType(type ?? "", Number(modifier)),
+    nullable: notNull !== "true",
+  }));
+  const uniqueKeys = [...Map.groupBy(unique.rows, ([index]) => index).values()].map((rows) =>
+    rows.map(([, column]) => column ?? ""),
+  );
+  return { oid, found: { columns, uniqueKeys } };
 }
 
 /** Tables that a table or view is made of, and what it reads: one row for each. */
@@ -138,7 +149,14 @@ async function requireUnchanged(client: Client, { schema, table }: TableName, oi
         SELECT FROM parts JOIN pg_catalog.pg_class AS c ON c.oid = parts.oid
         -- Also TRUNCATE, whose new file is empty for every snapshot.
         WHERE c.relkind IN ('r', 'm') AND c.relfilenode <> 0
-          AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid))`,
+          AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid)
+      ) AND NOT EXISTS (
+        -- Rows of partitions that came are older than the snapshot, and were not the table's.
+        SELECT FROM parts JOIN pg_catalog.pg_partitioned_table ON partrelid = parts.oid
+        WHERE (SELECT array_agg(inhrelid ORDER BY inhrelid) FROM pg_catalog.pg_inherits
+            WHERE inhparent = parts.oid AND NOT inhdetachpending)
+          IS DISTINCT FROM (SELECT array_agg(CAST(relid AS oid) ORDER BY CAST(relid AS oid))
+            FROM pg_catalog.pg_partition_tree(parts.oid) WHERE CAST(parentrelid AS oid) = parts.oid))`,
     parameters: [oid, name],
   });
   if (rows[0]?.[0] !== "true") throw new ChangedTableError(`${schema}.${table}`);

@@ -249,6 +249,29 @@ test("a table that was put in the place of another since the snapshot is no empt
   await connections.close();
 });
 
+test("a partition that comes or goes while its table is compared makes the comparison begin again", async () => {
+  const connections = new Connections(postgresConfig({ DATABASE_URL: sides.url }));
+  const changed = { code: "table_changed", retryable: true };
+  const describing = async (later: string, isLate: boolean): Promise<unknown> => {
+    const { schema } = await orders("postgres", 1);
+    const run = (text: string): Promise<void> => sides.run("postgres", text.replaceAll("S.", `${schema}.`));
+    await run(`CREATE TABLE S.p (id bigint) PARTITION BY RANGE (id); CREATE VIEW S.v AS TABLE S.p;
+      CREATE TABLE S.low PARTITION OF S.p FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (id);
+      CREATE TABLE S.one PARTITION OF S.low FOR VALUES FROM (1) TO (2);
+      CREATE TABLE S.more AS SELECT CAST(10 AS bigint) AS id; INSERT INTO S.p VALUES (1)`);
+    return await withFrozenTables(connections, attempt(), async (snapshot) => {
+      if (isLate) await snapshot.describe({ schema, table: "v" });
+      await run(later);
+      return isLate ? undefined : await snapshot.describe({ schema, table: "v" });
+    });
+  };
+  const attach = "ALTER TABLE S.p ATTACH PARTITION S.more FOR VALUES FROM (10) TO (20)";
+  for (const later of [attach, "ALTER TABLE S.p DETACH PARTITION S.low", "DROP TABLE S.one"])
+    await expect(describing(later, false)).rejects.toMatchObject(changed);
+  await expect(describing(attach, true)).rejects.toMatchObject(changed);
+  await connections.close();
+});
+
 test("a table that is not there is no empty one", async () => {
   const there = { postgres: await orders("postgres", 0), duckdb: await orders("duckdb", 0) };
   for (const side of ["postgres", "duckdb"] as const) {
