@@ -28,10 +28,14 @@ export class Client {
   readonly #silentMs: number;
   /** How long the server may take to end a statement that it is asked to end. */
   readonly graceMs: number;
+  /** How long it may take for what it does at once. */
+  readonly #promptMs: number;
   #isBroken = false;
 
-  private constructor(client: pg.Client, { statementTimeoutMs, lockTimeoutMs }: PostgresConfig) {
+  private constructor(client: pg.Client, { statementTimeoutMs, lockTimeoutMs, connection }: PostgresConfig) {
     this.#client = client;
+    const { connectionTimeoutMillis = 0 } = connection;
+    this.#promptMs = connectionTimeoutMillis > 0 ? connectionTimeoutMillis : MAX_GRACE_MS;
     const hasLimits = statementTimeoutMs > 0 && lockTimeoutMs > 0;
     const longest = statementTimeoutMs + lockTimeoutMs;
     this.graceMs = hasLimits ? Math.min(longest, MAX_GRACE_MS) : MAX_GRACE_MS;
@@ -135,12 +139,20 @@ export class Client {
     (this.#client as pg.Client & { readonly connection: pg.Connection }).connection.stream.destroy();
   }
 
-  async end(): Promise<void> {
+  /** Ends the connection where the server does not do at once what it is asked for: the network has gone silent. */
+  async promptly<T>(act: () => Promise<T>): Promise<T> {
     const timer = setTimeout(() => {
       this.cut();
-    }, this.graceMs);
-    await this.#client.end().catch(() => undefined);
-    clearTimeout(timer);
+    }, this.#promptMs);
+    try {
+      return await act();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.promptly(() => this.#client.end().catch(() => undefined));
   }
 
   async #query(statement: Statement | string): Promise<pg.QueryArrayResult<(string | null)[]>> {

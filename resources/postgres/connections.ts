@@ -37,7 +37,9 @@ export class Connections {
       const reused = this.#idle.pop();
       const client = reused ?? (await Client.connect(this.config));
       try {
-        await client.script([begin(work), this.#settings(work)]);
+        const beginning = (): Promise<void> => client.script([begin(work), this.#settings(work)]);
+        // Who waits behind PgBouncer for a server waits on a new connection.
+        await (reused === undefined ? beginning() : client.promptly(beginning));
         return new Transaction(client, work.signal, () => this.#release(client));
       } catch (error) {
         await client.end();
@@ -144,7 +146,7 @@ export class Transaction {
   async rollback(): Promise<void> {
     if (this.#release === undefined) return;
     // A transaction on a broken connection is rolled back by the server.
-    await this.#client.run("ROLLBACK").catch(() => undefined);
+    await this.#client.promptly(() => this.#client.run("ROLLBACK")).catch(() => undefined);
     await this.#end();
   }
 

@@ -47,6 +47,36 @@ async function faultOf(store: PostgresStore): Promise<Error> {
   return error;
 }
 
+/** A way to the server on which all connections that are open can fall silent. */
+async function silentProxy(
+  options = "",
+): Promise<{ readonly url: string; readonly silence: () => void; readonly close: () => void }> {
+  const real = new URL(server.url);
+  const sockets: Socket[] = [];
+  const silent = new Set<Socket>();
+  const proxy = createServer((down) => {
+    const up = connectSocket(Number(real.port), real.hostname);
+    for (const socket of [up, down]) socket.on("error", () => undefined);
+    sockets.push(up, down);
+    down.on("data", (data) => silent.has(down) || up.write(data));
+    up.on("data", (data) => silent.has(up) || down.write(data));
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const url = new URL(server.url);
+  url.port = String((proxy.address() as AddressInfo).port);
+  url.search = options;
+  return {
+    url: url.href,
+    silence: () => {
+      for (const socket of sockets) silent.add(socket);
+    },
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      proxy.close();
+    },
+  };
+}
+
 test("a server that is down is told of with its place, and is worth another try", async () => {
   const port = await findFreePort();
   const fault = await faultOf(storeOf((url) => (url.port = String(port))));
@@ -140,19 +170,7 @@ test("a run that is terminated ends its statement on the server, and says why", 
 });
 
 test("a network that goes silent ends a statement, soon after its limit or when the run is terminated", async () => {
-  const real = new URL(server.url);
-  let isSilent = false;
-  const sockets: Socket[] = [];
-  const proxy = createServer((down) => {
-    const up = connectSocket(Number(real.port), real.hostname);
-    for (const socket of [up, down]) socket.on("error", () => undefined);
-    sockets.push(up, down);
-    down.on("data", (data) => isSilent || up.write(data));
-    up.on("data", (data) => isSilent || down.write(data));
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
-  const url = new URL(server.url);
-  url.port = String((proxy.address() as AddressInfo).port);
+  const { url, silence, close } = await silentProxy();
   const warehouse = new Warehouse(server);
   const query = sql`SELECT 1 AS id, 'x' AS name FROM pg_sleep(600)`;
   const running = (runId: string): string =>
@@ -161,7 +179,7 @@ test("a network that goes silent ends a statement, soon after its limit or when 
   const limits = { DATABASE_STATEMENT_TIMEOUT_SECONDS: "4", DATABASE_LOCK_TIMEOUT_SECONDS: "1" };
   const stop = new AbortController();
   const stage = async (name: string, signal: AbortSignal): Promise<{ readonly failing: Promise<unknown> }> => {
-    const store = warehouse.another({ DATABASE_URL: url.href, ...limits });
+    const store = warehouse.another({ DATABASE_URL: url, ...limits });
     const given = attempt({ signal });
     const staging = store.stageQuery(warehouse.target(shape), query, null, given);
     const failing = staging
@@ -176,13 +194,27 @@ test("a network that goes silent ends a statement, soon after its limit or when 
   // The one that is terminated began later, so that its limit alone would end it later too.
   const left = await stage("left to its limit", new AbortController().signal);
   const terminated = await stage("terminated", stop.signal);
-  isSilent = true;
+  silence();
   stop.abort(new Error("terminated by a person"));
   expect(await terminated.failing).toMatchObject({ message: "terminated by a person" });
   expect(await left.failing).toMatchObject({ code: "connection_lost", retryable: true });
   expect(ended).toEqual(["terminated", "left to its limit"]);
-  for (const socket of sockets) socket.destroy();
-  proxy.close();
+  close();
+});
+
+test("a connection that fell silent while nobody used it is left for a new one, and holds up no end", async () => {
+  const { url, silence, close } = await silentProxy("connect_timeout=1");
+  const warehouse = new Warehouse(server);
+  const store = warehouse.another({ DATABASE_URL: url });
+  const target = warehouse.target(shape);
+  const given = attempt();
+  const staged = await store.stageQuery(target, sql`SELECT 1 AS id, 'x' AS name`, null, given);
+  expect(await store.findPublished(target, attempt())).toBeUndefined();
+  silence();
+  expect(await store.findPublished(target, attempt())).toBeUndefined();
+  await staged.discard();
+  await store.close();
+  close();
 });
 
 test("what goes wrong on this side of a copy is told as it is, and is no lost connection", async () => {
