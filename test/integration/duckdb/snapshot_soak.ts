@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { globSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { globSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { quickFolder } from "../quick_folder.ts";
 
 const PUBLISH = join(import.meta.dirname, "publish_snapshots.ts");
 const READ = join(import.meta.dirname, "read_snapshots.ts");
@@ -128,7 +128,7 @@ async function expectEnd({ ended, stderr }: Running): Promise<void> {
 }
 
 async function inFolder<T>(act: (folder: string) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), "snapshots-"));
+  const folder = quickFolder("snapshots-");
   try {
     return await act(folder);
   } finally {

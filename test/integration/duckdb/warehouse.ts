@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { onTestFinished } from "vitest";
@@ -12,6 +11,7 @@ import { duckdbConfig } from "../../../resources/duckdb/config.ts";
 import { DuckDBStore } from "../../../resources/duckdb/duckdb_store.ts";
 import type { Attempt, CheckOutcome, LedgerEntry, Staged, StagedFacts, Target } from "../../../resources/store.ts";
 import { attempt } from "../stores/attempt.ts";
+import { quickFolder } from "../quick_folder.ts";
 
 export { attempt } from "../stores/attempt.ts";
 
@@ -25,7 +25,7 @@ export class Warehouse {
   readonly store: DuckDBStore;
 
   constructor(options: { readonly file?: string; readonly lockTimeoutMs?: number } = {}) {
-    this.dir = mkdtempSync(join(tmpdir(), "warehouse-"));
+    this.dir = quickFolder("warehouse-");
     this.path = join(this.dir, options.file ?? "warehouse.duckdb");
     this.store = this.another(options);
     onTestFinished(async () => {

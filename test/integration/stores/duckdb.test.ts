@@ -1,17 +1,17 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { duckdb } from "../../../resources/duckdb/kind.ts";
 import { quote, tableName } from "../../../resources/quote.ts";
 import { describeStore } from "./contract.ts";
+import { quickFolder } from "../quick_folder.ts";
 
 const execute = promisify(execFile);
 
 describeStore("DuckDB", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "duckdb-store-"));
+  const folder = quickFolder("duckdb-store-");
   const path = join(folder, "warehouse.duckdb");
   const store = await duckdb.open(folder, { DUCKDB_PATH: path });
   return {
