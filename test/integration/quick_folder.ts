@@ -7,7 +7,7 @@ const ROOM = 2 * 1024 ** 3;
 
 /**
  * A folder for files that only need to outlive a process: in memory, where there is room, since DuckDB waits for the disk
- * at each commit, which is half of the time of its tests.
+ * at each commit and at each end.
  */
 export function quickFolder(prefix: string): string {
   return mkdtempSync(join(hasRoom() ? MEMORY : tmpdir(), prefix));
