@@ -1,8 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer, connect as dial } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -34,17 +33,47 @@ test("a server that is down is an error that may be retried, and says what does 
   await store.close();
 });
 
-test("a connection that breaks in the middle is an error that may be retried", async () => {
-  const breaking = createServer((socket) => {
-    socket.once("data", () => socket.destroy());
-    socket.on("error", () => undefined);
+test("a connection that breaks in the middle of a copy leaves the old table, and the fault may be tried again", async () => {
+  const to = targetOf({ id: z.int(), name: z.string() });
+  await warehouse.publishRows(to, [{ id: 1, name: "one" }]);
+  const { host, hostname, port } = new URL(warehouse.url);
+  let broken = 0;
+  const proxy = createServer((client) => {
+    const server = dial(Number(port), hostname);
+    let sent = 0;
+    client.on("data", (bytes) => {
+      sent += bytes.length;
+      if (sent < 1_000_000) {
+        server.write(bytes);
+        return;
+      }
+      broken += 1;
+      client.destroy();
+    });
+    server.on("data", (bytes) => client.write(bytes));
+    client.on("error", () => undefined).on("close", () => server.destroy());
+    server.on("error", () => undefined);
   }).listen(0, "127.0.0.1");
-  await once(breaking, "listening");
-  const { port } = breaking.address() as AddressInfo;
-  const store = warehouse.another({ CLICKHOUSE_URL: `http://default:secret@127.0.0.1:${port}` });
-  await expect(store.stageRows(targetOf(SHAPE), attempt())).rejects.toMatchObject({ code: "unreachable", retryable: true }); // prettier-ignore
+  await once(proxy, "listening");
+  const url = warehouse.url.replace(host, `127.0.0.1:${(proxy.address() as AddressInfo).port}`);
+  const store = warehouse.another({ CLICKHOUSE_URL: url });
+  const rows = Array.from({ length: 40_000 }, (_, id) => ({ id, name: `${id} ${"x".repeat(100)}` }));
+  const given = attempt();
+  const writer = await store.stageRows(to, given);
+  const copying = (async () => {
+    await writer.append(rows);
+    await writer.finish();
+  })();
+  await expect(copying).rejects.toMatchObject({ code: "unreachable", retryable: true });
+  expect(broken).toBeGreaterThan(0);
+  await writer.discard();
+  expect(await warehouse.sql(`SELECT id FROM ${to.schema}.x`)).toEqual([["1"]]);
+  expect(await warehouse.leftovers()).toEqual([]);
+  const again = await warehouse.stageRows(to, rows, given);
+  await publish(again, to, given);
+  expect(await warehouse.sql(`SELECT count() FROM ${to.schema}.x`)).toEqual([["40000"]]);
   await store.close();
-  breaking.close();
+  proxy.close();
 });
 
 test("a wrong password is an error that is not retried, and does not show the password", async () => {
