@@ -56,6 +56,13 @@ export function postgresConfig(env: Environment, variable = "DATABASE_URL"): Pos
         `percent-encoded; got ${env[variable] === undefined ? "none" : "something else, not shown here as it may hold a password"}`,
     );
   }
+  for (const name of ["ssl", "sslnegotiation"]) {
+    if (!url.searchParams.has(name)) continue;
+    // To the driver either wins over the mode, also over verify-full.
+    throw new PostgresConfigError(
+      `${name} in ${variable}: say by sslmode alone how the connection is encrypted, such as sslmode=verify-full`,
+    );
+  }
   const given = new URL(url);
   if (!given.searchParams.has("sslmode")) given.searchParams.set("sslmode", "disable");
   const connectTimeout = seconds(

@@ -56,7 +56,11 @@ export async function readColumns(
   }
 }
 
-/** The columns of the table with the names of their types, short and in full. @throws UndefinedRelationError */
+/**
+ * The columns of the table with the names of their types, short and in full; of a domain those of the type below it.
+ *
+ * @throws UndefinedRelationError
+ */
 async function typesOf(
   connections: Connections,
   work: Work,
@@ -64,11 +68,17 @@ async function typesOf(
 ): Promise<readonly { readonly name: string; readonly type: string; readonly fullType: string }[]> {
   const { rows } = await connections.transaction(work, (client) =>
     client.text({
-      text: `SELECT a.attname, t.typname, pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_class AS c
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        LEFT JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-        WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY a.attnum`,
+      text: `WITH RECURSIVE relation AS (
+          SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+          WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        ), typed (attnum, attname, typeid, modifier) AS (
+          SELECT attnum, attname, atttypid, atttypmod FROM pg_catalog.pg_attribute JOIN relation ON attrelid = oid
+          WHERE attnum > 0 AND NOT attisdropped
+          UNION ALL SELECT attnum, attname, typbasetype, CASE WHEN typtypmod < 0 THEN modifier ELSE typtypmod END
+          FROM typed JOIN pg_catalog.pg_type ON oid = typeid WHERE typtype = 'd'
+        )
+        SELECT attname, typname, pg_catalog.format_type(typeid, modifier) FROM relation
+        LEFT JOIN (typed JOIN pg_catalog.pg_type AS t ON t.oid = typeid AND typtype <> 'd') ON true ORDER BY attnum`,
       parameters: [schema, table],
     }),
   );

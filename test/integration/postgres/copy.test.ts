@@ -4,9 +4,10 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { date, decimal, int64, json, parquet, timestamp, z } from "../../../definitions/index.ts";
 import type { Arrivals, ArrivalsQuery } from "../../../definitions/tick.ts";
+import { postgresSource } from "../../../resources/postgres/source.ts";
 import { literal } from "../../../resources/quote.ts";
 import { arrivalsOfPostgres } from "../../../resources/stores.ts";
-import { attempt, targetOf } from "../duckdb/warehouse.ts";
+import { attempt, publish, targetOf } from "../duckdb/warehouse.ts";
 import { Server } from "./server.ts";
 import { Warehouse } from "./warehouse.ts";
 
@@ -201,4 +202,31 @@ test("a sensor counts the rows of a table that no asset makes, on the clock of U
     groups: [{ start: hour, rowCount: 1 }],
   });
   await expect(look({ time: "lost" })).rejects.toThrow(/lost/);
+});
+
+test("a column of a domain is copied, and held to the contract, as one of the type below it", async () => {
+  const warehouse = new Warehouse(server);
+  const { schema } = warehouse;
+  await warehouse.sql(`CREATE SCHEMA ${schema}; CREATE DOMAIN ${schema}.price AS numeric(12, 4);
+    CREATE DOMAIN ${schema}.net AS ${schema}.price CHECK (value > 0); CREATE DOMAIN ${schema}.doc AS text;
+    CREATE TABLE {source} (paid ${schema}.net, doc ${schema}.doc, docs ${schema}.doc[], total numeric(12, 4) GENERATED ALWAYS AS (paid * 2) STORED);
+    INSERT INTO {source} VALUES (1.5, '{"a":1}', ARRAY['x'])`);
+  const source = postgresSource({ schema, table: "source", variable: "DATABASE_URL" }, { DATABASE_URL: server.url });
+  const given = attempt();
+  const price = { kind: "decimal", precision: 12, scale: 4 };
+  const found = await source.columns({ ...given, assetKey: "a/x" });
+  expect(found.map(({ name, type }) => [name, type])).toEqual([
+    ["paid", price],
+    ["doc", { kind: "string" }],
+    ["docs", null],
+    ["total", price],
+  ]);
+  const target = warehouse.target({
+    paid: decimal(12, 4),
+    doc: json(z.unknown()),
+    docs: json(z.unknown()),
+    total: decimal(12, 4),
+  });
+  await publish(await warehouse.store.stageCopy(target, source, new Map(), given), target, given);
+  expect(await warehouse.sql("SELECT * FROM {x}")).toEqual([["1.5000", '{"a":1}', '["x"]', "3.0000"]]);
 });
