@@ -80,9 +80,11 @@ export class Connections {
       intervalstyle: "postgres",
       extra_float_digits: "1",
       standard_conforming_strings: "on",
-      ...(isDurable ? {} : { synchronous_commit: "off" }),
     };
     const calls = Object.entries(settings).map(([name, value]) => `set_config('${name}', ${literal(value)}, true)`);
+    // A user may have it off, whose publishes a crash would undo after they were reported, and a replica not yet know of.
+    const durable = "COALESCE(NULLIF(current_setting('synchronous_commit'), 'off'), 'local')";
+    calls.push(`set_config('synchronous_commit', ${isDurable ? durable : "'off'"}, true)`);
     return `SELECT ${calls.join(", ")}`;
   }
 

@@ -234,6 +234,28 @@ test("what goes wrong on this side of a copy is told as it is, and is no lost co
   await connections.close();
 });
 
+test("a commit waits for the server's disk, also of a user whose commits do not; what people want beyond that stays", async () => {
+  await server.sql("CREATE ROLE hasty SUPERUSER LOGIN PASSWORD 'hasty'");
+  const url = new URL(server.url);
+  [url.username, url.password] = ["hasty", "hasty"];
+  for (const [given, expected] of [
+    ["off", "local"],
+    ["local", "local"],
+    ["on", "on"],
+    ["remote_apply", "remote_apply"],
+  ] as const) {
+    await server.sql(`ALTER ROLE hasty SET synchronous_commit = ${given}`);
+    const connections = new Connections(postgresConfig({ DATABASE_URL: url.href }));
+    const held = (isDurable?: boolean): Promise<string | null | undefined> =>
+      connections.transaction(
+        { assetKey: "a/x", runId: "r", ...(isDurable === undefined ? {} : { isDurable }) },
+        async (client) => (await client.text("SHOW synchronous_commit")).rows[0]?.[0],
+      );
+    expect([given, await held(), await held(false)]).toEqual([given, expected, "off"]);
+    await connections.close();
+  }
+});
+
 test("the server shows which asset and run works in a connection, and only while it does", async () => {
   const warehouse = new Warehouse(server);
   const given = attempt();
