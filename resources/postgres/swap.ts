@@ -109,7 +109,9 @@ async function keepAsItIs(
   }
   // Comments, settings and names of indexes take a lock on the index alone, as LOCK cannot.
   const schema = quote(target.schema);
-  const thereAndBack = (await tableIndexes(client, oid)).flatMap(({ name: index }) => [
+  const indexes = await tableIndexes(client, oid);
+  if (indexes.length === 0) return;
+  const thereAndBack = indexes.flatMap(({ name: index }) => [
     `ALTER INDEX ${schema}.${quote(index)} RENAME TO ${quote(aside(index))}`,
     `ALTER INDEX ${schema}.${quote(aside(index))} RENAME TO ${quote(index)}`,
   ]);
