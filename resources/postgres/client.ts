@@ -117,10 +117,16 @@ export class Client {
 
   /** The rows of COPY … TO STDOUT, as the server sends them. To be read to its end. @throws StatementError */
   async *copyOut(text: string): AsyncGenerator<Uint8Array> {
+    const rows = this.#client.query<CopyOut>(new CopyOut(text)).rows();
     try {
-      yield* this.#client.query<CopyOut>(new CopyOut(text)).rows();
-    } catch (error) {
-      throw statementError(error, text);
+      for (;;) {
+        // However slow the reader is: only what it waits for counts.
+        const next = await this.#guard<IteratorResult<Uint8Array, unknown>>(text, () => rows.next());
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      await rows.return(undefined);
     }
   }
 

@@ -1,4 +1,5 @@
 import { type AddressInfo, connect as connectSocket, createServer, type Socket } from "node:net";
+import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { notNull, sql, z } from "../../../definitions/index.ts";
@@ -193,12 +194,23 @@ test("a network that goes silent ends a statement, soon after its limit or when 
   };
   // The one that is terminated began later, so that its limit alone would end it later too.
   const left = await stage("left to its limit", new AbortController().signal);
+  await warehouse.sql(
+    `CREATE SCHEMA ${warehouse.schema}; CREATE VIEW {v} AS SELECT 1 AS id, 'x' AS name FROM pg_sleep(600)`,
+  );
+  const [reader, given] = [warehouse.another({ DATABASE_URL: url, ...limits }), attempt()];
+  const view = warehouse.target(shape, undefined, "v");
+  const copying = reader
+    .exportParquet(view, join(server.folder, "silent.parquet"), given)
+    .catch((error: unknown) => error);
+  await until(warehouse, running(given.runId));
   const terminated = await stage("terminated", stop.signal);
   silence();
   stop.abort(new Error("terminated by a person"));
   expect(await terminated.failing).toMatchObject({ message: "terminated by a person" });
   expect(await left.failing).toMatchObject({ code: "connection_lost", retryable: true });
   expect(ended).toEqual(["terminated", "left to its limit"]);
+  expect(await copying).toMatchObject({ code: "connection_lost", retryable: true });
+  await reader.close();
   close();
 });
 
