@@ -20,7 +20,7 @@ const SOAKS: Readonly<Record<string, { readonly what: string; readonly command: 
     command: [process.execPath, path.join(import.meta.dirname, "soak/promotions.ts")],
   },
   tests: {
-    what: "test/**/*.soak.ts, with options for vitest; about 7 min",
+    what: "test/**/*.soak.ts, with options for vitest; about 12 min",
     command: [npmBin("vitest"), "run", "--config", path.join(checkout, "ops/soak/vitest.config.ts")],
   },
 };

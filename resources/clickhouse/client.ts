@@ -40,6 +40,9 @@ const SETTINGS: ClickHouseSettings = {
   insert_deduplicate: 0,
   max_partitions_per_insert_block: "0",
   mutations_sync: "2",
+  // What was altered, attached or replaced is so on all replicas; what ran on all nodes of a cluster has ended there.
+  alter_sync: "2",
+  distributed_ddl_output_mode: "throw",
   // Tables of any size are replaced.
   max_table_size_to_drop: "0",
   date_time_overflow_behavior: "throw",
@@ -204,6 +207,7 @@ export class Client {
       query_params: parameterValues({ parameters }),
       clickhouse_settings: {
         max_execution_time: this.config.statementTimeoutSeconds,
+        distributed_ddl_task_timeout: String(this.config.statementTimeoutSeconds),
         log_comment: this.#label === undefined ? "dagster-typescript" : JSON.stringify(this.#label),
         ...options.settings,
       },

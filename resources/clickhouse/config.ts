@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { ProjectError } from "../../definitions/project_error.ts";
+import { hasFixedPath, isOnAllReplicas } from "./replicated_engine.ts";
 
 /** The environment does not say where ClickHouse is, or says it wrongly. */
 export class ClickHouseConfigError extends ProjectError {
@@ -53,6 +54,16 @@ export function clickhouseConfig(env: Readonly<Record<string, string | undefined
   if (!/^\w*MergeTree(\(.*\))?$/s.test(engine)) {
     throw new ClickHouseConfigError(
       `CLICKHOUSE_ENGINE: expected an engine of the MergeTree family, got ${JSON.stringify(engine)}`,
+    );
+  }
+  if (cluster !== null && !isOnAllReplicas(engine)) {
+    throw new ClickHouseConfigError(
+      `CLICKHOUSE_ENGINE: expected a replicated engine on the cluster ${JSON.stringify(cluster)} (CLICKHOUSE_CLUSTER), got ${JSON.stringify(engine)}: the other nodes would have no rows`,
+    );
+  }
+  if (hasFixedPath(engine)) {
+    throw new ClickHouseConfigError(
+      `CLICKHOUSE_ENGINE: expected a path with {uuid}, or none, got ${JSON.stringify(engine)}: every table would have the same`,
     );
   }
   const authority = env["CLICKHOUSE_CA_FILE"];

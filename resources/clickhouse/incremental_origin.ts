@@ -1,6 +1,6 @@
 import type { Client } from "./client.ts";
-import { siblingOf } from "./names.ts";
 import { publishCounts } from "./ledger.ts";
+import { siblingOf } from "./names.ts";
 import { literal, OWN_DATABASE, quote } from "./quote.ts";
 
 /** What an inner table was made of; its comment. */
@@ -51,7 +51,7 @@ export async function lookAtInner(
   return { origin: comment === "" ? undefined : (JSON.parse(comment) as Origin), feed };
 }
 
-/** For people, why an inner table has to be made anew; `undefined`: it need not be. */
+/** Why an inner table has to be made anew; `undefined`: it need not. */
 export function changeOf(was: Origin | undefined, is: Origin): string | undefined {
   if (was === undefined) return "its rows are gone";
   if (was.definition !== is.definition) return "its SQL, contract or key changed";

@@ -11,6 +11,7 @@ import { prepareEntry, settleEntry } from "./ledger.ts";
 import { type IsOpen, type Lock, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
 import { literal, ownTable, quote } from "./quote.ts";
+import { syncOwn } from "./replicas.ts";
 import { settlePlace } from "./settle.ts";
 import { dropUnusedInner } from "./staging.ts";
 import { dropOwn, onCluster, uuidOf } from "./tables.ts";
@@ -128,6 +129,7 @@ export class IncrementalStaged implements Staged {
       own.find(({ name }) => name === this.#view)?.uuid ?? (await uuidOf(client, this.#view)),
     );
     if (isPresent) await this.#keepComments();
+    await syncOwn(client, this.#inner.name);
     await lock.requireHeld({ schema: target.schema, table: target.table, definition: named?.definition ?? "" });
     this.#before = inner;
     await putInPlace(client, this.#view, target, isPresent);

@@ -13,7 +13,7 @@ import { onCluster } from "./tables.ts";
 /** What was published. */
 const LEDGER = ownTable("ledger");
 /** What was about to be published: each line names the table that is to take the asset's place. */
-const PREPARED = ownTable("ledger_prepared");
+export const PREPARED = ownTable("ledger_prepared");
 /** Rows that broke the contract. */
 export const QUARANTINE = ownTable("quarantine");
 const FAILED_ROWS = ownTable("failed_rows");

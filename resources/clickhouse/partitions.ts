@@ -2,6 +2,7 @@ import type { PartitionSet, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
 import { HiddenRowsError } from "./errors.ts";
+import type { Table } from "./place.ts";
 import { literal, OWN_DATABASE, ownTable, tableName } from "./quote.ts";
 import type { Stage } from "./staging.ts";
 import { attach, createTwin, partitionsOf } from "./tables.ts";
@@ -21,13 +22,14 @@ const LOOKS = 3;
 export async function buildPartitions(
   client: Client,
   name: string,
+  present: Table,
   target: Target,
   stage: Stage,
   set: PartitionSet,
   isTwin: boolean,
 ): Promise<string[]> {
   const [from, table, columns] = [tableName(target.assetKey), ownTable(name), columnNames(target)];
-  await createTwin(client, name, target);
+  await createTwin(client, name, present, target);
   const staged = ownTable(stage.name);
   if (isTwin) await attach(client, name, staged, await partitionsOf(client, OWN_DATABASE, stage.name));
   else await client.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${staged}`);

@@ -3,8 +3,9 @@ import { ContractError } from "../errors.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { parseDefinition } from "./definition.ts";
-import { type Layout, parseEngine } from "./layout.ts";
+import { type EngineClauses, type Layout, parseEngine } from "./layout.ts";
 import { assetHash, OWN_DATABASE, quote } from "./quote.ts";
+import { withoutFixedPath } from "./replicated_engine.ts";
 import { fullTypeName } from "./type_names.ts";
 
 /** A column as the server has it. */
@@ -75,7 +76,8 @@ export const NAMED = "toJSONString(groupArray([toString(uuid), engine, engine_fu
 /**
  * Looks at the runtime's own tables and at all of what has an asset's name.
  *
- * @throws ContractError when it is neither a table of the MergeTree family nor a view that the runtime has made
+ * @throws ContractError when it is neither a table of the MergeTree family nor a view that the runtime has made, or in a
+ * database into which no table can be put
  */
 export async function getPlace(client: Client, target: Target): Promise<Place> {
   const parameters = [OWN_DATABASE, target.schema, target.table];
@@ -83,12 +85,18 @@ export async function getPlace(client: Client, target: Target): Promise<Place> {
   const { rows } = await client.text({
     // The definition first: when the table is changed between the two, it differs from the next look's.
     text: `WITH ${OWN} AS own, (SELECT ${NAMED} FROM system.tables WHERE database = {p2:String} AND name = {p3:String}) AS named
-      SELECT own, named, toJSONString(groupArray([name, type, comment, codec, default_kind, default_expression])) FROM (
+      SELECT own, named, (SELECT any(engine) FROM system.databases WHERE name = {p2:String}), toJSONString(groupArray([name, type, comment, codec, default_kind, default_expression])) FROM (
         SELECT name, type, comment, compression_codec AS codec, default_kind, default_expression FROM system.columns WHERE ${of} ORDER BY position
       )`,
     parameters,
   });
-  const [[own, named, columnTexts] = []] = rows;
+  const [[own, named, databaseEngine, columnTexts] = []] = rows;
+  if (/^(Replicated|Ordinary)$/.test(databaseEngine ?? "")) {
+    throw new ContractError(
+      `the database ${target.schema} is of the engine ${databaseEngine ?? ""}, into which no table of another one can be exchanged: ` +
+        `${target.assetKey} needs one of the engine Atomic`,
+    );
+  }
   const look = readLook(target, own, named);
   if (look.named === undefined || look.named.inner !== undefined) return { ...look, table: undefined };
   const { uuid, engine, comment, definition } = look.named;
@@ -108,7 +116,7 @@ export async function getPlace(client: Client, target: Target): Promise<Place> {
   const table = {
     ...{ uuid, engine, comment, definition },
     layout: {
-      clauses: parseEngine(engine),
+      clauses: ofItsOwn(parseEngine(engine)),
       indexes: actual,
       codecs: new Map(columns.map(([name = "", , , codec = ""]) => [name, codec])),
     },
@@ -139,6 +147,10 @@ export async function getPlace(client: Client, target: Target): Promise<Place> {
     ],
   };
   return { ...look, table };
+}
+
+function ofItsOwn(clauses: EngineClauses): EngineClauses {
+  return { ...clauses, engine: withoutFixedPath(clauses.engine) };
 }
 
 /** @throws ContractError as {@link getPlace} */

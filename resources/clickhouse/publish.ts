@@ -15,6 +15,7 @@ import { ownName } from "./names.ts";
 import { attachOthers, buildPartitions, replaceInPlace } from "./partitions.ts";
 import { getTable, hangsTheSame, isUnchanged, type Table } from "./place.ts";
 import { ownTable, quote } from "./quote.ts";
+import { syncOwn } from "./replicas.ts";
 import { settlePlace } from "./settle.ts";
 import { dropInner, type Stage, writesPartitions } from "./staging.ts";
 import { bringUpToContract, changesToContract, dropOwn, onCluster, uuidOf } from "./tables.ts";
@@ -171,8 +172,10 @@ export class ClickHouseStaged implements Staged {
     const name = await this.#building(lock, present, () => this.#make(present));
     const uuid = own.find((table) => table.name === name)?.uuid ?? (await uuidOf(client, name));
     if ((await prepared) !== uuid) await prepareEntry(client, entry, uuid);
+    await syncOwn(client, name);
     // Where nothing was asked since, the look tells whose the lock is.
-    if (isUnchanged(this.#stage.like, named) && name === this.#stage.name && !isUnsettled) lock.requireIn(own);
+    const isFresh = client.config.cluster === null && !isUnsettled;
+    if (isUnchanged(this.#stage.like, named) && name === this.#stage.name && isFresh) lock.requireIn(own);
     else await lock.requireHeld(this.#standing(present ?? named));
     await this.#exchange(name, isPresent);
     this.#inner = named?.inner;
@@ -225,7 +228,7 @@ export class ClickHouseStaged implements Staged {
     const { like } = this.#stage;
     const isTwin = like !== undefined && hangsTheSame(like, present);
     const isDone = await this.#building(lock, present, async () => {
-      const touched = await buildPartitions(client, name, target, this.#stage, strategy.partitions, isTwin);
+      const touched = await buildPartitions(client, name, present, target, this.#stage, strategy.partitions, isTwin);
       const isOneStep = touched.length <= 1 || storage.clickhouse?.replacePartitions === "oneByOne";
       if (isOneStep && changes.length === 0 && present.comment === target.description) {
         await replaceInPlace(client, name, target, touched, () => lock.requireHeld(this.#standing(present)));
@@ -240,6 +243,7 @@ export class ClickHouseStaged implements Staged {
       return true;
     }
     await prepareEntry(client, entry, await uuidOf(client, name));
+    await syncOwn(client, name);
     await lock.requireHeld(this.#standing(present));
     await this.#exchange(name, true);
     return true;

@@ -1,6 +1,8 @@
 import { ContractError } from "../errors.ts";
 import type { Client } from "./client.ts";
-import { literal, tableName } from "./quote.ts";
+import { PREPARED } from "./ledger.ts";
+import { literal, ownTable, tableName } from "./quote.ts";
+import { onCluster } from "./tables.ts";
 
 /**
  * Those of the assets whose tables are replicated.
@@ -26,4 +28,14 @@ export async function replicatedOf(client: Client, assetKeys: readonly string[],
 /** Waits until this replica has what was inserted on the others. */
 export async function syncReplicas(client: Client, assetKeys: readonly string[]): Promise<void> {
   for (const key of assetKeys) await client.run(`SYSTEM SYNC REPLICA ${tableName(key)}`);
+}
+
+/**
+ * Waits until all replicas have the rows of one of the runtime's own tables, and the lines that were prepared: it is going
+ * to be read on each of them, and its line to count, whichever is asked.
+ */
+export async function syncOwn(client: Client, name: string): Promise<void> {
+  if (client.config.cluster === null) return;
+  for (const table of [ownTable(name), PREPARED])
+    await client.run(`SYSTEM SYNC REPLICA${onCluster(client)} ${table} LIGHTWEIGHT`);
 }

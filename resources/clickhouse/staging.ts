@@ -6,6 +6,7 @@ import { type IsOpen, removeDeadLocks } from "./lock.ts";
 import { isAlive, ownName, siblingOf, tryGetOwner } from "./names.ts";
 import { assetHash, OWN_DATABASE } from "./quote.ts";
 import { getPlace, sameColumns, type Table } from "./place.ts";
+import { isOnAllReplicas } from "./replicated_engine.ts";
 import {
   createFromContract,
   createLike,
@@ -51,6 +52,12 @@ async function makeStage(client: Client, name: string, target: Target, attempt: 
     await createFromContract(client, name, target);
     return undefined;
   }
+  if (client.config.cluster !== null && !isOnAllReplicas(present.engine)) {
+    throw new ContractError(
+      `${target.assetKey} is a ${present.engine.split(/[ (]/)[0] ?? ""}, whose rows are on one node of the cluster (CLICKHOUSE_CLUSTER): ` +
+        `a publish would leave the others without. Copy it into a replicated table, or drop it`,
+    );
+  }
   if (target.strategy.kind === "replace") {
     await createLike(client, name, present, target, attempt.log);
     return present;
@@ -58,7 +65,7 @@ async function makeStage(client: Client, name: string, target: Target, attempt: 
   await sayDifferences(client, present, target, attempt.log);
   // Of an engine that puts rows together, the table would not hold all that was staged.
   if (sameColumns(present.columns, target.columns) && /^(Replicated)?MergeTree\b/.test(present.engine)) {
-    await createTwin(client, name, target);
+    await createTwin(client, name, present, target);
     return present;
   }
   await createPlain(client, name, target);

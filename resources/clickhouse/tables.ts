@@ -3,9 +3,10 @@ import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { EXCEPTION, ClickHouseStatementError, UnappliedUpdatesError } from "./errors.ts";
-import { type EngineClauses, engineSql, indexDefinitions, layoutChange, newClauses } from "./layout.ts";
+import { type EngineClauses, engineSql, indexDefinitions, layoutChange, newClauses, parseEngine } from "./layout.ts";
 import { sameColumns, type Table } from "./place.ts";
 import { literal, NAME, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
+import { hasFixedPath } from "./replicated_engine.ts";
 import { fullTypeName } from "./type_names.ts";
 
 const PARTITIONS_PER_STATEMENT = 100;
@@ -53,10 +54,7 @@ export async function createLike(
   const { clauses, actions, differences } = await layoutChange(client, present.layout, target);
   if (differences.length > 0) log(`${target.assetKey} is laid out anew: ${differences.join("; ")}`);
   if (sameColumns(present.columns, target.columns)) {
-    await client.run(
-      `CREATE TABLE ${table}${onCluster(client)} AS ${tableName(target.assetKey)} ` +
-        `${clauses === undefined ? "" : `ENGINE = ${engineSql(clauses)} `}COMMENT ${literal(target.description)}`,
-    );
+    await createAs(client, name, target, clauses ?? ownPathClauses(present));
     if (actions.length > 0) await client.run(`ALTER TABLE ${table}${onCluster(client)} ${actions.join(", ")}`);
   } else {
     const kept = clauses ?? present.layout.clauses;
@@ -111,10 +109,26 @@ function constraintProof(table: string, sql: string): string {
 }
 
 /** Makes an empty table exactly like the present one, so that partitions can go from one to the other. */
-export async function createTwin(client: Client, name: string, target: Target): Promise<void> {
+export async function createTwin(client: Client, name: string, present: Table, target: Target): Promise<void> {
+  await createAs(client, name, target, ownPathClauses(present));
+}
+
+/** @param clauses `undefined`: those of the present table */
+async function createAs(
+  client: Client,
+  name: string,
+  target: Target,
+  clauses: EngineClauses | undefined,
+): Promise<void> {
   await client.run(
-    `CREATE TABLE ${ownTable(name)}${onCluster(client)} AS ${tableName(target.assetKey)} COMMENT ${literal(target.description)}`,
+    `CREATE TABLE ${ownTable(name)}${onCluster(client)} AS ${tableName(target.assetKey)} ` +
+      `${clauses === undefined ? "" : `ENGINE = ${engineSql(clauses)} `}COMMENT ${literal(target.description)}`,
   );
+}
+
+/** What is to be said of the engine where the present table's path is its own. */
+function ownPathClauses({ engine, layout }: Table): EngineClauses | undefined {
+  return hasFixedPath(parseEngine(engine).engine) ? layout.clauses : undefined;
 }
 
 /** Says how the table is laid out otherwise than its asset declares, when a publish keeps it. */
@@ -144,8 +158,8 @@ async function commentColumns(client: Client, table: string, present: Table, tar
 }
 
 /** Makes a copy with all rows; its files are links to the present table's. */
-export async function createClone(client: Client, name: string, target: Target): Promise<void> {
-  await createTwin(client, name, target);
+export async function createClone(client: Client, name: string, present: Table, target: Target): Promise<void> {
+  await createTwin(client, name, present, target);
   await attach(client, name, tableName(target.assetKey), await partitionsOf(client, target.schema, target.table));
 }
 

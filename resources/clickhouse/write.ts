@@ -34,7 +34,7 @@ export async function build(
   const { strategy } = target;
   if (strategy.kind === "replace") await createLike(client, name, present, target, log);
   else {
-    await createClone(client, name, target);
+    await createClone(client, name, present, target);
     await bringUpToContract(client, name, present, target);
     if (strategy.kind === "replacePartitions")
       await client.run(

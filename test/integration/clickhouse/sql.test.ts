@@ -8,6 +8,8 @@ import type { Sql } from "../../../definitions/sql.ts";
 import type { ClickHouseTable } from "../../../definitions/storage.ts";
 import type { ClickHouseStore } from "../../../resources/clickhouse/clickhouse_store.ts";
 import type { Target } from "../../../resources/store.ts";
+import { clickhouseConfig } from "../../../resources/clickhouse/config.ts";
+import { literal } from "../../../resources/clickhouse/quote.ts";
 import { attempt, publish, targetOf } from "./warehouse_values.ts";
 import { Warehouse } from "./warehouse.ts";
 
@@ -18,8 +20,14 @@ interface Seen {
   readonly url: URL;
 }
 
-/** Records what is sent to the engine on its way there. `change` may rewrite a statement that the engine cannot run. */
-async function recorder(change: (text: string) => string = (sent) => sent) {
+/**
+ * Records what is sent to the engine on its way there. `change` may rewrite a statement that the engine cannot run, `tell`
+ * what it says of tables that it cannot have.
+ */
+async function recorder(
+  change: (text: string) => string = (sent) => sent,
+  tell: (answer: string) => string = (answer) => answer,
+) {
   const seen: Seen[] = [];
   const target = new URL(warehouse.url);
   const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -29,7 +37,7 @@ async function recorder(change: (text: string) => string = (sent) => sent) {
     const headers = { authorization: request.headers.authorization ?? "" };
     const answer = await fetch(url, { method: "POST", body: change(body), headers });
     const told = Object.fromEntries([...answer.headers].filter(([name]) => name.startsWith("x-clickhouse")));
-    response.writeHead(answer.status, told).end(await answer.text());
+    response.writeHead(answer.status, told).end(tell(await answer.text()));
   };
   const server = createServer((request, response) => {
     pass(request, response).catch((error: unknown) => response.destroy(error as Error));
@@ -65,10 +73,20 @@ test("every statement carries its limit, asset and run, and publishing never dro
   close();
 });
 
+/** The engine here is one server: what only a cluster has is taken out on the way to it, but it reads the statement. */
+const onOneServer = (sent: string): string =>
+  /^SYSTEM SYNC REPLICA/.test(sent)
+    ? `SELECT formatQuery(${literal(sent)}) FORMAT Null`
+    : sent
+        .replaceAll(/ ON CLUSTER `(?:[^`\\]|\\.)*`/g, "")
+        .replaceAll(/Replicated(\w*MergeTree)/g, "$1")
+        .replaceAll("clusterAllReplicas('cluster', system.processes)", "system.processes");
+/** And its tables are told to be replicated. */
+const asReplicated = (answer: string): string =>
+  answer.replaceAll(/\b(Summing|Aggregating)?MergeTree/g, "Replicated$&");
+
 test("on a cluster all DDL runs on all nodes, and tables are of the replicated engine", async () => {
-  const onHere = (sent: string): string =>
-    sent.replaceAll(" ON CLUSTER `the ``cluster`", "").replaceAll(" ON CLUSTER `the \\`cluster`", "").replaceAll("ReplicatedMergeTree", "MergeTree"); // prettier-ignore
-  const { seen, url, close } = await recorder(onHere);
+  const { seen, url, close } = await recorder(onOneServer, asReplicated);
   const store = warehouse.another({ CLICKHOUSE_URL: url, CLICKHOUSE_CLUSTER: "the `cluster" });
   const to = targetOf({ id: z.int() }, { kind: "merge", key: ["id"] });
   for (const id of [1, 2]) {
@@ -83,8 +101,96 @@ test("on a cluster all DDL runs on all nodes, and tables are of the replicated e
   );
   for (const sent of created) expect(sent).toContain("ENGINE = ReplicatedMergeTree ORDER BY");
   expect(await warehouse.sql(`SELECT id FROM ${to.schema}.x ORDER BY id`)).toEqual([["1"], ["2"]]);
+  for (const { url: sentTo } of seen) {
+    expect(sentTo.searchParams.get("alter_sync")).toBe("2");
+    expect(sentTo.searchParams.get("mutations_sync")).toBe("2");
+    expect(sentTo.searchParams.get("distributed_ddl_output_mode")).toBe("throw");
+    expect(sentTo.searchParams.get("distributed_ddl_task_timeout")).toBe("300");
+  }
   await store.close();
   close();
+});
+
+test.each(["replace", "append", "partitions", "view"])(
+  "on a cluster all replicas have the rows and the prepared line before %s takes the place of what is read",
+  async (way) => {
+    const { seen, url, close } = await recorder(onOneServer, asReplicated);
+    const store = warehouse.another({ CLICKHOUSE_URL: url, CLICKHOUSE_CLUSTER: "cluster" });
+    const source = await sourceOf(store);
+    const [start, end] = [new Date("2016-01-01T00:00:00Z"), new Date("2018-01-01T00:00:00Z")];
+    const strategies: Record<string, Target["strategy"]> = {
+      append: { kind: "append" },
+      partitions: { kind: "replacePartitions", partitions: { kind: "window", column: "at", start, end } },
+    };
+    const to = way === "view" ? { ...targetOf(VIEW), key: ["name"] } : { ...source, strategy: strategies[way] ?? { kind: "replace" as const } }; // prettier-ignore
+    const rows = sql`SELECT 'b' AS name, toDateTime64('2017-02-06 00:00:00', 6, 'UTC') + INTERVAL number MONTH AS at FROM numbers(2)`;
+    const given = attempt();
+    seen.length = 0;
+    const staged = way === "view" ? await store.stageView(to, viewOf(source), "incremental", null, given) : await store.stageQuery(to, rows, null, given); // prettier-ignore
+    await publish(staged, to, given);
+    const steps = seen.map(({ text: sent }) => sent);
+    const swap = steps.findIndex((sent) => /^(EXCHANGE|RENAME)/.test(sent));
+    const [name = ""] = /`_(?:stage|build)~[^`]+`/.exec(steps[swap] ?? "") ?? [];
+    const rowsOf = way === "view" ? /`_inner~[^`]+`/.exec(steps.find((sent) => sent.startsWith("CREATE VIEW") && sent.includes(name)) ?? "")?.[0] : name; // prettier-ignore
+    expect(steps.slice(swap - 3, swap)).toEqual([
+      `SYSTEM SYNC REPLICA ON CLUSTER \`cluster\` \`_dagster_typescript\`.${rowsOf} LIGHTWEIGHT`,
+      "SYSTEM SYNC REPLICA ON CLUSTER `cluster` `_dagster_typescript`.`ledger_prepared` LIGHTWEIGHT",
+      expect.stringMatching(/^SELECT comment, toString\(uuid\)/),
+    ]);
+    const written = steps.findLastIndex((sent) => /^(INSERT INTO|ALTER TABLE) `_dagster_typescript`\.`(_|ledger_prepared)/.test(sent)); // prettier-ignore
+    expect(written).toBeLessThan(swap - 3);
+    await store.close();
+    close();
+  },
+);
+
+test("a table with a path of its own in Keeper is replaced by one whose path goes by its UUID", async () => {
+  const path = "('/tables/{shard}/x', '{replica}')";
+  const { seen, url, close } = await recorder(onOneServer, (answer) =>
+    answer.replaceAll(/\bMergeTree(?= ORDER)/g, `ReplicatedMergeTree${path}`),
+  );
+  const source = targetOf({ id: z.int() });
+  await warehouse.publishRows(source, [{ id: 1 }]);
+  const store = warehouse.another({ CLICKHOUSE_URL: url });
+  for (const strategy of [{ kind: "replace" }, { kind: "append" }] as const) {
+    const to = { ...source, strategy };
+    const given = attempt();
+    await publish(await store.stageQuery(to, sql`SELECT 2 AS id`, null, given), to, given);
+  }
+  const made = seen.map(({ text: sent }) => sent).filter((sent) => sent.includes(` AS \`${source.schema}\`.\`x\``));
+  expect(made.length).toBeGreaterThan(1);
+  for (const sent of made) expect(sent).toContain(" ENGINE = ReplicatedMergeTree ORDER BY tuple()");
+  expect(await warehouse.sql(`SELECT id FROM ${source.schema}.x`)).toEqual([["2"], ["2"]]);
+  await store.close();
+  close();
+});
+
+test.each([
+  ["a database into which no table can be exchanged", {}, "'Replicated'", /engine Atomic/],
+  ["a table on one node of a cluster", { CLICKHOUSE_CLUSTER: "cluster" }, "'Atomic'", /rows are on one node/],
+])("%s is refused before anything is staged", async (_name, env, databaseEngine, message) => {
+  const asked = "(SELECT any(engine) FROM system.databases WHERE name = {p2:String})";
+  const { seen, url, close } = await recorder((sent) => onOneServer(sent).replace(asked, databaseEngine));
+  const store = warehouse.another({ CLICKHOUSE_URL: url, ...env });
+  const to = targetOf({ id: z.int() });
+  await warehouse.publishRows(to, [{ id: 1 }]);
+  const staging = store.stageQuery(to, sql`SELECT 1 AS id`, null, attempt());
+  await expect(staging).rejects.toMatchObject({ code: "contract_broken", message: expect.stringMatching(message) as unknown }); // prettier-ignore
+  expect(seen.some(({ text: sent }) => sent.includes(asked))).toBe(true);
+  expect(seen.filter(({ text: sent }) => sent.includes("_stage~") && sent.startsWith("CREATE"))).toEqual([]);
+  await store.close();
+  close();
+});
+
+test.each([
+  [{ CLICKHOUSE_CLUSTER: "c", CLICKHOUSE_ENGINE: "MergeTree" }, /replicated engine/],
+  [{ CLICKHOUSE_CLUSTER: "c", CLICKHOUSE_ENGINE: "ReplicatedMergeTree('/tables/{shard}/x', '{replica}')" }, /\{uuid\}/],
+  [{ CLICKHOUSE_CLUSTER: "c", CLICKHOUSE_ENGINE: "ReplicatedMergeTree('/tables/{uuid}/{shard}', '{replica}')" }, null],
+  [{ CLICKHOUSE_CLUSTER: "c", CLICKHOUSE_ENGINE: "SharedMergeTree" }, null],
+])("an engine with which tables of a cluster would lack rows or share a path is refused: %o", (env, message) => {
+  const read = (): unknown => clickhouseConfig({ CLICKHOUSE_URL: "http://localhost:8123", ...env });
+  if (message === null) expect(read).not.toThrow();
+  else expect(read).toThrow(message);
 });
 
 const VIEW = { name: z.string(), n: z.int() };
@@ -168,12 +274,7 @@ test("partitions that are replaced in place touch nothing else of the table", as
 });
 
 test("on a cluster the DDL of views and partitions runs on all nodes, too", async () => {
-  const onHere = (sent: string): string =>
-    sent
-      .replaceAll(/ ON CLUSTER `cluster`/g, "")
-      .replaceAll(/Replicated(\w*MergeTree)/g, "$1")
-      .replaceAll("clusterAllReplicas('cluster', system.processes)", "system.processes");
-  const { seen, url, close } = await recorder(onHere);
+  const { seen, url, close } = await recorder(onOneServer, asReplicated);
   const store = warehouse.another({ CLICKHOUSE_URL: url, CLICKHOUSE_CLUSTER: "cluster" });
   const source = await sourceOf(store);
   for (const refresh of ["full", "incremental"] as const) {
