@@ -7,6 +7,7 @@ import type { Attempt, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { literalDialect } from "./dialect.ts";
 import { BusySourceError, EXCEPTION, ClickHouseStatementError } from "./errors.ts";
+import { requireAllSeen } from "./hidden_rows.ts";
 import { changeOf, lookAtInner, type Origin, sourceOf, sourcesOf } from "./incremental_origin.ts";
 import { type IncrementalShape, incrementalShape } from "./incremental_shape.ts";
 import { type Inserted, lookAtInserts, mayReach, type PartitionBlocks } from "./inserts.ts";
@@ -170,6 +171,7 @@ async function tryMake(
       await giveUp();
       return `${source} was being inserted into`;
     }
+    await requireAllSeen(client, source, "the view would lack them, but have those that are inserted");
     const origin: Origin = { definition, feed: (await lookAtInner(client, inner)).feed, sources };
     await client.run(
       `ALTER TABLE ${ownTable(inner)}${onCluster(client)} MODIFY COMMENT ${literal(JSON.stringify(origin))}`,

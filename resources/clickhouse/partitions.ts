@@ -1,15 +1,12 @@
 import type { PartitionSet, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
-import { HiddenRowsError } from "./errors.ts";
+import { requireAllSeen } from "./hidden_rows.ts";
 import type { Table } from "./place.ts";
 import { literal, OWN_DATABASE, ownTable, tableName } from "./quote.ts";
 import type { Stage } from "./staging.ts";
 import { attach, createTwin, partitionsOf } from "./tables.ts";
 import { constantInside } from "./write.ts";
-
-/** How often the rows are counted before those that are missing are taken for hidden. */
-const LOOKS = 3;
 
 /**
  * Makes a table that holds all rows which the table's own partitions are to have, for each of them that the run touches:
@@ -37,7 +34,7 @@ export async function buildPartitions(
   const inside = constantInside(set, target);
   const [{ rows }] = await Promise.all([
     client.text(`SELECT DISTINCT _partition_id FROM ${from} WHERE ${inside}`),
-    requireAllSeen(client, target),
+    requireAllSeen(client, target.assetKey, "a publish of its partitions would delete them"),
   ]);
   const touched = new Set([
     ...(await partitionsOf(client, OWN_DATABASE, name)),
@@ -50,31 +47,6 @@ export async function buildPartitions(
     );
   }
   return [...touched];
-}
-
-/**
- * A row policy filters what is copied, so the rows that it hides would be gone with the partition. Rows that come or go
- * between the two counts are no sign of one: the first is the lower, or the next look tells.
- */
-async function requireAllSeen(client: Client, { assetKey, schema, table }: Target): Promise<void> {
-  let [stored, seen] = [0n, 0n];
-  for (let look = 0; look < LOOKS; look += 1) {
-    const { rows } = await client.text({
-      // Patches are no rows of their own; rows that a lightweight DELETE has masked are still stored.
-      text: `WITH (
-          SELECT sum(rows) FROM system.parts
-          WHERE active AND NOT startsWith(partition_id, 'patch-') AND database = {p1:String} AND table = {p2:String}
-        ) AS stored
-        SELECT stored, count() FROM ${tableName(assetKey)} SETTINGS apply_deleted_mask = 0, final = 0`,
-      parameters: [schema, table],
-    });
-    [stored = 0n, seen = 0n] = (rows[0] ?? []).map((count) => BigInt(count ?? 0));
-    if (seen >= stored) return;
-  }
-  throw new HiddenRowsError(
-    `${assetKey}: a row policy hides rows from this user (it sees ${seen} of ${stored}), and a publish of its partitions would delete them. ` +
-      `Nothing was published: let a permissive row policy of this user show all rows`,
-  );
 }
 
 /** Links all other partitions of the present table, so that the table that was built can take its place. */
