@@ -3,13 +3,14 @@ import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import type { Statement } from "../render_sql.ts";
-import { openError, statementError, tryGetLockHolder, WarehouseLockedError } from "./errors.ts";
+import { isFatal, openError, statementError, tryGetLockHolder, WarehouseLockedError } from "./errors.ts";
 import { toParameter } from "./types.ts";
 
 /** An open DuckDB file and one connection to it. */
 export class Client {
   readonly #instance: DuckDBInstance;
   readonly connection: DuckDBConnection;
+  #isBroken = false;
 
   /** For an instance that others use too; {@link Client.open} is for a file. */
   constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
@@ -17,9 +18,14 @@ export class Client {
     this.connection = connection;
   }
 
-  /** Opens a file, and makes it and its folder where they are missing. Fails at once when another process has it open, with an error of DuckDB's. */
-  static async open(path: string): Promise<Client> {
-    const instance = await openFile(path).catch((error: unknown) => {
+  /**
+   * Opens a file, and makes it and its folder where they are missing. Fails at once when another process has it open, with
+   * an error of DuckDB's.
+   *
+   * @param settings Of the engine.
+   */
+  static async open(path: string, settings: Readonly<Record<string, string>> = {}): Promise<Client> {
+    const instance = await openFile(path, settings).catch((error: unknown) => {
       throw openError(path, error);
     });
     try {
@@ -30,6 +36,11 @@ export class Client {
       instance.closeSync();
       throw error;
     }
+  }
+
+  /** Whether the engine does nothing more until the file is opened again: after a commit that it could not write. */
+  get isBroken(): boolean {
+    return this.#isBroken;
   }
 
   /**
@@ -90,16 +101,23 @@ export class Client {
         bound.map(({ type }) => type),
       );
     } catch (error) {
+      this.#isBroken ||= isFatal(error);
       throw statementError(text, error);
     }
   }
 }
 
-async function openFile(path: string): Promise<DuckDBInstance> {
+async function openFile(path: string, settings: Readonly<Record<string, string>>): Promise<DuckDBInstance> {
   mkdirSync(dirname(path), { recursive: true });
   // Extensions come with the engine or not at all: nothing is downloaded behind the user's back.
-  return await DuckDBInstance.create(path, { autoinstall_known_extensions: "false" });
+  return await DuckDBInstance.create(path, { ...settings, autoinstall_known_extensions: "false" });
 }
+
+/**
+ * Each commit goes into the file itself, never into a log beside it: DuckDB 1.5.5 cannot read some logs of a killed
+ * process again, such as of a column that was added to a table with defaults, and then no table of the file.
+ */
+const WITHOUT_LOG = { checkpoint_threshold: "0b", auto_checkpoint_skip_wal_threshold: "0" };
 
 const FIRST_WAIT_MS = 20;
 const LONGEST_WAIT_MS = 200;
@@ -118,7 +136,7 @@ export async function openWaiting(
   let nextMessage = 1_000;
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
     try {
-      return await Client.open(path);
+      return await Client.open(path, WITHOUT_LOG);
     } catch (error) {
       const holder = tryGetLockHolder(error);
       if (holder === undefined) throw error;

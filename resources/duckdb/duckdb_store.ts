@@ -6,7 +6,6 @@ import type { Sql } from "../../definitions/sql.ts";
 import type { Arrivals, ArrivalsQuery, LastPublish } from "../../definitions/tick.ts";
 import type { Archive, ArchiveJob } from "../archive.ts";
 import { archiveFolder, type ArchivePlace } from "../archive_folder.ts";
-import { countArrivals } from "../arrivals.ts";
 import { runChecks } from "../checks.ts";
 import { NothingPublishedError } from "../errors.ts";
 import type { RecentOptions } from "../ledger_entry.ts";
@@ -35,17 +34,18 @@ import { archiveBucket, isBucket, openBuckets } from "./bucket.ts";
 import { type Client, openWaiting } from "./client.ts";
 import { type DuckDBConfig, requireOtherName } from "./config.ts";
 import { DUCKDB_CHECKS } from "./checks.ts";
-import { duckdbDialect, parameter } from "./dialect.ts";
+import { createFile } from "./create_file.ts";
+import { duckdbDialect } from "./dialect.ts";
 import { WarehouseLockedError } from "./errors.ts";
 import { exportTable } from "./export.ts";
 import { copyFromPostgres } from "./from_postgres.ts";
 import { findLedgerEntry, keepFailedRows, lastCursor, publishesOf, quarantinedRows, recentEntries } from "./ledger.ts";
 import { interruptible } from "./interruptible.ts";
-import { hasTable, maxOf } from "./max_of.ts";
+import { arrivalsOf, maxOf } from "./max_of.ts";
 import { requireContract } from "./contract.ts";
 import { WarehouseStaged } from "./publish.ts";
 import { parquetQuery } from "../parquet_rows.ts";
-import { literal, quote, tableName } from "../quote.ts";
+import { literal, quote } from "../quote.ts";
 import type { PublishedSnapshot, SnapshotJob } from "../snapshot.ts";
 import { SideFileWriter } from "./row_writer.ts";
 import { ROWS, SideFile, withoutCompression } from "./side_file.ts";
@@ -114,17 +114,8 @@ export class DuckDBStore implements Store {
     return (await this.#look(attempt, (warehouse) => maxOf(warehouse, of.schema, of.table, column))) ?? null;
   }
 
-  async arrivals(
-    { assetKey, schema, table, columns }: Target,
-    query: ArrivalsQuery,
-    attempt: Attempt,
-  ): Promise<Arrivals | null> {
-    const found = await this.#look(attempt, async (warehouse) =>
-      (await hasTable(warehouse, schema, table))
-        ? await countArrivals(warehouse, { ...DUCKDB_CHECKS, parameter }, tableName(assetKey), columns, query)
-        : null,
-    );
-    return found ?? null;
+  async arrivals(target: Target, query: ArrivalsQuery, attempt: Attempt): Promise<Arrivals | null> {
+    return (await this.#look(attempt, (warehouse) => arrivalsOf(warehouse, target, query))) ?? null;
   }
 
   async lastPublishes(
@@ -282,7 +273,9 @@ export class DuckDBStore implements Store {
   }
 
   async #open(attempt: Attempt, timeoutMs = this.#config.lockTimeoutMs): Promise<Client> {
-    if (this.#warehouse !== undefined) return this.#warehouse;
+    if (this.#warehouse?.isBroken === false) return this.#warehouse;
+    this.#closeWarehouse();
+    await createFile(this.#config, attempt.runId);
     const warehouse = await openWaiting(this.#config.path, { timeoutMs, signal: attempt.signal, log: attempt.log });
     this.#warehouse = warehouse;
     // Views over an archive in a bucket are read as any other table.

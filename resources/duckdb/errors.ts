@@ -68,7 +68,14 @@ export function openError(path: string, error: unknown): unknown {
         "Name another file in DUCKDB_PATH, or export it with the DuckDB that wrote it and import it here",
       because,
     );
-  if (/not a valid DuckDB database|Corrupt database file|Is a directory/.test(message))
+  if (message.includes("Failure while replaying WAL file"))
+    return new WarehouseFileError(
+      `${path} cannot be opened: this DuckDB cannot read ${path}.wal, in which another program left its last changes. Keep a ` +
+        "copy of both files; let the program, or a newer DuckDB, open the file once. Without the .wal file it opens, and " +
+        `those changes are lost: run again what was published in them. ${message.split("\n")[0] ?? ""}`,
+      because,
+    );
+  if (/not a valid DuckDB database|Corrupt database file|Could not read enough bytes|Is a directory/.test(message))
     return new WarehouseFileError(
       `${path} is no DuckDB file, or a damaged one; it was left as it is. Name another in DUCKDB_PATH, or put a backup in its place. ${message}`,
       because,
@@ -96,6 +103,12 @@ export function tryGetLockHolder(error: unknown): string | undefined {
   // DuckDB, src/common/local_file_system.cpp: "Could not set lock on file …: Conflicting lock is held in … (PID …)".
   if (!message.includes("Could not set lock on file")) return undefined;
   return /Conflicting lock is held in (.+?\(PID \d+\)(?: by user [^.\s]+)?)/.exec(message)?.[1] ?? "an unknown process";
+}
+
+/** Whether the engine has given up the whole file, as after a commit that it could not write. */
+export function isFatal(error: unknown): boolean {
+  // DuckDB, src/common/exception.cpp: ExceptionType::FATAL.
+  return error instanceof Error && error.message.startsWith("FATAL Error");
 }
 
 /** Whether the engine had less memory than a statement needs. */

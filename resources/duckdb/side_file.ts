@@ -108,7 +108,7 @@ export class SideFile {
   async attach(): Promise<Client> {
     this.#client?.close();
     this.#client = undefined;
-    if (this.#warehouse !== undefined) return this.#warehouse;
+    if (this.#warehouse?.isBroken === false) return this.#warehouse;
     const warehouse = await this.#openWarehouse(this.#attempt);
     await warehouse.run(`ATTACH ${literal(this.#path)} AS ${ATTACHED} (READ_ONLY)`);
     this.#warehouse = warehouse;
@@ -143,7 +143,7 @@ export class SideFile {
   async remove(): Promise<void> {
     try {
       this.#client?.close();
-      await this.#warehouse?.run(`DETACH ${ATTACHED}`);
+      if (this.#warehouse?.isBroken === false) await this.#warehouse.run(`DETACH ${ATTACHED}`);
     } finally {
       this.#client = undefined;
       this.#warehouse = undefined;

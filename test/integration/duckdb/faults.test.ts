@@ -1,12 +1,23 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { sql, z } from "../../../definitions/index.ts";
 import { duckdbConfig } from "../../../resources/duckdb/config.ts";
 import { DuckDBStore } from "../../../resources/duckdb/duckdb_store.ts";
+import type { Staged } from "../../../resources/store.ts";
 import { attempt, publish, targetOf, Warehouse } from "./warehouse.ts";
 
 const shape = { id: z.int32(), name: z.string().nullable() };
@@ -27,6 +38,18 @@ function makeSmall(folder: string): void {
     if (isRoot) execFileSync("umount", ["--lazy", folder]);
     else limit("unlimited");
   });
+}
+
+/** Leaves no room on the disk of a file. */
+function fill(path: string): void {
+  const file = openSync(path, "w");
+  try {
+    for (const bytes of [65_536, 1_024, 1]) for (;;) writeSync(file, Buffer.alloc(bytes));
+  } catch {
+    // It is full.
+  } finally {
+    closeSync(file);
+  }
 }
 
 test.each(["query", "rows"])("a full disk fails a %s with what to do, and leaves the table", async (body) => {
@@ -56,6 +79,37 @@ test.each(["query", "rows"])("a full disk fails a %s with what to do, and leaves
   await warehouse.publishQuery(target, sql`SELECT CAST(2 AS INTEGER) AS id, 'new' AS name`);
   expect(await warehouse.sql(ALL)).toEqual([["2", "new"]]);
 });
+
+test.each(["query", "rows"])(
+  "a disk that is full only when a %s commits fails it, and the same process goes on once there is room",
+  async (body) => {
+    const warehouse = new Warehouse();
+    makeSmall(warehouse.dir);
+    await warehouse.publishRows(target, old);
+    const publishing = async (id: number): Promise<unknown> =>
+      body === "rows"
+        ? await warehouse.publishRows(target, [{ id, name: "new" }])
+        : await warehouse.publishQuery(target, sql`SELECT CAST(${id} AS INTEGER) AS id, 'new' AS name`);
+    const given = attempt();
+    const stage = async (): Promise<Staged> => {
+      if (body === "query")
+        return await warehouse.store.stageQuery(target, sql`SELECT 2 AS id, 'new' AS name`, null, given);
+      const writer = await warehouse.store.stageRows(target, given);
+      await writer.append([{ id: 2, name: "new" }]);
+      return await writer.finish();
+    };
+    const staged = await stage();
+    const filler = join(warehouse.dir, "filler");
+    fill(filler);
+    const failure = publish(staged, target, given);
+    await expect(failure).rejects.toMatchObject({ code: "disk_full", retryable: false });
+    await staged.discard();
+    rmSync(filler);
+    await publishing(3);
+    expect(await warehouse.sql(ALL)).toEqual([["3", "new"]]);
+    expect(await warehouse.sql("SELECT count(*) FROM _dagster_typescript.ledger")).toEqual([["2"]]);
+  },
+);
 
 test("a file that another process keeps open is waited for, then given up with the name of the process", async () => {
   const warehouse = new Warehouse();

@@ -24,9 +24,10 @@ export class Warehouse {
   readonly path: string;
   readonly store: DuckDBStore;
 
-  constructor(options: { readonly file?: string; readonly lockTimeoutMs?: number } = {}) {
+  /** @param options.path Of the file, where it is to be elsewhere. */
+  constructor(options: { readonly file?: string; readonly path?: string; readonly lockTimeoutMs?: number } = {}) {
     this.dir = quickFolder("warehouse-");
-    this.path = join(this.dir, options.file ?? "warehouse.duckdb");
+    this.path = options.path ?? join(this.dir, options.file ?? "warehouse.duckdb");
     this.store = this.another(options);
     onTestFinished(async () => {
       await this.store.close();
