@@ -58,8 +58,12 @@ export async function copyFromPostgres(
   const statement = `-- in ${place}\n${query}`;
   if (reaches(client, server)) {
     try {
-      await readByServer(client, table, reader, { target, columns });
-      return statement;
+      const encoding = await encodingOf(client, server);
+      if (encoding === "UTF8") {
+        await readByServer(client, table, reader, { target, columns });
+        return statement;
+      }
+      log(`${place} would send ClickHouse text as ${encoding}, so the rows go through this process, as UTF-8`);
     } catch (error) {
       if (!(error instanceof ClickHouseStatementError) || !CANNOT_READ.has(error.exceptionCode)) throw error;
       log(`ClickHouse cannot read ${place} by itself, so the rows go through this process: ${error.message}`);
@@ -79,24 +83,36 @@ function reaches({ config }: Client, { host, sslmode }: PostgresServer): boolean
   return !LOOPBACK.test(host) || LOOPBACK.test(config.url.hostname);
 }
 
+/** What a statement of PostgreSQL returns, as ClickHouse connects to it. */
+function relation({ host, port, database, user, password }: PostgresServer, query: string): string {
+  const place = [`${host}:${port}`, database].map(literal).join(", ");
+  return `postgresql(${place}, query(${literal(query)}), ${[user, password].map(literal).join(", ")})`;
+}
+
+/** How PostgreSQL writes text to ClickHouse, which asks for no encoding and takes the bytes as they are. */
+async function encodingOf(client: Client, server: PostgresServer): Promise<string> {
+  const query = "SELECT current_setting('client_encoding') AS encoding";
+  try {
+    const { rows } = await client.text(`SELECT encoding FROM ${relation(server, query)}`);
+    return rows[0]?.[0] ?? "";
+  } catch (error) {
+    throw withoutSecrets(error, query, server.password);
+  }
+}
+
 async function readByServer(
   client: Client,
   table: string,
   { query, server }: PostgresReader,
   { target, columns }: { readonly target: Target; readonly columns: readonly ReadColumn[] },
 ): Promise<void> {
-  const address = `${server.host}:${server.port}`;
-  const relation = `postgresql(${[address, server.database].map(literal).join(", ")}, query(${literal(query)}), ${[
-    server.user,
-    server.password,
-  ]
-    .map(literal)
-    .join(", ")})`;
   const casts = target.columns.map(
     (column, index) => `accurateCast(${quote(columns[index]?.name ?? "")}, ${literal(fullTypeName(column))})`,
   );
   try {
-    await client.run(`INSERT INTO ${table} (${columnNames(target)}) SELECT ${casts.join(", ")} FROM ${relation}`);
+    await client.run(
+      `INSERT INTO ${table} (${columnNames(target)}) SELECT ${casts.join(", ")} FROM ${relation(server, query)}`,
+    );
   } catch (error) {
     throw withoutSecrets(error, query, server.password);
   }

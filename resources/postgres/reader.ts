@@ -162,6 +162,8 @@ async function cancel(config: PostgresConfig, work: Work, processId: string): Pr
 export function serverOf(config: PostgresConfig, name: string): PostgresServer {
   const url = new URL(config.url);
   url.searchParams.set("application_name", name);
+  // Whatever the database keeps: else its text comes as the bytes that it has.
+  url.searchParams.set("client_encoding", "UTF8");
   return {
     url: url.href,
     host: url.hostname === "" ? (url.searchParams.get("host") ?? "localhost") : url.hostname,

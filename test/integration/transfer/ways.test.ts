@@ -1,8 +1,10 @@
 import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@clickhouse/client";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { date, decimal, json, timestamp, z } from "../../../definitions/index.ts";
 import { clickhouse } from "../../../resources/clickhouse/kind.ts";
@@ -123,6 +125,41 @@ describe.each(WAYS)("$way", ({ to, choose }) => {
     const { password, host } = new URL(server.url);
     expect(statement).toContain(`-- in PostgreSQL at ${host}/warehouse\nSELECT `);
     expect(statement).not.toContain(password);
+  });
+
+  it("brings text of a database in another encoding, and stops at bytes that are no text", async () => {
+    for (const [encoding, bytes, arrives] of [
+      ["LATIN1", "\\x66fc62c3a9", true],
+      ["SQL_ASCII", "\\x66fc62", false],
+    ] as const) {
+      const database = `in_${encoding}_${randomUUID().slice(0, 8)}`.toLowerCase();
+      await server.sql(
+        `CREATE DATABASE "${database}" ENCODING '${encoding}' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0`,
+      );
+      const url = choose();
+      url.pathname = `/${database}`;
+      const plain = new URL(server.url);
+      plain.pathname = url.pathname;
+      const client = new pg.Client({ connectionString: plain.href });
+      await client.connect();
+      await client.query(`CREATE TABLE source AS SELECT convert_from('${bytes}', '${encoding}') AS s`);
+      await client.end();
+      process.env["SHOP_URL"] = url.href;
+      const target = newTarget({ s: z.string() });
+      const copying = stores.copy(to, target, {
+        format: "postgres",
+        schema: "public",
+        table: "source",
+        url: "SHOP_URL",
+      });
+      if (arrives) {
+        await copying;
+        expect(await stores.rows(to, target)).toEqual([["fübÃ©"]]);
+      } else {
+        await expect(copying).rejects.toMatchObject({ retryable: false });
+        await expect(copying).rejects.toThrow(/invalid byte sequence for encoding "UTF8": 0xfc/);
+      }
+    }
   });
 
   it("stops at a value that does not fit, says which, and never how it connects", async () => {
