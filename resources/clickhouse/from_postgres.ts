@@ -15,6 +15,18 @@ const PLAIN_NAME = /^[a-z_][a-z0-9_]*$/i;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/;
 
 /**
+ * Settings of a database or a user under which PostgreSQL writes what the other ways bring. ClickHouse sets none for its
+ * connections: it would take other bytes, other instants and days, and fewer digits, without a word.
+ */
+const WRITES_ALIKE: Readonly<Record<string, RegExp>> = {
+  client_encoding: /^UTF8$/,
+  timezone: /^(Etc\/)?(UTC|UCT|GMT|Zulu)$/,
+  datestyle: /^ISO\b/,
+  intervalstyle: /^postgres$/,
+  extra_float_digits: /^[1-3]$/,
+};
+
+/**
  * Errors of a server that cannot read PostgreSQL by itself: no way to it, no grant, too old for `query(…)`.
  *
  * @see https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
@@ -58,12 +70,14 @@ export async function copyFromPostgres(
   const statement = `-- in ${place}\n${query}`;
   if (reaches(client, server)) {
     try {
-      const encoding = await encodingOf(client, server);
-      if (encoding === "UTF8") {
+      const others = await otherSettings(client, server);
+      if (others.length === 0) {
         await readByServer(client, table, reader, { target, columns });
         return statement;
       }
-      log(`${place} would send ClickHouse text as ${encoding}, so the rows go through this process, as UTF-8`);
+      log(
+        `${place} would write values otherwise for ClickHouse (${others.join(", ")}), so the rows go through this process`,
+      );
     } catch (error) {
       if (!(error instanceof ClickHouseStatementError) || !CANNOT_READ.has(error.exceptionCode)) throw error;
       log(`ClickHouse cannot read ${place} by itself, so the rows go through this process: ${error.message}`);
@@ -89,12 +103,14 @@ function relation({ host, port, database, user, password }: PostgresServer, quer
   return `postgresql(${place}, query(${literal(query)}), ${[user, password].map(literal).join(", ")})`;
 }
 
-/** How PostgreSQL writes text to ClickHouse, which asks for no encoding and takes the bytes as they are. */
-async function encodingOf(client: Client, server: PostgresServer): Promise<string> {
-  const query = "SELECT current_setting('client_encoding') AS encoding";
+/** The settings of PostgreSQL, by which it casts and writes values, that are not as those of this process. */
+async function otherSettings(client: Client, server: PostgresServer): Promise<string[]> {
+  const names = Object.keys(WRITES_ALIKE);
+  const query = `SELECT ${names.map((name) => `current_setting('${name}') AS ${name}`).join(", ")}`;
   try {
-    const { rows } = await client.text(`SELECT encoding FROM ${relation(server, query)}`);
-    return rows[0]?.[0] ?? "";
+    const { rows } = await client.text(`SELECT ${names.join(", ")} FROM ${relation(server, query)}`);
+    const found = names.map((name, index) => [name, rows[0]?.[index] ?? ""] as const);
+    return found.flatMap(([name, value]) => (WRITES_ALIKE[name]?.test(value) === true ? [] : [`${name} ${value}`]));
   } catch (error) {
     throw withoutSecrets(error, query, server.password);
   }

@@ -72,7 +72,10 @@ async function scan(client: Client, into: string, reader: PostgresReader, signal
       // They hold for the transaction: PgBouncer may stand between.
       await inServer(`SET LOCAL statement_timeout = ${server.statementTimeoutMs}`);
       await inServer(`SET LOCAL lock_timeout = ${server.lockTimeoutMs}`);
+      // As the other ways cast values, whatever the database or the user prefers.
       await inServer("SET LOCAL timezone = 'UTC'");
+      await inServer("SET LOCAL datestyle = 'ISO'");
+      await inServer("SET LOCAL intervalstyle = 'postgres'");
       const { rows } = await guarded(() => client.text(`FROM ${read("SELECT pg_catalog.pg_backend_pid()")}`));
       const end = cancelOnAbort(reader, rows[0]?.[0] ?? "", signal);
       try {

@@ -162,6 +162,37 @@ describe.each(WAYS)("$way", ({ to, choose }) => {
     }
   });
 
+  it("casts and writes values in one way, whatever the database prefers", async () => {
+    const database = `"${new URL(server.url).pathname.slice(1)}"`;
+    const prefers = {
+      timezone: "America/New_York",
+      datestyle: "German",
+      intervalstyle: "iso_8601",
+      extra_float_digits: "0",
+    };
+    for (const [name, value] of Object.entries(prefers))
+      await server.sql(`ALTER DATABASE ${database} SET ${name} = '${value}'`);
+    try {
+      const from = await source(
+        choose,
+        `SELECT timestamp '2017-01-02 03:04:05' AS at, timestamptz '2017-01-02 01:00:00+00' AS day, 0.1::float8 + 0.2::float8 AS f,
+          date '2017-01-02' AS d, interval '1 day 2 hours' AS i, timestamptz '2017-01-02 01:00:00+00' AS s`,
+      );
+      const target = newTarget({
+        ...{ at: timestamp(), day: date(), f: z.number(), d: z.string(), i: z.string(), s: z.string() },
+      });
+      await stores.copy(to, target, from);
+      expect(await stores.rows(to, target)).toEqual([
+        [
+          ...["2017-01-02T03:04:05.000000Z", "2017-01-02", "0.30000000000000004"],
+          ...["2017-01-02", "1 day 02:00:00", "2017-01-02 01:00:00+00"],
+        ],
+      ]);
+    } finally {
+      await server.sql(`ALTER DATABASE ${database} RESET ALL`);
+    }
+  });
+
   it("stops at a value that does not fit, says which, and never how it connects", async () => {
     const from = await source(
       choose,
