@@ -18,7 +18,10 @@ export async function startClickHouse(options: ClickHouseOptions): Promise<Engin
     return runEngine(folder, {
       name: "clickhouse",
       port: options.port ?? 0,
-      command: (port) => [process.execPath, SERVER, JSON.stringify({ home, folder: folder.path, port, maxQueries })],
+      command: (port) => {
+        const { configFile } = options;
+        return [process.execPath, SERVER, JSON.stringify({ home, folder: folder.path, port, maxQueries, configFile })];
+      },
       portInLog: /listening on 127\.0\.0\.1:(\d+)/,
       signals: "SIGTERM:30000,SIGKILL:5000",
       // Each running query holds a thread of this pool; files and compression need some more.

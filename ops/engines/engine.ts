@@ -31,6 +31,8 @@ export interface PostgresOptions extends EngineOptions {
 export interface ClickHouseOptions extends EngineOptions {
   /** How many queries run at once; more wait in line. @default 8 */
   readonly maxQueries?: number;
+  /** A configuration file of ClickHouse, such as one that names a file of users with row policies: the engine makes none by SQL. */
+  readonly configFile?: string;
 }
 
 /** Options of Hyper. */

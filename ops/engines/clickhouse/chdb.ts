@@ -42,13 +42,16 @@ export class Chdb {
   /** Keeps the engine open between requests. */
   readonly #base: Handle;
 
-  /** @param home where the npm packages of the engine are */
-  constructor(home: string, folder: string) {
+  /**
+   * @param home where the npm packages of the engine are
+   * @param configFile of ClickHouse
+   */
+  constructor(home: string, folder: string, configFile?: string) {
     const require = createRequire(path.join(home, "package.json"));
     const loader = require(path.join(home, "node_modules/chdb/dist/loader.js")) as { loadNative(): Addon };
     this.#addon = loader.loadNative();
     this.#folder = folder;
-    this.#base = this.#addon.CreateConnection(folder, []);
+    this.#base = this.#addon.CreateConnection(folder, configFile === undefined ? [] : [`--config-file=${configFile}`]);
     this.version = this.#addon.EngineVersion().replaceAll('"', "");
   }
 

@@ -16,14 +16,15 @@ interface Arguments {
   readonly folder: string;
   readonly port: number;
   readonly maxQueries: number;
+  readonly configFile?: string;
 }
 
-const { home, folder, port, maxQueries } = JSON.parse(process.argv[2] ?? "{}") as Arguments;
+const { home, folder, port, maxQueries, configFile } = JSON.parse(process.argv[2] ?? "{}") as Arguments;
 /** `http_max_uri_size` of a server: an insert with many columns and its rows in the body has its text in the URL. */
 const MAX_URI_BYTES = 1024 * 1024;
 
 const bodies = makeBodyFolder();
-const chdb = new Chdb(home, path.join(folder, "data"));
+const chdb = new Chdb(home, path.join(folder, "data"), configFile);
 const password = readFileSync(path.join(folder, "password"), "utf8");
 const front = new Front(chdb, { password, folder: bodies, maxQueries });
 

@@ -363,20 +363,3 @@ test("what people write on columns of a view that have no description survives e
   await publish(staged, to, given);
   expect(await comments()).toEqual([["lines", "From the contract"], ["paid", "by people"], ["store", "late"]]); // prettier-ignore
 });
-
-test("a source of which a row policy hides rows is refused, before the view would lack them", async () => {
-  const source = await sales(3);
-  const to = viewOf(SUMS);
-  // What a row policy does to each SELECT, by a setting of the same effect: the engine of the tests has no policies.
-  const url = new URL(warehouse.url);
-  url.searchParams.set("clickhouse_setting_additional_table_filters", `{'${source.schema}.x':'id <> 1'}`);
-  const store = warehouse.another({ CLICKHOUSE_URL: url.href });
-  const left = await warehouse.leftovers();
-  await expect(store.stageView(to, sums(source), "incremental", null, attempt())).rejects.toMatchObject({
-    code: "access_denied",
-    message: expect.stringContaining("it sees 2 of 3") as unknown,
-  });
-  expect(await warehouse.leftovers()).toEqual(left);
-  await store.close();
-  await run(to, sums(source));
-});

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ClickHouseClient, createClient } from "@clickhouse/client";
@@ -34,6 +34,24 @@ async function publishOrDiscard(staged: Staged, target: Target, given: Attempt):
   }
 }
 
+/** Users and their policies come from a file: the engine makes none by SQL. */
+function writePolicies(folder: string, policies: Readonly<Record<string, string>>): string {
+  const databases = Object.entries(policies).map(([key, condition]) => {
+    const [schema = "", table = ""] = key.split("/");
+    return `<${schema}><${table}><filter>${condition}</filter></${table}></${schema}>`;
+  });
+  const [users, config] = [join(folder, "users.xml"), join(folder, "config.xml")];
+  writeFileSync(
+    users,
+    `<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users><default>
+      <password/><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
+      <databases>${databases.join("")}</databases>
+    </default></users></clickhouse>`,
+  );
+  writeFileSync(config, `<clickhouse><users_config>${users}</users_config></clickhouse>`);
+  return config;
+}
+
 /** An engine for the tests of one file, a store on it, and a reader that is not the store's own. */
 export class Warehouse {
   readonly dir = mkdtempSync(join(tmpdir(), "clickhouse-"));
@@ -41,11 +59,18 @@ export class Warehouse {
   #reader: ClickHouseClient | undefined;
   #store: ClickHouseStore | undefined;
 
-  /** Starts it before the file's tests, and stops it after them. */
-  static forThisFile(): Warehouse {
+  /**
+   * Starts it before the file's tests, and stops it after them.
+   *
+   * @param policies Row policies for its user: `schema/table` to the condition under which a row is seen.
+   */
+  static forThisFile(policies: Readonly<Record<string, string>> = {}): Warehouse {
     const warehouse = new Warehouse();
     beforeAll(async () => {
-      warehouse.#engine = await startEngine("clickhouse", { dataDir: join(warehouse.dir, "engine") });
+      warehouse.#engine = await startEngine("clickhouse", {
+        dataDir: join(warehouse.dir, "engine"),
+        ...(Object.keys(policies).length === 0 ? {} : { configFile: writePolicies(warehouse.dir, policies) }),
+      });
       warehouse.#reader = createClient({ url: warehouse.url });
       warehouse.#store = warehouse.another();
     });
