@@ -1,6 +1,6 @@
 import type { Dialect, Parameter, Statement } from "../render_sql.ts";
 import { literal, quote, tableName } from "./quote.ts";
-import { toParameter } from "./values.ts";
+import { toParameter } from "./types.ts";
 
 /** How ClickHouse writes references and parameters. */
 export function clickhouseDialect(context: Pick<Dialect, "self" | "window">): Dialect {

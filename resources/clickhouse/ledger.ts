@@ -7,7 +7,7 @@ import type { Attempt, FailedRow, LedgerEntry, PublishedBy, Target } from "../st
 import type { Client } from "./client.ts";
 import { parameter } from "./dialect.ts";
 import { literal, OWN_DATABASE, ownTable, quote } from "./quote.ts";
-import { instantText } from "./values.ts";
+import { instantText } from "./types.ts";
 import { onCluster } from "./tables.ts";
 
 /** What was published. */

@@ -4,7 +4,7 @@ import type { Client } from "./client.ts";
 import { PUBLISHED, QUARANTINE, query, REPLAYED } from "./ledger.ts";
 import { literal } from "./quote.ts";
 import { onCluster } from "./tables.ts";
-import { instantText } from "./values.ts";
+import { instantText } from "./types.ts";
 
 /**
  * Replaces an asset's quarantined rows, or those of the run, by those of this run. Those that a replay tries again stay:

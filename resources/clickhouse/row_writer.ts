@@ -10,7 +10,7 @@ import type { IsOpen } from "./lock.ts";
 import { ownTable } from "./quote.ts";
 import type { Stage } from "./staging.ts";
 import { dropOwn } from "./tables.ts";
-import { TEXT_NULL, toText } from "./values.ts";
+import { TEXT_NULL, toText } from "./types.ts";
 
 /** Bytes of one insert: each makes a part on the disk, and two are held in memory at a time. */
 const INSERT_BYTES = 8 * 1024 * 1024;

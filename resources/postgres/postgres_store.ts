@@ -49,7 +49,7 @@ import { stageMaterializedView } from "./materialized_view.ts";
 import { arrivalsOf, maxOf } from "./max_of.ts";
 import { PostgresRowWriter } from "./row_writer.ts";
 import { withFrozenTables } from "./frozen_tables.ts";
-import { StagedInTable, StagedInTransaction, StagedMaterializedView } from "./staged.ts";
+import { StagedInTable, StagedInTransaction, StagedMaterializedView } from "./publish.ts";
 import { dropOrphan, findOrphans, newStagingTable, ownedBy } from "./staging.ts";
 import { expectsSwap } from "./write.ts";
 

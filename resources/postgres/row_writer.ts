@@ -2,7 +2,7 @@ import type { Attempt, QuarantinedRow, RowWriter, Staged, Target } from "../stor
 import type { Connections } from "./connections.ts";
 import { columnDefinitions } from "./contract.ts";
 import { CopyTable } from "./copy_table.ts";
-import { StagedInTable } from "./staged.ts";
+import { StagedInTable } from "./publish.ts";
 import { COPY_NULL, copyText, toCopyText } from "./types.ts";
 import { expectsSwap } from "./write.ts";
 
