@@ -62,11 +62,11 @@ async function testAll(parts: readonly string[]): Promise<number> {
 
 /** @param show Whether its output is shown as it comes; else once it has ended, since two at once cannot be read. */
 async function runBatch(batch: Batch, show: boolean): Promise<{ batch: Batch; counts: Counts; seconds: number }> {
-  const title = `\n${batch.stage}, ${batch.runner.language}: ${batch.files.length} files`;
-  if (show) console.log(styleText("bold", title));
+  const title = `${batch.stage}, ${batch.runner.language}`;
+  console.log(`\n${styleText("bold", `${title}: ${batch.files.length} files`)}`);
   const start = performance.now();
   const { counts, output } = await batch.runner.run(batch.files, show);
-  if (!show) console.log(`${styleText("bold", title)}\n${output}`);
+  if (!show) console.log(`\n${styleText("bold", `What ${title} said`)}\n${output}`);
   return { batch, counts, seconds: (performance.now() - start) / 1000 };
 }
 

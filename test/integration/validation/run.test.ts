@@ -129,7 +129,9 @@ test("a workbook that agrees publishes, one that differs refuses with its rows, 
   use(project, "cut.xlsx");
   const failed = project.launch(KEY, { runId: "r3" });
   expect((await failed.ended).code).not.toBe(0);
-  expect(outcome(failed.messages())).toBeUndefined();
+  expect(outcome(failed.messages())).toEqual({
+    payload: { dagster_typescript: { asset_key: KEY, retryable: false } },
+  });
   expect(await project.query("SELECT kind, detail LIKE '%is damaged%' FROM shop.validate_sales")).toEqual([
     ["not_compared", "true"],
   ]);
