@@ -29,6 +29,7 @@ export const followed = defineDashboard("followed", {
 });
 `;
 const printed = z.object({ synced: z.number() });
+const reconciled = z.object({ requested: z.array(z.string()), after: z.string() });
 
 /**
  * The files of a table of one row and its dashboard.
@@ -66,4 +67,19 @@ export async function followedByDaemon(project: string, env: NodeJS.ProcessEnv):
   });
   if (code !== 0) throw new Error(output.slice(-8_000));
   return printed.parse(JSON.parse(/^\{"synced".*$/m.exec(output)?.[0] ?? "null")).synced;
+}
+
+/**
+ * Evaluates the schedule that repairs drift, and carries out the run that it requests, in the instance of the project.
+ *
+ * @returns what the schedule asked for, and why it asked for nothing after that
+ */
+export async function reconciledOnce(project: string, env: NodeJS.ProcessEnv): Promise<z.infer<typeof reconciled>> {
+  const script = path.join(checkout, "test/e2e/superset/reconcile_once.py");
+  const { code, output } = await run(pythonBin("python"), [script], {
+    cwd: project,
+    env: { ...env, DAGSTER_HOME: path.join(project, "dagster_home"), PYTHONPATH: checkout },
+  });
+  if (code !== 0) throw new Error(output.slice(-8_000));
+  return reconciled.parse(JSON.parse(/^\{"requested".*$/m.exec(output)?.[0] ?? "null"));
 }
