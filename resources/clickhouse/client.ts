@@ -66,6 +66,9 @@ export interface StatementOptions {
   readonly settings?: ClickHouseSettings;
 }
 
+/** For queries of a few rows: a server of many cores takes longer to share them out than to read them. */
+export const FEW_ROWS: StatementOptions = { settings: { max_threads: 1 } };
+
 /** Statements to one server, over HTTP; each stands alone. */
 export class Client {
   readonly config: ClickHouseConfig;

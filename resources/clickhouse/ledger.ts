@@ -4,7 +4,7 @@ import { nullWithoutTable } from "../errors.ts";
 import { lastPublishes } from "../last_publishes.ts";
 import { isRecent, readLedgerEntries, readLedgerEntry, type RecentOptions } from "../ledger_entry.ts";
 import type { Attempt, FailedRow, LedgerEntry, PublishedBy, Target } from "../store.ts";
-import type { Client } from "./client.ts";
+import { type Client, FEW_ROWS } from "./client.ts";
 import { parameter } from "./dialect.ts";
 import { literal, OWN_DATABASE, ownTable, quote } from "./quote.ts";
 import { instantText } from "./types.ts";
@@ -78,17 +78,17 @@ export async function prepareEntry(client: Client, entry: LedgerEntry, tableUuid
 export async function recordEntry(client: Client, entry: LedgerEntry): Promise<void> {
   // No table has this UUID: one that is in place can have many of these lines.
   const line = lineOf(entry, randomUUID());
+  const last = `(SELECT max(published_at) FROM ${LEDGER} WHERE asset_key = ${literal(entry.assetKey)})`;
   await client.insert(
     `INSERT INTO ${LEDGER} (${ENTRY_NAMES}, published_at)
-      SELECT ${ENTRY_NAMES}, ${publishedNow(literal(entry.assetKey))} FROM input(${literal(ENTRY.join(", "))})
+      SELECT ${ENTRY_NAMES}, ${laterThan(last)} FROM input(${literal(ENTRY.join(", "))})
       FORMAT JSONEachRow`,
     JSON.stringify(line),
   );
 }
 
-/** The server's time, but after all lines of the asset: the latest is the latest also when a clock was set back. */
-function publishedNow(assetKey: string): string {
-  const last = `(SELECT max(published_at) FROM ${LEDGER} WHERE asset_key = ${assetKey})`;
+/** The server's time, but after the last line of the asset: the latest is the latest also when a clock was set back. */
+function laterThan(last: string): string {
   return `greatest(now64(6, 'UTC'), ifNull(${last} + toIntervalMicrosecond(1), now64(6, 'UTC')))`;
 }
 
@@ -114,14 +114,17 @@ function lineOf(entry: LedgerEntry, tableUuid: string): object {
  * asset, after an exchange and before the next one. A late statement of a dead process finds nothing to move.
  */
 export async function settleEntry(client: Client, target: Target): Promise<void> {
-  await client.run({
-    text: `INSERT INTO ${LEDGER} (${ENTRY_NAMES}, published_at)
-      SELECT ${ENTRY_NAMES}, ${publishedNow("{p1:String}")} FROM ${PREPARED}
-      WHERE asset_key = {p1:String} AND table_uuid IN (${CURRENT})
-        AND table_uuid NOT IN (SELECT table_uuid FROM ${LEDGER} WHERE asset_key = {p1:String})
+  await client.run(
+    {
+      text: `INSERT INTO ${LEDGER} (${ENTRY_NAMES}, published_at)
+      WITH (SELECT (max(published_at), groupArray(table_uuid)) FROM ${LEDGER} WHERE asset_key = {p1:String}) AS past
+      SELECT ${ENTRY_NAMES}, ${laterThan("past.1")} FROM ${PREPARED}
+      WHERE asset_key = {p1:String} AND table_uuid IN (${CURRENT}) AND NOT has(past.2, table_uuid)
       LIMIT 1`,
-    parameters: [target.assetKey, target.schema, target.table],
-  });
+      parameters: [target.assetKey, target.schema, target.table],
+    },
+    FEW_ROWS,
+  );
 }
 
 /** The condition that holds for the UUID of a table whose line is not yet in the ledger. */

@@ -1,7 +1,7 @@
 import type { Column } from "../../definitions/column_type.ts";
 import { ContractError } from "../errors.ts";
 import type { Target } from "../store.ts";
-import type { Client } from "./client.ts";
+import { type Client, FEW_ROWS } from "./client.ts";
 import { parseDefinition } from "./definition.ts";
 import { type EngineClauses, type Layout, parseEngine } from "./layout.ts";
 import { assetHash, OWN_DATABASE, quote } from "./quote.ts";
@@ -82,14 +82,17 @@ export const NAMED = "toJSONString(groupArray([toString(uuid), engine, engine_fu
 export async function getPlace(client: Client, target: Target): Promise<Place> {
   const parameters = [OWN_DATABASE, target.schema, target.table];
   const of = "database = {p2:String} AND table = {p3:String}";
-  const { rows } = await client.text({
-    // The definition first: when the table is changed between the two, it differs from the next look's.
-    text: `WITH ${OWN} AS own, (SELECT ${NAMED} FROM system.tables WHERE database = {p2:String} AND name = {p3:String}) AS named
+  const { rows } = await client.text(
+    {
+      // The definition first: when the table is changed between the two, it differs from the next look's.
+      text: `WITH ${OWN} AS own, (SELECT ${NAMED} FROM system.tables WHERE database = {p2:String} AND name = {p3:String}) AS named
       SELECT own, named, (SELECT any(engine) FROM system.databases WHERE name = {p2:String}), toJSONString(groupArray([name, type, comment, codec, default_kind, default_expression])) FROM (
         SELECT name, type, comment, compression_codec AS codec, default_kind, default_expression FROM system.columns WHERE ${of} ORDER BY position
       )`,
-    parameters,
-  });
+      parameters,
+    },
+    FEW_ROWS,
+  );
   const [[own, named, databaseEngine, columnTexts] = []] = rows;
   if (/^(Replicated|Ordinary)$/.test(databaseEngine ?? "")) {
     throw new ContractError(

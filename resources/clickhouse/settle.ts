@@ -1,5 +1,5 @@
 import type { Target } from "../store.ts";
-import type { Client } from "./client.ts";
+import { type Client, FEW_ROWS } from "./client.ts";
 import { settleEntry, unsettled } from "./ledger.ts";
 import type { IsOpen } from "./lock.ts";
 import { type Look, NAMED, OWN, readLook } from "./place.ts";
@@ -29,11 +29,14 @@ export async function settlePlace(
 /** Looks at the runtime's own tables, and after that at what has the asset's name: a table of a dead process is in one. */
 async function lookAt(client: Client, target: Target): Promise<Look & { readonly isUnsettled: boolean }> {
   const { schema, table, assetKey } = target;
-  const { rows } = await client.text({
-    text: `WITH ${OWN} AS own SELECT own, ${NAMED}, countIf(${unsettled("uuid", "{p4:String}")})
+  const { rows } = await client.text(
+    {
+      text: `WITH ${OWN} AS own SELECT own, ${NAMED}, countIf(${unsettled("uuid", "{p4:String}")})
       FROM system.tables WHERE database = {p2:String} AND name = {p3:String}`,
-    parameters: [OWN_DATABASE, schema, table, assetKey],
-  });
+      parameters: [OWN_DATABASE, schema, table, assetKey],
+    },
+    FEW_ROWS,
+  );
   const [[own, named, count] = []] = rows;
   return { ...readLook(target, own, named), isUnsettled: count !== "0" };
 }
