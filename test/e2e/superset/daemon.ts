@@ -56,17 +56,22 @@ export const sales = defineAsset("${TABLE}", {
  * @returns the seconds from the end of the materialization to that of the warming
  */
 export async function followedByDaemon(project: string, env: NodeJS.ProcessEnv): Promise<number> {
-  const home = path.join(project, "dagster_home");
+  makeInstance(project);
+  const output = await runScript("fresh_by_daemon.py", [TABLE, WARM], project, env);
+  return printed.parse(JSON.parse(/^\{"synced".*$/m.exec(output)?.[0] ?? "null")).synced;
+}
+
+/** Makes a project a code location with a Dagster instance of its own. */
+export function makeInstance(project: string): void {
+  const home = homeOf(project);
   mkdirSync(home);
   copyFileSync(path.join(checkout, "ops/dagster.yaml"), path.join(home, "dagster.yaml"));
   writeFileSync(path.join(project, "definitions.py"), DEFINITIONS);
-  const script = path.join(checkout, "test/e2e/superset/fresh_by_daemon.py");
-  const { code, output } = await run(pythonBin("python"), [script, TABLE, WARM], {
-    cwd: project,
-    env: { ...env, DAGSTER_HOME: home, PYTHONPATH: checkout },
-  });
-  if (code !== 0) throw new Error(output.slice(-8_000));
-  return printed.parse(JSON.parse(/^\{"synced".*$/m.exec(output)?.[0] ?? "null")).synced;
+}
+
+/** Materializes the table and all that there is in Superset, by one run. */
+export async function materializeAll(project: string, env: NodeJS.ProcessEnv): Promise<void> {
+  await runScript("reconcile_once.py", [TABLE, ...IN_SUPERSET], project, env);
 }
 
 /**
@@ -75,11 +80,23 @@ export async function followedByDaemon(project: string, env: NodeJS.ProcessEnv):
  * @returns what the schedule asked for, and why it asked for nothing after that
  */
 export async function reconciledOnce(project: string, env: NodeJS.ProcessEnv): Promise<z.infer<typeof reconciled>> {
-  const script = path.join(checkout, "test/e2e/superset/reconcile_once.py");
-  const { code, output } = await run(pythonBin("python"), [script], {
+  const output = await runScript("reconcile_once.py", [], project, env);
+  return reconciled.parse(JSON.parse(/^\{"requested".*$/m.exec(output)?.[0] ?? "null"));
+}
+
+const homeOf = (project: string): string => path.join(project, "dagster_home");
+
+/** @returns what it printed */
+async function runScript(
+  name: string,
+  args: readonly string[],
+  project: string,
+  env: NodeJS.ProcessEnv,
+): Promise<string> {
+  const { code, output } = await run(pythonBin("python"), [path.join(checkout, "test/e2e/superset", name), ...args], {
     cwd: project,
-    env: { ...env, DAGSTER_HOME: path.join(project, "dagster_home"), PYTHONPATH: checkout },
+    env: { ...env, DAGSTER_HOME: homeOf(project), PYTHONPATH: checkout },
   });
   if (code !== 0) throw new Error(output.slice(-8_000));
-  return reconciled.parse(JSON.parse(/^\{"requested".*$/m.exec(output)?.[0] ?? "null"));
+  return output;
 }
