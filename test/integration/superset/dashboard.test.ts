@@ -13,6 +13,7 @@ import { supersetUuid } from "../../../resources/superset/uuid.ts";
 import { type WarmOutcome, warmDashboard } from "../../../resources/superset/warm.ts";
 import { Server } from "../postgres/server.ts";
 import { holdFresh } from "./fresh_rounds.ts";
+import { exportChart, importChart } from "./exported_chart.ts";
 import { Front } from "./front.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
 import { serviceAccount } from "./service_account.ts";
@@ -316,4 +317,37 @@ test("a dataset that somebody deletes leaves no chart warm, and the next syncs h
   const after = await syncDashboard(client, plan("deleted", { datasets: new Map([["shop/sales", shown]]) }));
   expect(after.id).toBe(before.id);
   expect(faultsOf(await warm("deleted"))).toEqual([]);
+});
+
+test("a Superset that lost everything has the same dataset, dashboard and charts again, and takes in the charts that people exported", async () => {
+  const idOf = z.object({ id: z.number() });
+  const before = await syncDashboard(client, plan("rebuilt"));
+  const { id: dataset } = (await client.get(`/dataset/${shop.datasetUuid}`, z.object({ result: idOf }))).result;
+  const own = { slice_name: "Mine", viz_type: "table", datasource_id: dataset, datasource_type: "table", params: "{}" };
+  const mine = await client.post("/chart/", own, idOf);
+  const exported = await exportChart(superset, mine.id);
+  await client.delete(`/dashboard/${before.id}`);
+  const all = await client.list("chart", idOf, {
+    filters: [{ column: "datasource_id", operator: "eq", value: dataset }],
+  });
+  for (const { id } of all) await client.delete(`/chart/${id}`);
+  await client.delete(`/dataset/${dataset}`);
+
+  const id = await shop.sync(2);
+  expect(id).not.toBe(dataset);
+  const shown = { id, timeColumn: "day", columns: ["day", "department", "amount"] };
+  const after = await syncDashboard(client, plan("rebuilt", { datasets: new Map([["shop/sales", shown]]) }));
+  expect(after.change).toBe("created");
+  for (const { name } of plan("rebuilt").charts) {
+    const chart = await client.get(`/chart/${supersetUuid("chart", "rebuilt", name)}`, z.object({ result: idOf }));
+    expect(all.map((one) => one.id)).not.toContain(chart.result.id);
+  }
+  expect(faultsOf(await warm("rebuilt"))).toEqual([]);
+  await importChart(superset, exported);
+  const shape = z.object({ datasource_id: z.number(), slice_name: z.string(), id: z.number() });
+  const found = await client.list("chart", shape, {
+    filters: [{ column: "slice_name", operator: "eq", value: "Mine" }],
+    columns: ["slice_name", "datasource_id"],
+  });
+  expect(found).toMatchObject([{ datasource_id: id }]);
 });
