@@ -3,8 +3,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { SupersetClient } from "../../../resources/superset/client/client.ts";
 import { SupersetForbiddenError, SupersetRefusedError } from "../../../resources/superset/client/errors.ts";
+import { tryReadDataset } from "../../../resources/superset/dataset/find.ts";
 import { compareDataset, syncDataset } from "../../../resources/superset/dataset/sync.ts";
 import { unfedDatasets } from "../../../resources/superset/dataset/unfed.ts";
+import { supersetUuid } from "../../../resources/superset/uuid.ts";
 import { createProject } from "../runtime/project.ts";
 import { Front } from "./front.ts";
 import { type LocalSuperset, SUPERSET_TIMEOUT_MS } from "./local_superset.ts";
@@ -167,6 +169,35 @@ export const orders = defineAsset("SCHEMA/orders", {
   body: sql\`SELECT 1::integer AS id, 2.50::numeric(12, 2) AS revenue\`,
 });
 `;
+
+test("an asset and the one that takes its place have a dataset each, the old one says until when, and charts of both answer", async () => {
+  const schema = `s${randomUUID().replaceAll("-", "").slice(0, 12)}`;
+  const old = `description: "All orders.", deprecated: { on: "2027-01-31", replacedBy: "SCHEMA/orders_v2" }`;
+  const project = createProject({
+    [`assets/${schema}/orders.ts`]: ASSET.replace('description: "All orders."', old).replaceAll("SCHEMA", schema),
+    [`assets/${schema}/orders_v2.ts`]: ASSET.replaceAll("orders", "orders_v2")
+      .replaceAll("revenue", "paid")
+      .replaceAll("SCHEMA", schema),
+  });
+  const env = {
+    ...orders.superset.env,
+    DATABASE_URL: orders.url,
+    SUPERSET_DATABASE_POSTGRES: DATABASE,
+    WAREHOUSE: "postgres",
+  };
+  const tables = [`${schema}/orders`, `${schema}/orders_v2`];
+  const { stderr, code } = await project.run([...tables, ...tables.map((key) => `superset/dataset/${key}`)], env).ended;
+  expect(code, stderr).toBe(0);
+  const [before, after] = await Promise.all(
+    tables.map((key) => tryReadDataset(orders.client, supersetUuid("dataset", "postgres", key))),
+  );
+  expect(before?.description).toBe(
+    `All orders. Deprecated: read ${schema}/orders_v2 instead, and nothing else from 2027-01-31 on.`,
+  );
+  expect(after?.description).toBe("All orders_v2.");
+  expect(await orders.ask(before?.id ?? 0, "revenue")).toMatchObject({ value: 2.5 });
+  expect(await orders.ask(after?.id ?? 0, "paid")).toMatchObject({ value: 2.5 });
+});
 
 test("300 columns with quotes, emoji and slashes in their names are synced, and their metrics answer", async () => {
   const names = [`it's "50%" /of\\ it:x 🦆`, ...Array.from({ length: 299 }, (_, index) => `c_${index}`)];
