@@ -6,6 +6,7 @@ import { runBench } from "./lib/bench.ts";
 import { contest, getSummary } from "./lib/contest.ts";
 import { benchFolder } from "./lib/project.ts";
 import type { Result } from "./lib/result.ts";
+import { bootContenders, FIRST_BOOT, LATER_BOOT } from "./superset/boot.ts";
 import { BARE_SQL, dashboardContest, WARM } from "./superset/dashboard.ts";
 import { daemonContender, FOLLOWED } from "./superset/daemon.ts";
 import { datasetContenders, type DatasetsEnv, REST, SYNC } from "./superset/datasets.ts";
@@ -48,6 +49,17 @@ const PARTS: Readonly<Record<string, Part>> = {
       bars: [{ name: "followed_by_the_daemon_s", value: getSummary(summaries)(FOLLOWED).medianS, limit: 20 }],
     };
   },
+  boot: async (_env, rounds, say) => {
+    const summaries = await contest(bootContenders(), { rounds, warmUp: 0, say });
+    const get = getSummary(summaries);
+    return {
+      contenders: summaries,
+      bars: [
+        { name: "first_boot_s", value: get(FIRST_BOOT).medianS, limit: 90 },
+        { name: "later_boot_s", value: get(LATER_BOOT).medianS, limit: 10 },
+      ],
+    };
+  },
 };
 
 onStop();
@@ -59,7 +71,8 @@ the warming, between Dagster's events; "${BARE_SQL}" is what Superset asks the s
 connection that is open. Then a browser opens the page: all of its answers must come from the cache.
 datasets: "${SYNC}" is the whole process of the runtime; "${REST}" what it asks of Superset, from the login on.
 daemon: "${FOLLOWED}" is from the end of the materialization of a table to the end of the warming of its dashboard, with
-Dagster's daemon alone to see to it.`,
+Dagster's daemon alone to see to it.
+boot: "${FIRST_BOOT}" makes the template of Superset's metadata, "${LATER_BOOT}" finds its data folder.`,
   rounds: 3,
   parts: Object.keys(PARTS),
   run: async ({ rounds, parts, say }) => {
