@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
+import type { Sync } from "../../../definitions/superset/dataset.ts";
 import { checkout, pythonBin, run } from "../../../ops/process.ts";
 
 /** The table that a dashboard follows, and what comes last in Superset. */
@@ -36,13 +37,18 @@ const reconciled = z.object({ requested: z.array(z.string()), after: z.string() 
  *
  * @param columns Of the table, in TypeScript; `amount` among them.
  * @param row In TypeScript.
+ * @param sync When Superset follows.
  */
-export function followedFiles(columns: string, row: string): Readonly<Record<string, string>> {
+export function followedFiles(
+  columns: string,
+  row: string,
+  sync: Sync = "onMaterialize",
+): Readonly<Record<string, string>> {
   const sales = `import { defineAsset, sum, z } from "dagster-typescript";
 export const sales = defineAsset("${TABLE}", {
   description: "What was sold.",
   columns: z.strictObject({ ${columns} }),
-  superset: { metrics: { revenue: sum("amount") } },
+  superset: { metrics: { revenue: sum("amount") }, sync: "${sync}" },
   body: { async *rows() { yield ${row}; } },
 });
 `;

@@ -13,7 +13,7 @@ const LIBRARY = ["definitions", "pipes", "resources", "runtime", "node_modules",
 const METRICS = z.object({
   result: z.object({ id: z.number(), metrics: z.array(z.object({ id: z.number(), metric_name: z.string() })) }),
 });
-const project = new Project(followedFiles("id: z.int(), amount: z.int()", "{ id: 1, amount: 10 }"));
+const project = new Project(followedFiles("id: z.int(), amount: z.int()", "{ id: 1, amount: 10 }", "scheduled"));
 let server: Server;
 let superset: LocalSuperset;
 
@@ -26,7 +26,7 @@ afterAll(async () => {
   project.remove();
 });
 
-test("the schedule finds that somebody altered a dataset in Superset, and the run that it requests repairs it", async () => {
+test('with sync "scheduled", the schedule finds that somebody altered a dataset in Superset, and the run that it requests repairs it', async () => {
   const env = { ...superset.env, WAREHOUSE: "postgres", DATABASE_URL: server.url };
   for (const name of LIBRARY) symlinkSync(path.join(checkout, name), path.join(project.dir, name));
   makeInstance(project.dir);
