@@ -321,8 +321,11 @@ test("a dataset that somebody deletes leaves no chart warm, and the next syncs h
 
 test("a Superset that lost everything has the same dataset, dashboard and charts again, and takes in the charts that people exported", async () => {
   const idOf = z.object({ id: z.number() });
-  const before = await syncDashboard(client, plan("rebuilt"));
-  const { id: dataset } = (await client.get(`/dataset/${shop.datasetUuid}`, z.object({ result: idOf }))).result;
+  const shown = (id: number): Partial<DashboardPlan> => ({
+    datasets: new Map([["shop/sales", { id, timeColumn: "day", columns: ["day", "department", "amount"] }]]),
+  });
+  const dataset = await shop.sync(1);
+  const before = await syncDashboard(client, plan("rebuilt", shown(dataset)));
   const own = { slice_name: "Mine", viz_type: "table", datasource_id: dataset, datasource_type: "table", params: "{}" };
   const mine = await client.post("/chart/", own, idOf);
   const exported = await exportChart(superset, mine.id);
@@ -335,8 +338,7 @@ test("a Superset that lost everything has the same dataset, dashboard and charts
 
   const id = await shop.sync(2);
   expect(id).not.toBe(dataset);
-  const shown = { id, timeColumn: "day", columns: ["day", "department", "amount"] };
-  const after = await syncDashboard(client, plan("rebuilt", { datasets: new Map([["shop/sales", shown]]) }));
+  const after = await syncDashboard(client, plan("rebuilt", shown(id)));
   expect(after.change).toBe("created");
   for (const { name } of plan("rebuilt").charts) {
     const chart = await client.get(`/chart/${supersetUuid("chart", "rebuilt", name)}`, z.object({ result: idOf }));
