@@ -75,9 +75,9 @@ export function makeInstance(project: string): void {
   writeFileSync(path.join(project, "definitions.py"), DEFINITIONS);
 }
 
-/** Materializes the table and all that there is in Superset, by one run. */
-export async function materializeAll(project: string, env: NodeJS.ProcessEnv): Promise<void> {
-  await runScript("reconcile_once.py", [TABLE, ...IN_SUPERSET], project, env);
+/** Materializes assets by one run. */
+export async function materialize(keys: readonly string[], project: string, env: NodeJS.ProcessEnv): Promise<void> {
+  await runScript("reconcile_once.py", keys, project, env);
 }
 
 /**

@@ -6,14 +6,19 @@ import { checkout } from "../../../ops/process.ts";
 import { supersetUuid } from "../../../resources/superset/uuid.ts";
 import { Server } from "../../integration/postgres/server.ts";
 import { Project } from "../../integration/runtime/project.ts";
+import { ownDatabase } from "../../integration/superset/own_database.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "../../integration/superset/local_superset.ts";
-import { followedFiles, IN_SUPERSET, makeInstance, materializeAll, reconciledOnce, TABLE } from "./daemon.ts";
+import { followedFiles, IN_SUPERSET, makeInstance, materialize, reconciledOnce, TABLE } from "./daemon.ts";
 
 const LIBRARY = ["definitions", "pipes", "resources", "runtime", "node_modules", "package.json"];
 const METRICS = z.object({
   result: z.object({ id: z.number(), metrics: z.array(z.object({ id: z.number(), metric_name: z.string() })) }),
 });
-const project = new Project(followedFiles("id: z.int(), amount: z.int()", "{ id: 1, amount: 10 }", "scheduled"));
+const DATABASE = "reconciled";
+/** The test of the daemon has a table, a dashboard and a connection of the usual names in the same Superset. */
+const own = (text: string): string => text.replaceAll("followed", "reconciled");
+const files = followedFiles("id: z.int(), amount: z.int()", "{ id: 1, amount: 10 }", "scheduled");
+const project = new Project(Object.fromEntries(Object.entries(files).map((entry) => entry.map(own))));
 let server: Server;
 let superset: LocalSuperset;
 
@@ -27,18 +32,22 @@ afterAll(async () => {
 });
 
 test('with sync "scheduled", the schedule finds that somebody altered a dataset in Superset, and the run that it requests repairs it', async () => {
-  const env = { ...superset.env, WAREHOUSE: "postgres", DATABASE_URL: server.url };
+  const client = superset.client();
+  await ownDatabase(client, DATABASE, "postgres", { DATABASE_URL: server.url });
+  const env = {
+    ...superset.env,
+    ...{ WAREHOUSE: "postgres", DATABASE_URL: server.url, SUPERSET_DATABASE_POSTGRES: DATABASE },
+  };
   for (const name of LIBRARY) symlinkSync(path.join(checkout, name), path.join(project.dir, name));
   makeInstance(project.dir);
-  await materializeAll(project.dir, env);
-  const client = superset.client();
-  const dataset = `/dataset/${supersetUuid("dataset", "postgres", TABLE)}`;
+  await materialize([TABLE, ...IN_SUPERSET].map(own), project.dir, env);
+  const dataset = `/dataset/${supersetUuid("dataset", "postgres", own(TABLE))}`;
   const { result } = await client.get(dataset, METRICS);
   const revenue = result.metrics.find(({ metric_name }) => metric_name === "revenue");
   expect(await client.delete(`/dataset/${result.id}/metric/${revenue?.id}`)).toBe(true);
 
   const { requested, after } = await reconciledOnce(project.dir, env);
-  expect(requested).toEqual(expect.arrayContaining(IN_SUPERSET));
+  expect(requested).toEqual(expect.arrayContaining(IN_SUPERSET.map(own)));
   expect(after).toBe("1 datasets are as they should be");
   const repaired = await client.get(dataset, METRICS);
   expect(repaired.result.metrics.map(({ metric_name }) => metric_name)).toContain("revenue");
