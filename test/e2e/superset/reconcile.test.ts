@@ -18,7 +18,7 @@ const DATABASE = "reconciled";
 /** The test of the daemon has a table, a dashboard and a connection of the usual names in the same Superset. */
 const own = (text: string): string => text.replaceAll("followed", "reconciled");
 const files = followedFiles("id: z.int(), amount: z.int()", "{ id: 1, amount: 10 }", "scheduled");
-const project = new Project(Object.fromEntries(Object.entries(files).map((entry) => entry.map(own))));
+const project = new Project(Object.fromEntries(Object.entries(files).map(([file, text]) => [own(file), own(text)])));
 let server: Server;
 let superset: LocalSuperset;
 
