@@ -1,17 +1,12 @@
-import { symlinkSync } from "node:fs";
-import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
-import { checkout } from "../../../ops/process.ts";
 import { dashboardUuid } from "../../../resources/superset/dashboard.ts";
 import { supersetUuid } from "../../../resources/superset/uuid.ts";
 import { questionsOf } from "../../../resources/superset/warm.ts";
 import { Server } from "../../integration/postgres/server.ts";
 import { Project } from "../../integration/runtime/project.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "../../integration/superset/local_superset.ts";
-import { followedByDaemon, followedFiles, IN_SUPERSET, TABLE } from "./daemon.ts";
-
-const LIBRARY = ["definitions", "pipes", "resources", "runtime", "node_modules", "package.json"];
+import { followedByDaemon, followedFiles, IN_SUPERSET, linkLibrary, TABLE } from "./daemon.ts";
 
 let server: Server;
 let superset: LocalSuperset;
@@ -38,7 +33,7 @@ test("after a materialization its dataset has the new columns, and the dashboard
 
   const columns = 'id: z.int(), amount: z.int(), tax: z.int().nullable().describe("What the state has of it")';
   project.write(followedFiles(columns, "{ id: 1, amount: 25, tax: 4 }"));
-  for (const name of LIBRARY) symlinkSync(path.join(checkout, name), path.join(project.dir, name));
+  linkLibrary(project.dir);
   await followedByDaemon(project.dir, env);
 
   const client = superset.client();

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import type { Sync } from "../../../definitions/superset/dataset.ts";
@@ -10,6 +10,7 @@ export const WARM = "superset/warm/followed";
 /** All that there is in Superset. */
 export const IN_SUPERSET = [`superset/dataset/${TABLE}`, "superset/dashboard/followed", WARM];
 
+const LIBRARY = ["definitions", "pipes", "resources", "runtime", "node_modules", "package.json"];
 const DEFINITIONS = `from pathlib import Path
 
 import dagster as dg
@@ -65,6 +66,11 @@ export async function followedByDaemon(project: string, env: NodeJS.ProcessEnv):
   makeInstance(project);
   const output = await runScript("fresh_by_daemon.py", [TABLE, WARM], project, env);
   return printed.parse(JSON.parse(/^\{"synced".*$/m.exec(output)?.[0] ?? "null")).synced;
+}
+
+/** Puts the library into a project that Dagster reads. */
+export function linkLibrary(project: string): void {
+  for (const name of LIBRARY) symlinkSync(path.join(checkout, name), path.join(project, name));
 }
 
 /** Makes a project a code location with a Dagster instance of its own. */

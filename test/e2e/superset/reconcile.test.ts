@@ -1,16 +1,12 @@
-import { symlinkSync } from "node:fs";
-import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
-import { checkout } from "../../../ops/process.ts";
 import { supersetUuid } from "../../../resources/superset/uuid.ts";
 import { Server } from "../../integration/postgres/server.ts";
 import { Project } from "../../integration/runtime/project.ts";
 import { ownDatabase } from "../../integration/superset/own_database.ts";
 import { type LocalSuperset, localSuperset, SUPERSET_TIMEOUT_MS } from "../../integration/superset/local_superset.ts";
-import { followedFiles, IN_SUPERSET, makeInstance, materialize, reconciledOnce, TABLE } from "./daemon.ts";
+import { followedFiles, IN_SUPERSET, linkLibrary, makeInstance, materialize, reconciledOnce, TABLE } from "./daemon.ts";
 
-const LIBRARY = ["definitions", "pipes", "resources", "runtime", "node_modules", "package.json"];
 const METRICS = z.object({
   result: z.object({ id: z.number(), metrics: z.array(z.object({ id: z.number(), metric_name: z.string() })) }),
 });
@@ -38,7 +34,7 @@ test('with sync "scheduled", the schedule finds that somebody altered a dataset 
     ...superset.env,
     ...{ WAREHOUSE: "postgres", DATABASE_URL: server.url, SUPERSET_DATABASE_POSTGRES: DATABASE },
   };
-  for (const name of LIBRARY) symlinkSync(path.join(checkout, name), path.join(project.dir, name));
+  linkLibrary(project.dir);
   makeInstance(project.dir);
   await materialize([TABLE, ...IN_SUPERSET].map(own), project.dir, env);
   const dataset = `/dataset/${supersetUuid("dataset", "postgres", own(TABLE))}`;
