@@ -53,8 +53,10 @@ export function findProgram(folder: string, name: string): { command: string; li
   const root = path.join(folder, "root");
   const [command] = globSync(`usr/{sbin,bin}/${name}`, { cwd: root });
   if (command === undefined) throw new EngineFault("cannot_install", `The package ${name} holds no program ${name}.`);
-  const libraries = globSync("{usr/lib,lib}/*-linux-*", { cwd: root }).map((place) => path.join(root, place));
-  return { command: path.join(root, command), libraries };
+  // Some lie in a folder of their package, which their users name by where it would be installed.
+  const files = globSync("{usr/lib,lib}/*-linux-*/{,*/}lib*.so*", { cwd: root });
+  const libraries = new Set(files.map((file) => path.join(root, path.dirname(file))));
+  return { command: path.join(root, command), libraries: [...libraries].sort() };
 }
 
 /** Where a program of the system is. */
