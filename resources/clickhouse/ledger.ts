@@ -74,6 +74,23 @@ export async function prepareEntry(client: Client, entry: LedgerEntry, tableUuid
   await client.insert(`INSERT INTO ${PREPARED} FORMAT JSONEachRow`, JSON.stringify(line));
 }
 
+/**
+ * Writes down what has just taken the asset's place. Under the lock of the asset, and after a look under it that found the
+ * line of the table before settled.
+ *
+ * @param publishedAt As that look said, see {@link laterThan}: a late statement of a dead process, whose line the next
+ *   publish has settled, writes the same line once more and not a later one. Who reads counts it once.
+ */
+export async function recordExchange(
+  client: Client,
+  entry: LedgerEntry,
+  tableUuid: string,
+  publishedAt: string,
+): Promise<void> {
+  const line = { ...lineOf(entry, tableUuid), published_at: publishedAt };
+  await client.insert(`INSERT INTO ${LEDGER} FORMAT JSONEachRow`, JSON.stringify(line));
+}
+
 /** Writes down what was published into the table that stays in its place. Under the lock of the asset. */
 export async function recordEntry(client: Client, entry: LedgerEntry): Promise<void> {
   // No table has this UUID: one that is in place can have many of these lines.
@@ -127,11 +144,12 @@ export async function settleEntry(client: Client, target: Target): Promise<void>
   );
 }
 
-/** The condition that holds for the UUID of a table whose line is not yet in the ledger. */
-export function unsettled(uuid: string, assetKey: string): string {
-  return `${uuid} IN (SELECT table_uuid FROM ${PREPARED} WHERE asset_key = ${assetKey})
-    AND ${uuid} NOT IN (SELECT table_uuid FROM ${LEDGER} WHERE asset_key = ${assetKey})`;
-}
+/** The lines of an asset, as {@link IS_UNSETTLED} and {@link NEXT_PUBLISHED_AT} read them; parameter 4. */
+export const PAST = `(SELECT (max(published_at), groupArray(table_uuid)) FROM ${LEDGER} WHERE asset_key = {p4:String})`;
+/** Whether the line of the table with this `uuid` is not yet among them. A table that people have made has none. */
+export const IS_UNSETTLED = `uuid IN (SELECT table_uuid FROM ${PREPARED} WHERE asset_key = {p4:String}) AND NOT has(past.2, uuid)`;
+/** When a line that is to come after them is published, as text. */
+export const NEXT_PUBLISHED_AT = `toString(${laterThan("past.1")})`;
 
 /** The table in the asset's place; parameters 2 and 3. */
 const CURRENT = "SELECT uuid FROM system.tables WHERE database = {p2:String} AND name = {p3:String}";
@@ -141,7 +159,7 @@ const CURRENT = "SELECT uuid FROM system.tables WHERE database = {p2:String} AND
  * the process died between the exchange and the ledger.
  */
 export const PUBLISHED = `(
-  SELECT *, 0 AS unsettled FROM ${LEDGER} WHERE asset_key = {p1:String}
+  SELECT *, 0 AS unsettled FROM ${LEDGER} WHERE asset_key = {p1:String} ORDER BY published_at LIMIT 1 BY table_uuid
   UNION ALL
   SELECT *, 1 AS unsettled FROM ${PREPARED} WHERE asset_key = {p1:String} AND table_uuid IN (${CURRENT})
     AND table_uuid NOT IN (SELECT table_uuid FROM ${LEDGER} WHERE asset_key = {p1:String})
@@ -214,7 +232,7 @@ export async function publishCounts(
   if (assetKeys.length === 0) return new Map();
   const rows = await query(
     client,
-    `SELECT asset_key, count() FROM ${LEDGER} WHERE asset_key IN (${assetKeys.map(literal).join(", ")}) GROUP BY asset_key`,
+    `SELECT asset_key, uniqExact(table_uuid) FROM ${LEDGER} WHERE asset_key IN (${assetKeys.map(literal).join(", ")}) GROUP BY asset_key`,
   );
   return new Map(rows.map(([key, count]) => [key ?? "", count ?? ""]));
 }

@@ -8,7 +8,15 @@ import { ClickHouseStatementError, TableChangedError } from "./errors.ts";
 import { stagedFacts } from "./inspect.ts";
 import { LATEST } from "../ledger_entry.ts";
 import { earlierPublish } from "../publish_once.ts";
-import { findLedgerEntry, lastCursor, prepareEntry, recentEntries, recordEntry, settleEntry } from "./ledger.ts";
+import {
+  findLedgerEntry,
+  lastCursor,
+  prepareEntry,
+  recentEntries,
+  recordEntry,
+  recordExchange,
+  settleEntry,
+} from "./ledger.ts";
 import { dropReplayed } from "./quarantine.ts";
 import { type IsOpen, type Lock, type Standing, withLock } from "./lock.ts";
 import { ownName } from "./names.ts";
@@ -157,7 +165,7 @@ export class ClickHouseStaged implements Staged {
 
   async #publish(entry: LedgerEntry, lock: Lock, prepared: Promise<string | undefined>): Promise<LedgerEntry> {
     const [client, target] = [this.#client, this.#target];
-    const { own, named, isUnsettled } = await settlePlace(client, target, this.#isOpen);
+    const { own, named, wasUnsettled, publishedAt } = await settlePlace(client, target, this.#isOpen);
     const earlier = await earlierPublish(target.strategy, entry, {
       find: () => findLedgerEntry(client, target, entry),
       lastCursor: () => lastCursor(client, target),
@@ -173,11 +181,15 @@ export class ClickHouseStaged implements Staged {
     const uuid = own.find((table) => table.name === name)?.uuid ?? (await uuidOf(client, name));
     if ((await prepared) !== uuid) await prepareEntry(client, entry, uuid);
     await syncOwn(client, name);
-    // Where nothing was asked since, the look tells whose the lock is.
-    const isFresh = client.config.cluster === null && !isUnsettled;
-    if (isUnchanged(this.#stage.like, named) && name === this.#stage.name && isFresh) lock.requireIn(own);
-    else await lock.requireHeld(this.#standing(present ?? named));
-    await this.#exchange(name, isPresent);
+    // Where nothing was asked since, the look tells whose the lock is, and what the ledger holds.
+    const isFresh = client.config.cluster === null && !wasUnsettled;
+    if (isUnchanged(this.#stage.like, named) && name === this.#stage.name && isFresh) {
+      lock.requireIn(own);
+      await this.#exchange(name, isPresent, (unending) => recordExchange(unending, entry, uuid, publishedAt));
+    } else {
+      await lock.requireHeld(this.#standing(present ?? named));
+      await this.#exchange(name, isPresent);
+    }
     this.#inner = named?.inner;
     return entry;
   }
@@ -203,13 +215,21 @@ export class ClickHouseStaged implements Staged {
     }
   }
 
-  /** Steps 4 and 5; the line was prepared. */
-  async #exchange(name: string, isPresent: boolean): Promise<void> {
+  /**
+   * Steps 4 and 5; the line was prepared.
+   *
+   * @param settle Writes the line into the ledger.
+   */
+  async #exchange(
+    name: string,
+    isPresent: boolean,
+    settle = (unending: Client): Promise<void> => settleEntry(unending, this.#target),
+  ): Promise<void> {
     await putInPlace(this.#client, name, this.#target, isPresent);
     if (!isPresent) this.#own.delete(name);
     // What could not be dropped is tried again later.
     const dropped = this.#dropOwn().catch(() => undefined);
-    await Promise.all([settleEntry(this.#client.unending(), this.#target), dropped]);
+    await Promise.all([settle(this.#client.unending()), dropped]);
   }
 
   /**

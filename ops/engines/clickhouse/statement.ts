@@ -89,7 +89,10 @@ function inputOf(sql: string, seen: readonly Token[]): Load["input"] {
   return { start: name.start, end: close.end, structure: sql.slice(open.end, close.start) };
 }
 
-/** The insert, reading its rows from a file. */
+/**
+ * The insert, reading its rows from a file: of rows behind the statement the engine takes an empty line for the end, and
+ * what follows it for another statement.
+ */
 export function insertFromFile(load: Load, file: string): string {
   const { head, settings, format, input } = load;
   if (input === undefined) return `${head} FROM INFILE ${quoteText(file)} ${settings} FORMAT ${format}`;

@@ -72,6 +72,22 @@ test("a line that was prepared counts from the moment at which its table is in p
   expect(await warehouse.store.lastCursor(to, given)).toBeNull();
 });
 
+test("a line that a late statement of a killed process writes once more counts once, and as the first one", async () => {
+  const to = targetOf(SHAPE);
+  const attempts = [attempt(), attempt()];
+  for (const [id, given] of attempts.entries()) {
+    const staged = await warehouse.stageRows(to, [{ id, name: "a" }], given);
+    await staged.publish({ ...entryOf(to, given, await staged.facts()), cursor: String(id) });
+  }
+  await warehouse.run(
+    `INSERT INTO _dagster_typescript.ledger SELECT * REPLACE (now64(6) + 10 AS published_at)
+      FROM _dagster_typescript.ledger WHERE asset_key = '${to.assetKey}' AND cursor = '0'`,
+  );
+  const recent = await warehouse.store.recentPublishes(to, attempt(), { limit: 10, ofPartitions: null });
+  expect(recent.map(({ runId }) => runId)).toEqual(attempts.map(({ runId }) => runId).toReversed());
+  expect(await warehouse.store.lastCursor(to, attempt())).toBe("1");
+});
+
 test("a publish waits for the owner of the lock, and takes it from one that is dead", async () => {
   const to = targetOf(SHAPE);
   await warehouse.publishRows(to, [{ id: 1, name: "a" }]);
@@ -152,7 +168,7 @@ test("values of rows and bound values are never read as SQL", async () => {
   }
 });
 
-test.each(["exchange", "one partition in place"])(
+test.each(["exchange of a copy", "exchange", "one partition in place"])(
   "the latest line is the latest publish also when a clock was set back: by %s no row is added twice",
   async (way) => {
     const shape = { id: z.int32(), at: timestamp() };
@@ -178,13 +194,14 @@ test.each(["exchange", "one partition in place"])(
       }
       expect(await warehouse.store.lastCursor(to, given)).toBe(String(id));
     };
-    const first = way === "exchange" ? "append" : "replacePartitions";
-    await publishAfter(0, first === "append" ? { kind: first } : { kind: first, partitions: window });
+    if (way === "exchange of a copy") await publishAfter(0, { kind: "append" });
+    else if (way === "exchange") await publishAfter(0, { kind: "replace" });
+    else await publishAfter(0, { kind: "replacePartitions", partitions: window });
     // Whoever reads the old cursor brings the same row once more.
     await expect(publishAfter(0, { kind: "append" })).rejects.toMatchObject({ code: "cursor_moved" });
     await publishAfter(1, { kind: "append" });
     const ids = await warehouse.sql(`SELECT id FROM ${base.schema}.x ORDER BY id`);
-    expect(ids.flat()).toEqual(first === "append" ? ["0", "1", "2"] : ["1", "2"]);
+    expect(ids.flat()).toEqual(way === "exchange of a copy" ? ["0", "1", "2"] : ["1", "2"]);
     const late = await warehouse.sql(
       `SELECT count(), uniqExact(published_at) FROM _dagster_typescript.ledger WHERE asset_key = '${base.assetKey}'`,
     );

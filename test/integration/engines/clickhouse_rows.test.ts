@@ -88,6 +88,13 @@ describe("rows", () => {
     ]);
   });
 
+  test("an empty line is a row, and what follows it is no statement", async () => {
+    await clickhouse.run("CREATE TABLE t (s String) ENGINE = MergeTree ORDER BY s");
+    const rows = "a\n\nDROP TABLE t\n";
+    expect(await clickhouse.post({ query: "INSERT INTO t FORMAT LineAsString" }, rows)).toMatchObject({ status: 200 });
+    expect(await clickhouse.rows("SELECT s FROM t ORDER BY s")).toEqual(["", "DROP TABLE t", "a"].map((s) => ({ s })));
+  });
+
   test("an insert with a broken row writes none, and says which", async () => {
     await clickhouse.run("CREATE TABLE t (n UInt8) ENGINE = MergeTree ORDER BY n");
     const insert = clickhouse.client.insert({ table: "t", values: [{ n: 1 }, { n: "x" }], format: "JSONEachRow" });
