@@ -52,7 +52,7 @@ export async function stageStream(
     try {
       for await (const chunk of rows) await copy.write(chunk);
     } catch (error) {
-      await copy.fail();
+      await staged.client.close();
       throw error;
     }
     await staged.client.endCopy(copy);

@@ -132,6 +132,8 @@ test("quarantined rows are kept with a publish, with a discard and with a failed
   for (const end of ["publish", "discard", "fail"] as const) {
     const given = attempt();
     const writer = await warehouse.store.stageRows(target, given);
+    // So many that the server has taken some.
+    await writer.append(Array.from({ length: 100_000 }, (_, id) => ({ id })));
     for (const row of rows) writer.quarantine({ ...row, value: JSON.stringify(end) });
     if (end === "fail") await writer.fail();
     else if (end === "discard") await (await writer.finish()).discard();
