@@ -580,6 +580,18 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
       }
     });
 
+    it("keeps the quarantined rows of a body that failed after many good rows, and none of those", async () => {
+      const to = target({ id: z.int() });
+      const given = attempt();
+      const writer = await harness.store.stageRows(to, given);
+      await writer.append(Array.from({ length: 200_000 }, (_, id) => ({ id })));
+      writer.quarantine({ rowNumber: 200_001, reason: "bad", value: "{}" });
+      await writer.fail();
+      const kept = await harness.store.quarantined(to, attempt());
+      expect(kept.map(({ rowNumber }) => rowNumber)).toEqual([200_001]);
+      expect(await harness.store.findPublished(to, given)).toBeUndefined();
+    });
+
     describeChecks(() => ({ harness, target, stageRows, write }));
     describeEvolution(() => harness);
     describeRuns(() => harness);
