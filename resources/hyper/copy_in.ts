@@ -11,10 +11,7 @@ interface CopyConnection extends Connection {
   endCopyFrom(): void;
 }
 
-/**
- * A `COPY … FROM STDIN` under way, as `pg` runs it: an object that handles the messages of its statement. It is given up by
- * closing its session: `hyperd` takes ten seconds over a CopyFail after some 100 kB of rows, and ends the session then.
- */
+/** A `COPY … FROM STDIN` under way, as `pg` runs it: an object that handles the messages of its statement. */
 export class CopyIn {
   readonly #text: string;
   readonly #started = Promise.withResolvers<undefined>();
@@ -58,6 +55,14 @@ export class CopyIn {
     if (this.#open) this.#connection?.endCopyFrom();
     this.#open = false;
     await this.#settled();
+  }
+
+  /**
+   * Gives up, for a table that is dropped then: it may have rows. `hyperd` takes ten seconds over a CopyFail after some
+   * 100 kB of them, and ends the session.
+   */
+  async fail(): Promise<void> {
+    await this.end().catch(() => undefined);
   }
 
   async #settled(): Promise<void> {

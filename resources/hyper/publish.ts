@@ -188,27 +188,20 @@ export class HyperStaged implements Staged {
     try {
       this.client.serveNobody();
       const isKept = this.quarantined.length > 0 && this.#attempt.replay === undefined;
-      if (isKept) await this.#keepQuarantine();
+      if (isKept && this.client.usable) await this.keepQuarantine();
     } finally {
       await this.release();
     }
   }
 
   /** Keeps the quarantined rows of an attempt that publishes nothing, for people to look at. */
-  async #keepQuarantine(): Promise<void> {
-    const { target, quarantined } = this;
-    // Rows that were given up took their session with them.
-    const isOwn = this.client.usable;
-    const { signal } = new AbortController();
-    const client = isOwn ? this.client : await this.#connections.take(signal, `dagster-typescript ${target.assetKey}`);
-    try {
-      await this.#inTurn(async () => {
-        await createOwnTables(client);
-        await client.transaction(() => replaceQuarantine(client, target, this.#attempt, quarantined));
-      });
-    } finally {
-      if (!isOwn) this.#connections.give(client);
-    }
+  async keepQuarantine(): Promise<void> {
+    const { client, target, quarantined } = this;
+    this.client.serveNobody();
+    await this.#inTurn(async () => {
+      await createOwnTables(client);
+      await client.transaction(() => replaceQuarantine(client, target, this.#attempt, quarantined));
+    });
     this.quarantined = [];
   }
 

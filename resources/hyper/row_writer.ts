@@ -67,13 +67,13 @@ export class CopyWriter implements RowWriter {
   }
 
   async fail(): Promise<void> {
-    await this.#staged.client.close();
+    await this.#copy.fail();
     this.#staged.quarantined = this.#quarantined;
     await this.#staged.discard();
   }
 
   async discard(): Promise<void> {
-    await this.#staged.client.close();
+    await this.#copy.fail();
     await this.#staged.release();
   }
 }

@@ -52,7 +52,7 @@ export async function stageStream(
     try {
       for await (const chunk of rows) await copy.write(chunk);
     } catch (error) {
-      await staged.client.close();
+      await copy.fail();
       throw error;
     }
     await staged.client.endCopy(copy);
