@@ -71,7 +71,12 @@ function linkLibraries(native: string): void {
   const links = JSON.parse(readFileSync(list, "utf8")) as { source: string; target: string }[];
   for (const { source, target } of links) {
     const link = path.join(native, "..", target);
-    if (!existsSync(link)) symlinkSync(path.basename(source), link);
+    try {
+      symlinkSync(path.basename(source), link);
+    } catch (error) {
+      // An earlier start made it, or another process does at this moment.
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    }
   }
 }
 

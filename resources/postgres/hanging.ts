@@ -5,6 +5,8 @@ import type { Relation } from "./table.ts";
 /**
  * What keeps a table or materialised view from being swapped for another one of its name: all that hangs on it, or is
  * set on it, and that {@link hangingStatements} does not make again. Views, foreign keys, triggers, constraints and so on.
+ * Read from the catalog alone: what opens other tables, as the function that lists those of a publication does, waits for
+ * publishes that wait for this one.
  *
  * @param options.except What is no obstacle: `"views"` where they are pointed to the new one.
  */
@@ -41,9 +43,12 @@ export async function swapObstacles(
     UNION ALL SELECT 'it has security labels' FROM t
       WHERE EXISTS (SELECT FROM pg_catalog.pg_seclabel AS s WHERE s.objoid = t.oid)
     UNION ALL SELECT 'publication ' || p.pubname || ' of its schema or of all tables'
-      FROM pg_catalog.pg_publication AS p, pg_catalog.pg_get_publication_tables(CAST(p.pubname AS text)) AS published
-      WHERE published.relid IN (SELECT t.oid FROM t)
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel WHERE prpubid = p.oid AND prrelid = published.relid)
+      FROM pg_catalog.pg_publication AS p
+      WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel WHERE prpubid = p.oid AND prrelid IN (SELECT t.oid FROM t))
+        AND (puballtables OR EXISTS (SELECT FROM pg_catalog.pg_depend AS s
+          JOIN pg_catalog.pg_depend AS o ON o.classid = s.classid AND o.objid = s.objid
+          WHERE s.refclassid = 'pg_catalog.pg_namespace'::regclass AND s.refobjid IN (SELECT relnamespace FROM t)
+            AND o.refclassid = 'pg_catalog.pg_publication'::regclass AND o.refobjid = p.oid))
     UNION ALL SELECT 'column ' || attname || ' has settings of its own'
       FROM t JOIN pg_catalog.pg_attribute AS a ON attrelid = t.oid JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
       WHERE attnum > 0 AND NOT attisdropped

@@ -163,6 +163,20 @@ test("what a transaction makes that is open when the publish begins stays", asyn
   expect(await Promise.all(HANGING.map(stays))).toEqual(HANGING.map(([name]) => [name, [["2"]], [["1"]]]));
 });
 
+test("a publish waits for no other table of a publication", async () => {
+  const warehouse = new Warehouse(server);
+  const target = warehouse.target(shape);
+  await warehouse.publishRows(target, [row(1)]);
+  const publication = `of_${target.schema}`;
+  await warehouse.sql(`CREATE TABLE {y} (id int); CREATE PUBLICATION ${publication} FOR TABLE {y}`);
+  const other = await connect(server.url);
+  await other.query(`BEGIN; LOCK TABLE ${warehouse.name("y")} IN ACCESS EXCLUSIVE MODE`);
+  await warehouse.publishQuery(target, sql`SELECT 2 AS id, 'b' AS shop`, attempt());
+  expect(await warehouse.sql("SELECT id FROM {x}")).toEqual([["2"]]);
+  await other.end();
+  await warehouse.sql(`DROP PUBLICATION ${publication}`);
+});
+
 test("an index that gets another name while a publish waits for it keeps it", async () => {
   const warehouse = new Warehouse(server);
   const target = warehouse.target(shape);
