@@ -156,7 +156,8 @@ const CURRENT = "SELECT uuid FROM system.tables WHERE database = {p2:String} AND
 
 /**
  * All that was ever in the asset's place: what the ledger says, and the line of the table that is there now, even when
- * the process died between the exchange and the ledger.
+ * the process died between the exchange and the ledger. A line that is there twice counts as the first one, see
+ * {@link recordExchange}.
  */
 export const PUBLISHED = `(
   SELECT *, 0 AS unsettled FROM ${LEDGER} WHERE asset_key = {p1:String} ORDER BY published_at LIMIT 1 BY table_uuid

@@ -44,11 +44,15 @@ export async function swapObstacles(
       WHERE EXISTS (SELECT FROM pg_catalog.pg_seclabel AS s WHERE s.objoid = t.oid)
     UNION ALL SELECT 'publication ' || p.pubname || ' of its schema or of all tables'
       FROM pg_catalog.pg_publication AS p
-      WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel WHERE prpubid = p.oid AND prrelid IN (SELECT t.oid FROM t))
-        AND (puballtables OR EXISTS (SELECT FROM pg_catalog.pg_depend AS s
-          JOIN pg_catalog.pg_depend AS o ON o.classid = s.classid AND o.objid = s.objid
-          WHERE s.refclassid = 'pg_catalog.pg_namespace'::regclass AND s.refobjid IN (SELECT relnamespace FROM t)
-            AND o.refclassid = 'pg_catalog.pg_publication'::regclass AND o.refobjid = p.oid))
+      WHERE EXISTS (SELECT FROM t
+        WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel WHERE prpubid = p.oid AND prrelid = t.oid)
+          AND (puballtables
+            OR (t.oid <> ${oid} AND NOT pubviaroot
+              AND EXISTS (SELECT FROM pg_catalog.pg_publication_rel WHERE prpubid = p.oid AND prrelid = ${oid}))
+            OR EXISTS (SELECT FROM pg_catalog.pg_depend AS s
+              JOIN pg_catalog.pg_depend AS o ON o.classid = s.classid AND o.objid = s.objid
+              WHERE s.refclassid = 'pg_catalog.pg_namespace'::regclass AND s.refobjid = t.relnamespace
+                AND o.refclassid = 'pg_catalog.pg_publication'::regclass AND o.refobjid = p.oid)))
     UNION ALL SELECT 'column ' || attname || ' has settings of its own'
       FROM t JOIN pg_catalog.pg_attribute AS a ON attrelid = t.oid JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
       WHERE attnum > 0 AND NOT attisdropped
