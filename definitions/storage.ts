@@ -77,8 +77,8 @@ export interface ClickHouseIndex {
 export interface HyperTable {
   /**
    * Whether a publish whose columns are others than those of the table may interrupt readers, which Hyper cannot change a
-   * table without: for an instant their statements fail, with SQLSTATE 40001, or, where more than nullable columns were
-   * added, 42P01. @default false: such a publish is refused
+   * table without: for an instant their statements fail, with SQLSTATE 40001 or 42P01.
+   * @default false: such a publish is refused
    */
   readonly interruptReaders?: boolean | undefined;
 }

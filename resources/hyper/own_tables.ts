@@ -67,6 +67,7 @@ export async function createOwnTables(client: Client): Promise<void> {
     if (await succeeds(client, LOOK)) return;
   }
   for (const statement of STATEMENTS) await client.run(statement);
+  // Once for each database. It waits for others that write rows just then.
   for (const name of LATER_COLUMNS)
     if (!(await succeeds(client, `SELECT ${name} FROM ${QUARANTINE} LIMIT 0`)))
       await makes(client, `ALTER TABLE ${QUARANTINE} ADD COLUMN ${name} text`);

@@ -33,8 +33,8 @@ import {
 import { tableName } from "../quote.ts";
 import { temporaryStage } from "./names.ts";
 import { createOwnTables } from "./own_tables.ts";
-import { fillNext, hasSwap, markPublished, repair, repairInTurn, swapIn } from "./swap.ts";
-import { addColumns, createTable, describeColumns, findChange } from "./table.ts";
+import { fillNext, hasSwap, markDone, repair, repairInTurn, swapIn, widen } from "./swap.ts";
+import { createTable, describeColumns, findChange } from "./table.ts";
 import { requireWritable, writeStaged } from "./write.ts";
 
 /**
@@ -134,29 +134,31 @@ export class HyperStaged implements Staged {
   }
 
   /**
-   * Changes the table while another session has its turn: makes it, adds columns, ends a swap that was left. Returns the
-   * entry if that published the rows: as a table that takes the place of the other.
+   * Changes the table while another session has its turn: makes it, ends a swap that was left, puts another in its place.
+   * Returns the entry if that published the rows, which are all of the other's.
    */
   async #publishChanged(entry: LedgerEntry): Promise<LedgerEntry | undefined> {
     const { client, target } = this;
     const { assetKey } = target;
     const turn = await this.#connections.take(this.#attempt.signal, `dagster-typescript ${assetKey} ${entry.runId}`);
-    const swap = { hasBegun: false };
+    const swap = { hasBegun: false, publishes: target.strategy.kind === "replace" };
     try {
       await turn.transaction(async () => {
         await takeTurn(turn, assetKey, entry.runId);
         await repair(client, assetKey);
         const change = await findChange(client, target);
         if (change.kind === "create") await createTable(client, target);
-        if (change.kind === "add") await addColumns(client, target, change.columns);
-        // Only where all rows are replaced, so that none are read from a cursor.
         if (change.kind !== "swap") return;
         swap.hasBegun = true;
-        const describe = (name: string): Promise<void> => describeColumns(client, target, name);
-        await fillNext(client, target, { stage: this.stage, runId: entry.runId, describe });
+        if (!swap.publishes) {
+          await markDone(turn, assetKey, entry.runId);
+          await widen(client, target, change.kept, entry.runId);
+          return;
+        }
+        await fillNext(client, target, { from: this.stage, columns: target.columns }, entry.runId);
         await replaceQuarantine(turn, target, this.#attempt, this.quarantined);
         await insertLedgerEntry(turn, entry);
-        await markPublished(turn, assetKey, entry.runId);
+        await markDone(turn, assetKey, entry.runId);
         await swapIn(client, target);
       });
     } catch (error) {
@@ -166,7 +168,8 @@ export class HyperStaged implements Staged {
     } finally {
       this.#connections.give(turn);
     }
-    if (!swap.hasBegun) return undefined;
+    // The old rows are in the other table now. What is left of the swap is tidied by the look at the table that follows.
+    if (!swap.hasBegun || !swap.publishes) return undefined;
     await this.#afterwards(() => repairInTurn(this.#connections, assetKey));
     return entry;
   }

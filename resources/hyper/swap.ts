@@ -2,18 +2,19 @@ import type { Target } from "../store.ts";
 import { quote, tableName } from "../quote.ts";
 import type { Client } from "./client.ts";
 import type { Connections } from "./connections.ts";
+import type { Column } from "../../definitions/column_type.ts";
 import { columnDefinitions, columnNames } from "./contract.ts";
 import { ConflictError, TableInTheWayError } from "./errors.ts";
 import { hasTable, rowsIfThere } from "./has_table.ts";
 import { takeTurn } from "./ledger.ts";
 import { nextName, setAsideName, SWAPS } from "./names.ts";
-import { commentOn, commentsOf } from "./table.ts";
+import { commentOn, commentsOf, describeColumns } from "./table.ts";
 
 /*
  * A table that takes another form is made beside the old one, and takes its place by two renames. They cannot be a part
- * of the transaction that writes the ledger, so a row says that a swap has begun, before anything is made; a second one,
- * written by that transaction, that it is published. Whoever has the turn and finds rows knows that their process is
- * gone: a published swap is tidied, any other undone.
+ * of a transaction, so a row says that a swap has begun, before anything is made; a second one, written by the
+ * transaction that has the turn and writes the ledger, that it is done. Whoever has the turn and finds rows knows that
+ * their process is gone: a swap that is done is tidied, any other undone.
  */
 
 /** Whether a swap of an asset's table is under way or was left. */
@@ -27,16 +28,22 @@ export async function swappedAssets(client: Client): Promise<string[]> {
   return rows.map(([assetKey]) => assetKey ?? "");
 }
 
+/** Rows for the table that is to take another's place. */
+export interface NextRows {
+  /** Quoted name of the table that has them. */
+  readonly from: string;
+  readonly columns: readonly Column[];
+}
+
 /**
  * Makes the table that is to take the other's place, with its rows and descriptions, and what people wrote on the other's
  * columns that have none; whoever does it has the turn.
- *
- * @param describe Writes the descriptions of the columns of the table of this name.
  */
 export async function fillNext(
   client: Client,
   target: Target,
-  { stage, runId, describe }: { stage: string; runId: string; describe: (name: string) => Promise<void> },
+  { from, columns }: NextRows,
+  runId: string,
 ): Promise<void> {
   const { assetKey, schema } = target;
   if (await hasTable(client, inSchema(schema, setAsideName(assetKey)))) {
@@ -47,10 +54,10 @@ export async function fillNext(
   }
   await client.run({ text: `INSERT INTO ${SWAPS} VALUES ($1, $2, false)`, parameters: [assetKey, runId] });
   const next = inSchema(schema, nextName(assetKey));
-  const names = columnNames(target);
+  const names = columnNames({ columns });
   await client.run(`CREATE TABLE ${next} (${columnDefinitions(target)})`);
-  await client.run(`INSERT INTO ${next} (${names}) SELECT ${names} FROM ${stage}`);
-  await describe(next);
+  await client.run(`INSERT INTO ${next} (${names}) SELECT ${names} FROM ${from}`);
+  await describeColumns(client, target, next);
   const written = await commentsOf(client, target);
   for (const { name, description } of target.columns) {
     const comment = written.get(name);
@@ -58,14 +65,44 @@ export async function fillNext(
   }
 }
 
-/** Says that the swap is published, in the transaction of its publish. */
-export async function markPublished(client: Client, assetKey: string, runId: string): Promise<void> {
+/** Says that the swap is done, in the transaction that has the turn. */
+export async function markDone(client: Client, assetKey: string, runId: string): Promise<void> {
   await client.run({ text: `INSERT INTO ${SWAPS} VALUES ($1, $2, true)`, parameters: [assetKey, runId] });
 }
 
 /** Puts the filled table in the place of the other: readers miss it for the instant between the two. */
-export async function swapIn(client: Client, { assetKey, schema, table }: Target): Promise<void> {
+export async function swapIn(client: Client, target: Target): Promise<void> {
+  await setAside(client, target);
+  await putInPlace(client, target);
+}
+
+/**
+ * Puts a table with more columns, and the rows of the other, in the place of the other.
+ *
+ * @throws ConflictError where somebody wrote the other one while it was copied: the swap is to be undone
+ */
+export async function widen(client: Client, target: Target, kept: readonly Column[], runId: string): Promise<void> {
+  const { assetKey, schema } = target;
+  await fillNext(client, target, { from: tableName(assetKey), columns: kept }, runId);
+  await setAside(client, target);
+  // Nobody writes it any more: the server renames no table that a transaction has written. A count takes it no time.
+  const [[old, next] = []] = (
+    await client.text(
+      `SELECT (SELECT count(*) FROM ${inSchema(schema, setAsideName(assetKey))}), (SELECT count(*) FROM ${inSchema(schema, nextName(assetKey))})`,
+    )
+  ).rows;
+  if (old !== next) {
+    const why = new Error(`${assetKey} got other rows while it was copied into a table with its new columns`);
+    throw new ConflictError("Hyper has to try again", tableName(assetKey), why);
+  }
+  await putInPlace(client, target);
+}
+
+async function setAside(client: Client, { assetKey }: Target): Promise<void> {
   await client.run(`ALTER TABLE ${tableName(assetKey)} RENAME TO ${quote(setAsideName(assetKey))}`);
+}
+
+async function putInPlace(client: Client, { assetKey, schema, table }: Target): Promise<void> {
   await client.run(`ALTER TABLE ${inSchema(schema, nextName(assetKey))} RENAME TO ${quote(table)}`);
 }
 

@@ -11,24 +11,26 @@ import { columnTypeName } from "./type_names.ts";
 export type TableChange =
   | { readonly kind: "none" }
   | { readonly kind: "create" }
-  | { readonly kind: "add"; readonly columns: readonly Column[] }
-  | { readonly kind: "swap" };
+  /** Another table is to take its place; `kept`: the columns of both. */
+  | { readonly kind: "swap"; readonly kept: readonly Column[] };
 
 /**
- * Compares a table with the contract. A missing table is to be made, new nullable columns to be added. With any other
- * difference another table has to take its place, which only a strategy that replaces all rows does. Either fails
- * statements of readers, so the asset must have chosen it.
+ * Compares a table with the contract. A missing table is to be made. With any difference another table has to take its
+ * place, which fails statements of readers, so the asset must have chosen it. One that is more than new nullable columns
+ * takes a strategy that replaces all rows.
+ *
+ * No column is added to a table that is there: `ALTER TABLE … ADD COLUMN` waits for every COPY of the server, also one
+ * whose process was killed, which hyperd 0.0.26963 forgets when it is started again and not before.
  *
  * @throws ContractError where the table stays and is not what the contract says
  */
 export async function findChange(client: Client, target: Target): Promise<TableChange> {
   if (!(await hasTable(client, tableName(target.assetKey)))) return { kind: "create" };
-  const { added, differences } = compare(await columnsOf(client, target), target.columns);
+  const { kept, added, differences } = compare(await columnsOf(client, target), target.columns);
   if (added.length === 0 && differences.length === 0) return { kind: "none" };
   const canChange = differences.length === 0 || target.strategy.kind === "replace";
-  if (canChange && target.storage.hyper?.interruptReaders === true)
-    return differences.length === 0 ? { kind: "add", columns: added } : { kind: "swap" };
-  const all = [...added.map(({ name }) => `column ${JSON.stringify(name)} is new`), ...differences];
+  if (canChange && target.storage.hyper?.interruptReaders === true) return { kind: "swap", kept };
+  const all = [...added.map((name) => `column ${JSON.stringify(name)} is new`), ...differences];
   throw new ContractError(
     `${target.assetKey} keeps its table, which is not what the contract says: ${all.join("; ")}. Nothing was published` +
       (canChange
@@ -42,12 +44,6 @@ export async function findChange(client: Client, target: Target): Promise<TableC
 export async function createTable(client: Client, target: Target): Promise<void> {
   await client.run(`CREATE SCHEMA IF NOT EXISTS ${quote(target.schema)}`);
   await client.run(`CREATE TABLE IF NOT EXISTS ${tableName(target.assetKey)} (${columnDefinitions(target)})`);
-}
-
-/** Adds columns, which are NULL in all rows. */
-export async function addColumns(client: Client, { assetKey }: Target, columns: readonly Column[]): Promise<void> {
-  for (const { name, type } of columns)
-    await client.run(`ALTER TABLE ${tableName(assetKey)} ADD COLUMN ${quote(name)} ${columnTypeName(type)}`);
 }
 
 interface ActualColumn {
@@ -67,18 +63,23 @@ async function columnsOf(client: Client, { schema, table }: Target): Promise<Map
   return new Map(rows.map(([name, type, notNull]) => [name ?? "", { type: type ?? "", nullable: notNull !== "t" }]));
 }
 
-function compare(
-  actual: Map<string, ActualColumn>,
-  columns: readonly Column[],
-): { readonly added: readonly Column[]; readonly differences: readonly string[] } {
-  const added: Column[] = [];
+interface Comparison {
+  readonly kept: readonly Column[];
+  /** The names of those that are new and may be NULL. */
+  readonly added: readonly string[];
+  readonly differences: readonly string[];
+}
+
+function compare(actual: Map<string, ActualColumn>, columns: readonly Column[]): Comparison {
+  const kept: Column[] = [];
+  const added: string[] = [];
   const differences: string[] = [];
   for (const column of columns) {
     const name = JSON.stringify(column.name);
     const found = actual.get(column.name);
     const type = columnTypeName(column.type);
     if (found === undefined) {
-      if (column.nullable) added.push(column);
+      if (column.nullable) added.push(column.name);
       else differences.push(`column ${name} is new and not nullable`);
     } else if (found.type !== type) {
       differences.push(`column ${name} is ${found.type}, the contract says ${type}`);
@@ -86,11 +87,13 @@ function compare(
       differences.push(`column ${name} is NOT NULL, which Hyper cannot change, and the contract allows NULLs`);
     } else if (!column.nullable && found.nullable) {
       differences.push(`column ${name} holds NULLs, the contract allows none`);
+    } else {
+      kept.push(column);
     }
     actual.delete(column.name);
   }
   for (const name of actual.keys()) differences.push(`column ${JSON.stringify(name)} is not in the contract`);
-  return { added, differences };
+  return { kept, added, differences };
 }
 
 /** The descriptions of columns, where other clients see them; a table has none in Hyper. What people wrote stays. */

@@ -5,7 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "../../../definitions/index.ts";
 import { nextName, setAsideName } from "../../../resources/hyper/names.ts";
-import type { Target } from "../../../resources/store.ts";
+import type { Target, WriteStrategy } from "../../../resources/store.ts";
 import { attempt, connect, HyperServer, query, type Warehouse } from "./warehouse.ts";
 import { ROWS } from "./publish_changed.ts";
 
@@ -68,20 +68,97 @@ test.each([
   expect(await tables(warehouse)).toEqual(["x"]);
 });
 
-test("a nullable column is added without a swap: readers never miss the table, statements that had begun may fail", async () => {
+const WIDE = { ...OLD, w: z.int32().nullable() };
+const APPEND: WriteStrategy = { kind: "append" };
+const MERGE: WriteStrategy = { kind: "merge", key: ["id"] };
+const PARTITION: WriteStrategy = {
+  kind: "replacePartitions",
+  partitions: { kind: "keys", column: "v", keys: ["v"] },
+};
+
+test.each([
+  [APPEND, ["1002", "1001", "5"]],
+  [MERGE, ["1000", "999", "5"]],
+  [PARTITION, ["2", "1", "5"]],
+])("a table that keeps rows by $kind keeps them when it gets a nullable column", async (strategy, want) => {
   const warehouse = await server.open();
-  await warehouse.publishRows(warehouse.changeable(OLD), rows(1_000));
+  const name = `${warehouse.schema}.x`;
+  await warehouse.publishRows(warehouse.changeable(OLD, strategy), rows(1_000));
+  await warehouse.sql(`COMMENT ON COLUMN ${name}.v IS 'by hand'`);
+  await warehouse.publishRows(warehouse.changeable(WIDE, strategy), [
+    { id: 1, v: "v", w: null },
+    { id: 7, v: "v", w: 5 },
+  ]);
+  expect(await warehouse.sql(`SELECT count(*), count(*) - count(w), sum(w) FROM ${name}`)).toEqual([want]);
+  expect(await tables(warehouse)).toEqual(["x"]);
+  expect(await warehouse.sql("SELECT count(*) FROM _dagster_typescript.swaps")).toEqual([["0"]]);
+  expect(
+    await warehouse.sql(`SELECT d.description FROM pg_catalog.pg_description AS d
+    JOIN pg_catalog.pg_class AS c ON c.oid = d.objoid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = '${warehouse.schema}'`),
+  ).toEqual([["by hand"]]);
+});
+
+test("readers of a table that gets nullable columns see all its rows, and miss it for an instant at most", async () => {
+  const warehouse = await server.open();
+  await warehouse.publishRows(warehouse.changeable(OLD, APPEND), rows(50_000));
   const over = new AbortController();
   const reading = readUntil(`${warehouse.schema}.x`, over.signal);
   const columns: Record<string, z.ZodType> = { ...OLD };
   for (const name of ["a", "b", "c", "d"]) {
     columns[name] = z.int32().nullable();
-    await warehouse.publishRows(warehouse.changeable(columns), rows(50_000));
+    await warehouse.publishRows(warehouse.changeable(columns, APPEND), []);
   }
   over.abort();
-  const seen = [...(await reading).keys()].filter((saw) => saw !== "40001");
-  expect(seen.sort()).toEqual(["1000", "50000"]);
+  expect([...(await reading).keys()].filter((saw) => !INSTANT.test(saw))).toEqual(["50000"]);
 });
+
+test("no row is lost that somebody writes outside of the project while a table gets a column", async () => {
+  const warehouse = await server.open();
+  const name = `${warehouse.schema}.x`;
+  await warehouse.publishRows(warehouse.changeable(OLD, APPEND), rows(200_000));
+  const other = await connect(server.url);
+  onTestFinished(async () => {
+    await other.end();
+  });
+  let [written, over] = [0, false];
+  const writing = (async (): Promise<void> => {
+    while (!over) {
+      await other.query(`INSERT INTO ${name} (id, v) VALUES (-1, 'by hand')`).then(
+        () => (written += 1),
+        (error: unknown) => {
+          expect((error as { readonly code: string }).code).toMatch(INSTANT);
+        },
+      );
+      await wait(Math.random() * 40);
+    }
+  })();
+  const columns: Record<string, z.ZodType> = { ...OLD };
+  for (const added of ["a", "b", "c", "d"]) {
+    columns[added] = z.int32().nullable();
+    await warehouse.publishRows(warehouse.changeable(columns, APPEND), []);
+  }
+  over = true;
+  await writing;
+  expect(written).toBeGreaterThan(0);
+  expect(await warehouse.sql(`SELECT count(*) FROM ${name} WHERE id = -1`)).toEqual([[String(written)]]);
+});
+
+test.each([{ kind: "replace" }, APPEND] satisfies WriteStrategy[])(
+  "a table whose rows are written by $kind gets a column also after a process was killed while it wrote another",
+  async (strategy) => {
+    const warehouse = await server.open();
+    await warehouse.publishRows(warehouse.changeable(OLD, strategy), rows(1_000));
+    const script = join(import.meta.dirname, "write_for_ever.ts");
+    const child = spawn(process.execPath, [script, server.url], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(child.stdout, "data", { signal: AbortSignal.timeout(HANG_MS) });
+    child.kill("SIGKILL");
+    await once(child, "close");
+    await warehouse.publishRows(warehouse.changeable(WIDE, strategy), rows(5));
+    const [counts] = await warehouse.sql(`SELECT count(*), sum(w) FROM ${warehouse.schema}.x`);
+    expect(counts).toEqual([strategy.kind === "append" ? "1005" : "5", "5"]);
+  },
+);
 
 test("readers of a table whose columns change see all old rows or all new ones, and miss it for an instant at most", async () => {
   const warehouse = await server.open();
@@ -264,15 +341,15 @@ test("a table aside that nobody knows of is never dropped", async () => {
   expect(await warehouse.sql(`SELECT count(*) FROM ${warehouse.schema}.x`)).toEqual([["4"]]);
 });
 
-test(
-  "whenever its process is killed, a table whose columns change has the rows of a whole publish, and a rerun ends it",
+test.each(["replace", "append"] as const)(
+  "whenever its process is killed, a table whose columns change has the rows of a whole %s, and a rerun ends it",
   { timeout: 600_000 },
-  async () => {
+  async (kind) => {
     const warehouse = await server.open();
     const assetKey = `${warehouse.schema}/x`;
     const run = async (number: number, killAfterMs?: number): Promise<{ said: string; ms: number }> => {
       const script = join(import.meta.dirname, "publish_changed.ts");
-      const child = spawn(process.execPath, [script, server.url, assetKey, String(number)], {
+      const child = spawn(process.execPath, [script, server.url, assetKey, String(number), kind], {
         stdio: ["ignore", "pipe", "pipe"],
       });
       let said = "";
@@ -298,13 +375,15 @@ test(
       const rerun = await run(kill);
       expect(rerun.said).toMatch(/published/);
       usualMs = Math.max(rerun.ms, usualMs * 0.8);
-      expect(await warehouse.sql(`SELECT count(*), min(v${kill}), max(v${kill}) FROM ${warehouse.schema}.x`)).toEqual([
-        [String(ROWS), String(kill), String(kill)],
-      ]);
+      const all = kind === "append" ? (kill + 1) * ROWS : ROWS;
+      const sql = `SELECT count(*), count(v${kill}), min(v${kill}), max(v${kill}) FROM ${warehouse.schema}.x`;
+      expect(await warehouse.sql(sql)).toEqual([[String(all), String(ROWS), String(kill), String(kill)]]);
       await warehouse.store.removeOrphans(() => false);
       expect(await tables(warehouse)).toEqual(["x"]);
     }
     over.abort();
-    expect([...(await reading).keys()].filter((saw) => !INSTANT.test(saw))).toEqual([String(ROWS)]);
+    const seen = [...(await reading).keys()].filter((saw) => !INSTANT.test(saw)).map(Number);
+    expect(seen.filter((count) => count % ROWS !== 0)).toEqual([]);
+    expect(kind === "append" ? Math.min(...seen) : Math.max(...seen)).toBe(ROWS);
   },
 );

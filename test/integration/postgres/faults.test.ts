@@ -337,7 +337,8 @@ test.each<[string, Sql, RegExp]>([
   const warehouse = new Warehouse(server);
   const target = { ...warehouse.target(shape), key: ["id"] };
   await warehouse.publishRows(target, old);
-  for (const publishing of [warehouse.publishQuery(target, query), warehouse.publishView(target, query)]) {
+  for (const how of ["publishQuery", "publishView"] as const) {
+    const publishing = warehouse[how](target, query);
     await expect(publishing).rejects.toMatchObject({ code: "contract_broken", retryable: false });
     await expect(publishing).rejects.toThrow(message);
   }
