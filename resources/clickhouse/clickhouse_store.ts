@@ -129,11 +129,9 @@ export class ClickHouseStore implements Store {
     const statement = renderSql(sql, clickhouseDialect({ self: null, window }));
     const names = columnNames(target);
     const proof = requireContract(client, statement, target);
-    return await this.#fillOnce(client, target, attempt, proof, async (table) => {
-      await client.run({
-        text: `INSERT INTO ${table} (${names}) SELECT ${names} FROM (${statement.text}\n) AS query`,
-        parameters: statement.parameters,
-      });
+    return await this.#fillOnce(client, target, attempt, proof, async ({ name, options }) => {
+      const text = `INSERT INTO ${ownTable(name)} (${names}) SELECT ${names} FROM (${statement.text}\n) AS query`;
+      await client.run({ text, parameters: statement.parameters }, options);
       return statement.text;
     });
   }
@@ -160,13 +158,13 @@ export class ClickHouseStore implements Store {
     const client = this.#for(target, attempt);
     if (source.format === "postgres") {
       const stage = await createStage(client, target, attempt);
-      return await this.#fill(client, target, attempt, stage, (table) =>
-        copyFromPostgres(client, table, source, columns, { target, attempt }),
+      return await this.#fill(client, target, attempt, stage, ({ name }) =>
+        copyFromPostgres(client, ownTable(name), source, columns, { target, attempt }),
       );
     }
     const plan = planCopy(client, resolve(this.#projectDir, source.path), columns, target);
-    return await this.#fillOnce(client, target, attempt, plan, async (table, { statement, run }) => {
-      await run(table);
+    return await this.#fillOnce(client, target, attempt, plan, async ({ name, options }, { statement, run }) => {
+      await run(ownTable(name), options);
       return statement;
     });
   }
@@ -218,14 +216,14 @@ export class ClickHouseStore implements Store {
     target: Target,
     attempt: Attempt,
     known: Promise<Known>,
-    fill: (table: string, known: Known) => Promise<string>,
+    fill: (stage: Stage, known: Known) => Promise<string>,
   ): Promise<Staged> {
     known.catch(() => undefined);
     const stage = await createStage(client, target, attempt).catch(async (error: unknown) => {
       await known;
       throw error;
     });
-    return await this.#fill(client, target, attempt, stage, async (table) => await fill(table, await known));
+    return await this.#fill(client, target, attempt, stage, async () => await fill(stage, await known));
   }
 
   /** @param fill Writes the rows and returns the statement that made them. */
@@ -234,10 +232,10 @@ export class ClickHouseStore implements Store {
     target: Target,
     attempt: Attempt,
     stage: Stage,
-    fill: (table: string) => Promise<string>,
+    fill: (stage: Stage) => Promise<string>,
   ): Promise<Staged> {
     try {
-      const statement = await fill(ownTable(stage.name));
+      const statement = await fill(stage);
       return new ClickHouseStaged(client, target, attempt, stage, { statement, isOpen: this.#isOpen });
     } catch (error) {
       await dropOwn(client.unending(), stage.name).catch((fault: unknown) => {

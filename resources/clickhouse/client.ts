@@ -153,8 +153,8 @@ export class Client {
    * @param statement Ends with `FORMAT …`.
    * @throws ClickHouseStatementError
    */
-  async insertStream(statement: string, values: Readable): Promise<void> {
-    await this.#guard(statement, {}, async (common) => {
+  async insertStream(statement: string, values: Readable, options: StatementOptions = {}): Promise<void> {
+    await this.#guard(statement, options, async (common) => {
       const { stream } = await this.#driver.exec({ ...common, query: statement, values });
       await stream.toArray();
     });

