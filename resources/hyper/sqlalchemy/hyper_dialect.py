@@ -42,10 +42,19 @@ _TYPES: dict[str, types.TypeEngine[Any]] = {
 }
 
 
+# Names that Hyper takes in quotes alone, and SQLAlchemy would write without.
+_RESERVED = {"collation", "concurrently", "lateral", "tablesample"}
+
+
+class _Preparer(PGDialect_psycopg2.preparer):
+    reserved_words = PGDialect_psycopg2.preparer.reserved_words | _RESERVED
+
+
 class HyperDialect(PGDialect_psycopg2):
     """Hyper, as far as it is not PostgreSQL: its version, and a catalog without views, keys and indexes."""
 
     driver = "hyper"
+    preparer = _Preparer
     supports_statement_cache = True
     use_native_hstore = False
 

@@ -4,6 +4,7 @@ import { afterEach, expect, test } from "vitest";
 import { decimal, sql, timestamp, z } from "../../../definitions/index.ts";
 import type { Sql, TableRef } from "../../../definitions/sql.ts";
 import { UnreachableError } from "../../../resources/clickhouse/errors.ts";
+import { PREPARED } from "../../../resources/clickhouse/ledger.ts";
 import type { Attempt, StagedFacts, Target } from "../../../resources/store.ts";
 import { onStatement } from "./on_statement.ts";
 import { Warehouse } from "./warehouse.ts";
@@ -99,6 +100,12 @@ test("a run without changes makes nothing anew; a changed query, key or source d
   expect(await run({ ...to, description: "Another." }, sums(source))).toMatchObject({ rowCount: 3n });
   expect(await own()).toBe(first);
   expect(await warehouse.sql(`SELECT comment FROM system.tables WHERE database = '${to.schema}'`)).toEqual([["Another."]]); // prettier-ignore
+  // A line that a late statement has written once more is no other publish.
+  await warehouse.run(
+    `INSERT INTO _dagster_typescript.ledger SELECT * FROM _dagster_typescript.ledger WHERE asset_key = '${source.assetKey}'`,
+  );
+  await run(to, sums(source));
+  expect(await own()).toBe(first);
 
   const messages: string[] = [];
   const log = (message: string): void => void messages.push(message);
@@ -362,4 +369,26 @@ test("what people write on columns of a view that have no description survives e
   await warehouse.run(`ALTER TABLE ${to.schema}.x COMMENT COLUMN store 'late'`);
   await publish(staged, to, given);
   expect(await comments()).toEqual([["lines", "From the contract"], ["paid", "by people"], ["store", "late"]]); // prettier-ignore
+});
+
+test("what people alter on a view while another is put in its place fails the publish, and the next one keeps it", async () => {
+  const source = await sales(3);
+  const to = viewOf(SUMS);
+  await run(to, sums(source));
+  let isAltered = false;
+  onStatement(async (text) => {
+    if (isAltered || !text.startsWith(`INSERT INTO ${PREPARED}`)) return;
+    isAltered = true;
+    await warehouse.run(`ALTER TABLE ${to.schema}.x COMMENT COLUMN store 'late'`);
+  });
+  const given = attempt();
+  const staged = await warehouse.store.stageView(to, sums(source), "incremental", null, given);
+  await expect(publish(staged, to, given)).rejects.toMatchObject({ code: "table_changed", retryable: true });
+  await staged.discard();
+  await insert(source, "(9, 's0', '2020-01-01 00:00:00', 1)");
+  const comment = `SELECT comment FROM system.columns WHERE database = '${to.schema}' AND name = 'store'`;
+  expect(await warehouse.sql(comment)).toEqual([["late"]]);
+  await run(to, sums(source));
+  expect(await warehouse.sql(comment)).toEqual([["late"]]);
+  expect(await rows(to)).toEqual([["s0", "2", "1.50"], ["s1", "1", "0.50"], ["s2", "1", "0.50"]]); // prettier-ignore
 });

@@ -17,7 +17,7 @@ START_SECONDS = 240
 # Runs in a process of its own, which finds the dialect by its entry point alone.
 READ = """
 import datetime, decimal, sys
-from sqlalchemy import MetaData, Table, create_engine, inspect, select, text, types
+from sqlalchemy import MetaData, Table, column, create_engine, inspect, literal, select, text, types
 
 engine = create_engine(sys.argv[1])
 assert engine.dialect.__class__.__name__ == "HyperDialect", engine.dialect
@@ -58,6 +58,8 @@ with engine.connect() as connection:
         1, 2, "a%b:c", decimal.Decimal("3.50"), 0.5, moment, datetime.date(2017, 1, 2), True), first
     assert first.doc == {"a": 1}, first
     assert tuple(second) == (2,) + (None,) * 8, second
+    for name in ("collation", "concurrently", "lateral", "tablesample", "select", "user", "Name"):
+        assert connection.execute(select(literal(1).label(name)).order_by(column(name))).scalar() == 1, name
     named = connection.execute(select(sales.c.id).where(sales.c.name == "a%b:c").limit(5)).scalars().all()
     assert named == [1]
 print("read")

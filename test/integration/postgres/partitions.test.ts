@@ -245,6 +245,18 @@ const HUNG: readonly (readonly [name: string, hang: string, show: string, isSwap
     false,
   ],
   [
+    "a publication that lists it",
+    "CREATE PUBLICATION of_{s} FOR TABLE {x} WITH (publish = 'insert')",
+    "SELECT pubname FROM pg_publication_rel JOIN pg_publication AS p ON p.oid = prpubid WHERE prrelid = '{x}'::regclass",
+    false,
+  ],
+  [
+    "a publication that lists one of its partitions",
+    "CREATE PUBLICATION of_{s} FOR TABLE {x_p202401} WITH (publish = 'insert')",
+    "SELECT pubname FROM pg_publication_rel JOIN pg_publication AS p ON p.oid = prpubid WHERE prrelid = '{x_p202401}'::regclass",
+    false,
+  ],
+  [
     "a grant on a partition, and an index of a partition",
     "GRANT SELECT ON {x_p202401} TO reader; CREATE INDEX theirs ON {x_p202401} (shop)",
     "SELECT relacl::text, (SELECT count(*) FROM pg_index WHERE indrelid = '{x_p202401}'::regclass) FROM pg_class WHERE oid = '{x_p202401}'::regclass",

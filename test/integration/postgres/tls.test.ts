@@ -92,9 +92,10 @@ test("a server without TLS, a mode that is none and a certificate that is not th
   }
   const config = (options: string) => (): unknown => postgresConfig({ DATABASE_URL: `${server.url}?${options}` });
   expect(config("sslmode=prefer")).toThrow(/verify-full/);
-  // The driver's own option would win over the mode.
+  // The driver's own options would win over the mode.
   for (const ssl of ["0", "no-verify", "true"])
     expect(config(`sslmode=verify-full&ssl=${ssl}`)).toThrow(/^ssl in DATABASE_URL: .*sslmode/);
+  expect(config("sslmode=verify-full&sslnegotiation=direct")).toThrow(/^sslnegotiation in DATABASE_URL: .*sslmode/);
   expect(config("sslmode=verify-full&sslrootcert=/none.pem")).toThrow(/none\.pem/);
   expect(config("connect_timeout=soon")).toThrow(/connect_timeout/);
 });
