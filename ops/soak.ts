@@ -1,8 +1,23 @@
 // `npm run soak`: what is too long for `npm test`.
 import path from "node:path";
-import { checkout, npmBin, onStop, run } from "./process.ts";
+import { npmBin, onStop, run } from "./process.ts";
 
-const SOAKS: Readonly<Record<string, { readonly what: string; readonly command: readonly [string, ...string[]] }>> = {
+interface Soak {
+  readonly what: string;
+  readonly command: readonly [string, ...string[]];
+  /** It needs a server that not everybody has, and runs by its name only. */
+  readonly byName?: true;
+}
+
+const VITEST: Soak["command"] = [
+  npmBin("vitest"),
+  "run",
+  "--config",
+  path.join(import.meta.dirname, "soak/vitest.config.ts"),
+];
+const SERVER_TESTS = "test/integration/clickhouse/server.soak.ts";
+
+const SOAKS: Readonly<Record<string, Soak>> = {
   kill: {
     what: "kill -9 in the middle of publishes, 100 times on each store; about 15 min",
     command: [process.execPath, path.join(import.meta.dirname, "soak/kill.ts")],
@@ -21,7 +36,12 @@ const SOAKS: Readonly<Record<string, { readonly what: string; readonly command: 
   },
   tests: {
     what: "test/**/*.soak.ts, with options for vitest; about 12 min",
-    command: [npmBin("vitest"), "run", "--config", path.join(checkout, "ops/soak/vitest.config.ts")],
+    command: [...VITEST, "--exclude", SERVER_TESTS],
+  },
+  clickhouse: {
+    what: "the contract of stores, grants and a cluster on the server of CLICKHOUSE_URL; not a part of all",
+    command: [...VITEST, SERVER_TESTS],
+    byName: true,
   },
 };
 
@@ -43,8 +63,8 @@ if (name === "--help" || name === "-h") {
   process.exitCode = 2;
 } else {
   onStop();
-  for (const [each, { command }] of Object.entries(SOAKS)) {
-    if (name !== undefined && name !== each) continue;
+  for (const [each, { command, byName }] of Object.entries(SOAKS)) {
+    if (name === undefined ? byName : name !== each) continue;
     const [program, ...own] = command;
     const { code } = await run(program, [...own, ...args], { show: true });
     if (code !== 0) process.exitCode = code;
