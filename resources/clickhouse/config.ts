@@ -51,9 +51,10 @@ export function clickhouseConfig(env: Readonly<Record<string, string | undefined
   requirePercentEncoded(new URL(given));
   const cluster = env["CLICKHOUSE_CLUSTER"] ?? null;
   const engine = env["CLICKHOUSE_ENGINE"] ?? (cluster === null ? "MergeTree" : "ReplicatedMergeTree");
-  if (!/^\w*MergeTree(\(.*\))?$/s.test(engine)) {
+  if (!/^(Replicated|Shared)?MergeTree(\(.*\))?$/s.test(engine)) {
     throw new ClickHouseConfigError(
-      `CLICKHOUSE_ENGINE: expected an engine of the MergeTree family, got ${JSON.stringify(engine)}`,
+      `CLICKHOUSE_ENGINE: expected MergeTree, ReplicatedMergeTree or SharedMergeTree, got ${JSON.stringify(engine)}: ` +
+        "others put rows together, or keep none",
     );
   }
   if (cluster !== null && !isOnAllReplicas(engine)) {

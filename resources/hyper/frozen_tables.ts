@@ -88,19 +88,28 @@ export async function withFrozenTables<T>(
   return await withWatchedTables(tables, act);
 }
 
-/** Count and checksum of all rows, which the engine adds up as quickly as it reads them. */
 async function stateOf(client: Client, table: TableName): Promise<string> {
   const { columns } = await describe(client, table);
+  return JSON.stringify([columns, await checksumOf(client, table, columns)]);
+}
+
+/** Count and checksum of all rows in some columns, which the engine adds up as quickly as it reads them. */
+export async function checksumOf(
+  client: Client,
+  { schema, table }: TableName,
+  columns: FoundTable["columns"],
+): Promise<string> {
   const all = columns.map(({ name, typeName }) => ({
     name: quote(name),
     type: comparedType(typeName) ?? ({ kind: "text" } as const),
   }));
   const hash = SYNTAX.summand?.(SYNTAX.nativeHash(all)) ?? "";
-  const { rows } = await client.text(`SELECT count(*), sum(${hash}) FROM ${quote(table.schema)}.${quote(table.table)}`);
-  return JSON.stringify([columns, rows]);
+  const { rows } = await client.text(`SELECT count(*), sum(${hash}) FROM ${quote(schema)}.${quote(table)}`);
+  return JSON.stringify(rows);
 }
 
-async function describe(client: Client, { schema, table }: TableName): Promise<FoundTable> {
+/** The columns of a table, from the catalog. @throws MissingTableError */
+export async function describe(client: Client, { schema, table }: TableName): Promise<FoundTable> {
   const { rows } = await client.text({
     text: `SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
       FROM pg_catalog.pg_attribute AS a

@@ -5,6 +5,7 @@ import type { Connections } from "./connections.ts";
 import type { Column } from "../../definitions/column_type.ts";
 import { columnDefinitions, columnNames } from "./contract.ts";
 import { ConflictError, TableInTheWayError } from "./errors.ts";
+import { checksumOf, describe } from "./frozen_tables.ts";
 import { hasTable, rowsIfThere } from "./has_table.ts";
 import { takeTurn } from "./ledger.ts";
 import { nextName, setAsideName, SWAPS } from "./names.ts";
@@ -82,16 +83,13 @@ export async function swapIn(client: Client, target: Target): Promise<void> {
  * @throws ConflictError where somebody wrote the other one while it was copied: the swap is to be undone
  */
 export async function widen(client: Client, target: Target, kept: readonly Column[], runId: string): Promise<void> {
-  const { assetKey, schema } = target;
+  const { assetKey, schema, table } = target;
+  const { columns } = await describe(client, { schema, table });
   await fillNext(client, target, { from: tableName(assetKey), columns: kept }, runId);
+  const copied = await checksumOf(client, { schema, table: nextName(assetKey) }, columns);
   await setAside(client, target);
-  // Nobody writes it any more: the server renames no table that a transaction has written. A count takes it no time.
-  const [[old, next] = []] = (
-    await client.text(
-      `SELECT (SELECT count(*) FROM ${inSchema(schema, setAsideName(assetKey))}), (SELECT count(*) FROM ${inSchema(schema, nextName(assetKey))})`,
-    )
-  ).rows;
-  if (old !== next) {
+  // Nobody writes it any more: the server renames no table that a transaction has written.
+  if ((await checksumOf(client, { schema, table: setAsideName(assetKey) }, columns)) !== copied) {
     const why = new Error(`${assetKey} got other rows while it was copied into a table with its new columns`);
     throw new ConflictError("Hyper has to try again", tableName(assetKey), why);
   }

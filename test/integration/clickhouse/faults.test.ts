@@ -227,6 +227,8 @@ test.each([
     "CLICKHOUSE_STATEMENT_TIMEOUT_SECONDS",
   ],
   [{ CLICKHOUSE_URL: "http://localhost", CLICKHOUSE_ENGINE: "Memory" }, "CLICKHOUSE_ENGINE"],
+  [{ CLICKHOUSE_URL: "http://localhost", CLICKHOUSE_ENGINE: "ReplacingMergeTree" }, "CLICKHOUSE_ENGINE"],
+  [{ CLICKHOUSE_URL: "http://localhost", CLICKHOUSE_ENGINE: "ReplicatedSummingMergeTree" }, "CLICKHOUSE_ENGINE"],
   [{ CLICKHOUSE_URL: "https://localhost", CLICKHOUSE_CA_FILE: "/nowhere/ca.pem" }, "CLICKHOUSE_CA_FILE"],
 ])("a wrong configuration names the variable: %j", (env, variable) => {
   expect(() => clickhouseConfig(env)).toThrow(variable);

@@ -136,8 +136,8 @@ if (cluster !== undefined)
     const to = targetOf(SHAPE);
     await publishRows(to, rowsOf(1, 2));
     await publishRows({ ...to, strategy }, rowsOf(3));
-    const counts = `SELECT hostName(), count() FROM clusterAllReplicas('${cluster}', ${to.schema}.x) GROUP BY 1`;
-    const nodes = `SELECT uniqExact(hostName()) FROM clusterAllReplicas('${cluster}', system.one)`;
+    const counts = `SELECT (hostName(), tcpPort()) AS node, count() FROM clusterAllReplicas('${cluster}', ${to.schema}.x) GROUP BY node`;
+    const nodes = `SELECT uniqExact(hostName(), tcpPort()) FROM clusterAllReplicas('${cluster}', system.one)`;
     const found = (await read(admin, counts)).split("\n").map((line) => line.split("\t")[1]);
     expect(found).toEqual(Array(Number(await read(admin, nodes))).fill(strategy.kind === "replace" ? "1" : "3"));
   });

@@ -2,8 +2,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { z } from "../../../definitions/index.ts";
+import { Client as HyperClient } from "../../../resources/hyper/client.ts";
 import { nextName, setAsideName } from "../../../resources/hyper/names.ts";
 import type { Target, WriteStrategy } from "../../../resources/store.ts";
 import { attempt, connect, HyperServer, query, type Warehouse } from "./warehouse.ts";
@@ -115,35 +116,65 @@ test("readers of a table that gets nullable columns see all its rows, and miss i
   expect([...(await reading).keys()].filter((saw) => !INSTANT.test(saw))).toEqual(["50000"]);
 });
 
-test("no row is lost that somebody writes outside of the project while a table gets a column", async () => {
+test("nothing is lost that somebody writes outside of the project while a table gets a column", async () => {
   const warehouse = await server.open();
   const name = `${warehouse.schema}.x`;
-  await warehouse.publishRows(warehouse.changeable(OLD, APPEND), rows(200_000));
+  await warehouse.publishRows(warehouse.changeable(OLD, APPEND), [...rows(100_000), { id: -1, v: "0" }]);
   const other = await connect(server.url);
   onTestFinished(async () => {
     await other.end();
   });
-  let [written, over] = [0, false];
+  let [added, changed, over] = [0, 0, false];
+  const write = async (sql: string): Promise<boolean> =>
+    await other.query(sql).then(
+      () => true,
+      (error: unknown) => {
+        expect((error as { readonly code: string }).code).toMatch(INSTANT);
+        return false;
+      },
+    );
   const writing = (async (): Promise<void> => {
     while (!over) {
-      await other.query(`INSERT INTO ${name} (id, v) VALUES (-1, 'by hand')`).then(
-        () => (written += 1),
-        (error: unknown) => {
-          expect((error as { readonly code: string }).code).toMatch(INSTANT);
-        },
-      );
-      await wait(Math.random() * 40);
+      // The second one leaves as many rows as there were.
+      if (await write(`INSERT INTO ${name} (id, v) VALUES (-2, 'by hand')`)) added += 1;
+      await wait(Math.random() * 150);
+      if (await write(`UPDATE ${name} SET v = '${changed + 1}' WHERE id = -1`)) changed += 1;
+      await wait(Math.random() * 150);
     }
   })();
   const columns: Record<string, z.ZodType> = { ...OLD };
-  for (const added of ["a", "b", "c", "d"]) {
-    columns[added] = z.int32().nullable();
+  for (const one of ["a", "b", "c", "d"]) {
+    columns[one] = z.int32().nullable();
     await warehouse.publishRows(warehouse.changeable(columns, APPEND), []);
   }
   over = true;
   await writing;
-  expect(written).toBeGreaterThan(0);
-  expect(await warehouse.sql(`SELECT count(*) FROM ${name} WHERE id = -1`)).toEqual([[String(written)]]);
+  expect(Math.min(added, changed)).toBeGreaterThan(0);
+  const counts = `SELECT (SELECT count(*) FROM ${name} WHERE id = -2), (SELECT v FROM ${name} WHERE id = -1)`;
+  expect(await warehouse.sql(counts)).toEqual([[String(added), String(changed)]]);
+});
+
+test("a row that takes another's place right before the renames is kept, and the other does not come back", async () => {
+  const warehouse = await server.open();
+  const name = `${warehouse.schema}.x`;
+  await warehouse.publishRows(warehouse.changeable(OLD, APPEND), rows(2));
+  let isWritten = false;
+  const run = Reflect.get(HyperClient.prototype, "run");
+  vi.spyOn(HyperClient.prototype, "run").mockImplementation(async function (this: HyperClient, statement) {
+    if (!isWritten && typeof statement === "string" && statement.includes("RENAME TO")) {
+      isWritten = true;
+      await warehouse.sql(`DELETE FROM ${name} WHERE id = 1`);
+      await warehouse.sql(`INSERT INTO ${name} VALUES (77, 'by hand')`);
+    }
+    await run.call(this, statement);
+  });
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+  });
+  await warehouse.publishRows(warehouse.changeable(WIDE, APPEND), [{ id: 3, v: "v", w: 1 }]);
+  expect(isWritten).toBe(true);
+  expect((await warehouse.sql(`SELECT id FROM ${name} ORDER BY id`)).flat()).toEqual(["0", "3", "77"]);
+  expect(await tables(warehouse)).toEqual(["x"]);
 });
 
 test.each([{ kind: "replace" }, APPEND] satisfies WriteStrategy[])(

@@ -501,6 +501,7 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
           day: date(),
           doc: json(z.object({ a: z.array(z.number()) })),
           nothing: z.string().nullable(),
+          one: z.enum(["it's", "b\\c"]),
         };
         const to = target(shape);
         const row = {
@@ -514,6 +515,7 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
           day: "2024-02-29",
           doc: { a: [1, 2.5] },
           nothing: null,
+          one: "b\\c",
         };
         await write(to, [row]);
         const [found] = await harness.query(
@@ -529,6 +531,7 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         expect(found?.[7]?.slice(0, 10)).toBe("2024-02-29");
         expect(JSON.parse(found?.[8] ?? "")).toEqual(row.doc);
         expect(found?.[9]).toBeNull();
+        expect(found?.[10]).toBe(row.one);
       });
 
       it("and names may be hostile", async () => {
