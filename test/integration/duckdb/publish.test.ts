@@ -37,6 +37,32 @@ test("views, indexes and what people wrote about columns and views survive a pub
   ).toEqual([["From the contract"], [`it's written by "people"`]]);
 });
 
+test.each<Target["strategy"]>([
+  { kind: "append" },
+  { kind: "merge", key: ["id"] },
+  { kind: "replacePartitions", partitions: { kind: "keys", column: "name", keys: ["b", "c"] } },
+])("views, indexes and what people wrote survive by $kind, too", async (strategy) => {
+  const warehouse = new Warehouse();
+  const described = targetOf({ id: z.int32().describe("From the contract"), name: z.string() });
+  await warehouse.publishRows(described, [{ id: 1, name: "a" }]);
+  await warehouse.sql(`
+    CREATE VIEW a.v AS SELECT count(*) AS n, max(id) AS top FROM a.x;
+    COMMENT ON VIEW a.v IS 'a view';
+    CREATE INDEX one ON a.x (name, id);
+    COMMENT ON COLUMN a.x.name IS 'by people'`);
+  const indexes = await warehouse.sql("SELECT index_name, is_unique, sql FROM duckdb_indexes()");
+  await warehouse.publishRows({ ...described, strategy }, [
+    { id: 2, name: "b" },
+    { id: 3, name: "c" },
+  ]);
+  expect(await warehouse.sql("SELECT * FROM a.v")).toEqual([["3", "3"]]);
+  expect(await warehouse.sql("SELECT comment FROM duckdb_views() WHERE view_name = 'v'")).toEqual([["a view"]]);
+  expect(await warehouse.sql("SELECT index_name, is_unique, sql FROM duckdb_indexes()")).toEqual(indexes);
+  expect(
+    await warehouse.sql("SELECT comment FROM duckdb_columns() WHERE schema_name = 'a' AND table_name = 'x'"),
+  ).toEqual([["From the contract"], ["by people"]]);
+});
+
 test("rows that an index refuses are not published, and the table and its index stay", async () => {
   const warehouse = new Warehouse();
   await warehouse.publishRows(target, [{ id: 1, name: "a" }]);

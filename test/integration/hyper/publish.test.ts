@@ -88,12 +88,17 @@ test("partitions of days are replaced by the column's own days", async () => {
   expect(await warehouse.sql(`SELECT id FROM ${warehouse.schema}.x`)).toEqual([["3"]]);
 });
 
-test("descriptions of columns are written, and what people wrote where there is none stays", async () => {
+test.each<WriteStrategy>([
+  { kind: "replace" },
+  { kind: "append" },
+  { kind: "merge", key: ["id"] },
+  { kind: "replacePartitions", partitions: { kind: "keys", column: "id", keys: ["1"] } },
+])("$kind writes descriptions of columns, and keeps what people wrote where there is none", async (strategy) => {
   const warehouse = await server.open();
-  const target = warehouse.target({ id: z.int32().describe("It's the id"), other: z.string().nullable() });
-  await warehouse.publishRows(target, []);
+  const shape = { id: z.int32().describe("It's the id"), other: z.string().nullable() };
+  await warehouse.publishRows(warehouse.target(shape), []);
   await warehouse.sql(`COMMENT ON COLUMN ${warehouse.schema}.x.other IS 'by hand'`);
-  await warehouse.publishRows(target, [{ id: 1, other: null }]);
+  await warehouse.publishRows(warehouse.target(shape, strategy), [{ id: 1, other: null }]);
   expect(
     await warehouse.sql(
       `SELECT d.description FROM pg_catalog.pg_description AS d JOIN pg_catalog.pg_class AS c ON c.oid = d.objoid
