@@ -1,5 +1,5 @@
 // kill -9 in the middle of publishes, and a rerun after each
-import { killAndRerun, killCaseName, killCases } from "../../test/integration/stores/kill.ts";
+import { dealKills, killAndRerun, killCaseName, killCases } from "../../test/integration/stores/kill.ts";
 import { killReplays } from "../../test/integration/stores/kill_replay.ts";
 import { openStore, type StoreName } from "../../test/integration/stores/open_store.ts";
 import { parseOptions } from "../../runtime/parse_options.ts";
@@ -35,23 +35,21 @@ async function killStore(name: StoreName, times: number): Promise<void> {
   try {
     const cases = killCases(open);
     const sum = { staging: 0, publishing: 0, finished: 0, reads: 0 };
-    let killed = 0;
-    for (const [index, one] of cases.entries()) {
-      const share = Math.floor((times * (index + 1)) / cases.length) - killed;
-      if (share === 0) continue;
-      killed += share;
-      const report = await killAndRerun(open, one, share);
+    for (const [index, kills] of dealKills(times, cases).entries()) {
+      const one = cases[index];
+      if (one === undefined || kills.length === 0) continue;
+      const report = await killAndRerun(open, one, kills);
       sum.staging += report.staging;
       sum.publishing += report.publishing;
       sum.finished += report.finished;
       sum.reads += report.reads;
-      console.log(`${name}: ${killCaseName(one)}: ${share} kills, nothing wrong`);
+      console.log(`${name}: ${killCaseName(one)}: ${kills.length} kills, nothing wrong`);
     }
     const replays = Math.ceil(times / 5);
     const ended = await killReplays(open, replays);
     console.log(`${name}: replays of quarantined rows: ${ended} of ${replays} killed in time, nothing wrong`);
     console.log(
-      `${name}: ${killed} kills (${sum.staging} while staging, ${sum.publishing} while publishing, ${sum.finished} too late), ` +
+      `${name}: ${times} kills (${sum.staging} while staging, ${sum.publishing} while publishing, ${sum.finished} too late), ` +
         `${sum.reads} looks at the tables: nothing lost, doubled, partial or left behind`,
     );
   } finally {

@@ -30,6 +30,7 @@ import type {
   Target,
 } from "../store.ts";
 import { HYPER_CHECKS } from "./checks.ts";
+import { afterSwaps, type Reading, readerAfterSwaps } from "./after_swaps.ts";
 import type { Client } from "./client.ts";
 import { databaseOf, type HyperConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
@@ -111,7 +112,9 @@ export class HyperStore implements Store {
     attempt: Attempt,
   ): Promise<readonly CheckOutcome[]> {
     const rows = publishedRows(HYPER_CHECKS, literal, target, scope);
-    return await this.#with(target, attempt, (client) => runChecks(client, HYPER_CHECKS, rows, checks, context));
+    return await this.#reading(target, attempt, (reading) =>
+      runChecks(readerAfterSwaps(reading), HYPER_CHECKS, rows, checks, context),
+    );
   }
 
   async maxOf(
@@ -119,14 +122,16 @@ export class HyperStore implements Store {
     column: string,
     attempt: Attempt,
   ): Promise<string | null> {
-    return await this.#with(target, attempt, (client) => maxOf(client, target, column));
+    return await this.#reading(target, attempt, (reading) =>
+      nullWithoutTable(maxOf(readerAfterSwaps(reading), target, column)),
+    );
   }
 
   async arrivals(target: Target, query: ArrivalsQuery, attempt: Attempt): Promise<Arrivals | null> {
     const { assetKey, columns } = target;
     const syntax = { ...HYPER_CHECKS, parameter };
-    return await this.#with(target, attempt, (client) =>
-      nullWithoutTable(countArrivals(client, syntax, tableName(assetKey), columns, query)),
+    return await this.#reading(target, attempt, (reading) =>
+      nullWithoutTable(countArrivals(readerAfterSwaps(reading), syntax, tableName(assetKey), columns, query)),
     );
   }
 
@@ -185,13 +190,18 @@ export class HyperStore implements Store {
   }
 
   async exportParquet(target: Target, path: string, attempt: Attempt, query?: Sql): Promise<void> {
-    await this.#with(target, attempt, (client) =>
-      exportTable(client, target, path, { signal: attempt.signal, sharesFiles: this.#config.sharesFiles, query }),
+    const { sharesFiles } = this.#config;
+    await this.#reading(target, attempt, (reading) =>
+      afterSwaps(reading, () =>
+        exportTable(reading.client, target, path, { signal: attempt.signal, sharesFiles, query }),
+      ),
     );
   }
 
   async withFrozenTables<T>(attempt: Attempt, act: (tables: FrozenTables) => Promise<T>): Promise<T> {
-    return await this.#with({ assetKey: "diff" }, attempt, (client) => withFrozenTables(client, this.#config, act));
+    return await this.#reading({ assetKey: "diff" }, attempt, (reading) =>
+      withFrozenTables(reading, this.#config, act),
+    );
   }
 
   async removeOrphans(): Promise<void> {
@@ -212,15 +222,26 @@ export class HyperStore implements Store {
   async #stage(target: Target, attempt: Attempt, contract: Statement | null, rows: Statement): Promise<Staged> {
     const staged = await HyperStaged.begin(this.#connections, target, attempt);
     try {
-      if (contract !== null) await requireContract(staged.client, contract, target);
+      const { client, reading } = staged;
+      if (contract !== null) await afterSwaps(reading, () => requireContract(client, contract, target));
       const { text, parameters } = rows;
-      await staged.client.run({ text: `INSERT INTO ${staged.stage} (${columnNames(target)}) ${text}`, parameters });
+      const insert = { text: `INSERT INTO ${staged.stage} (${columnNames(target)}) ${text}`, parameters };
+      await afterSwaps(reading, () => client.run(insert));
       staged.statement = contract?.text ?? text;
       return staged;
     } catch (error) {
       await staged.release();
       throw error;
     }
+  }
+
+  async #reading<T>(
+    { assetKey }: Pick<Target, "assetKey">,
+    attempt: Attempt,
+    act: (reading: Reading) => Promise<T>,
+  ): Promise<T> {
+    const connections = this.#connections;
+    return await this.#with({ assetKey }, attempt, (client) => act({ client, connections, assetKey, attempt }));
   }
 
   async #with<T>(

@@ -1,14 +1,13 @@
 import { quote } from "../quote.ts";
-import type { Client } from "./client.ts";
-import { rowsIfThere } from "./has_table.ts";
+import type { TextReader } from "../store.ts";
 
-/** The highest value of a column as text; `null` without rows and without the table. */
+/** The highest value of a column as text; `null` without rows. */
 export async function maxOf(
-  client: Client,
+  reader: TextReader,
   { schema, table }: { readonly schema: string; readonly table: string },
   column: string,
 ): Promise<string | null> {
-  const max = `SELECT CAST(max(${quote(column)}) AS text) FROM ${quote(schema)}.${quote(table)}`;
-  const rows = await rowsIfThere(client, max);
+  const text = `SELECT CAST(max(${quote(column)}) AS text) FROM ${quote(schema)}.${quote(table)}`;
+  const { rows } = await reader.text({ text, parameters: [] });
   return rows[0]?.[0] ?? null;
 }

@@ -13,6 +13,7 @@ import type {
   StagedFacts,
   Target,
 } from "../store.ts";
+import { type Reading, readerAfterSwaps } from "./after_swaps.ts";
 import { HYPER_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import type { Connections } from "./connections.ts";
@@ -75,9 +76,15 @@ export class HyperStaged implements Staged {
     }
   }
 
+  /** For reading other tables by this session, which sees the staged rows. */
+  get reading(): Reading {
+    const { client, target } = this;
+    return { client, connections: this.#connections, assetKey: target.assetKey, attempt: this.#attempt };
+  }
+
   async check(checks: readonly Check[], context?: CheckContext): Promise<readonly CheckOutcome[]> {
     const rows = { columns: this.target.columns, relation: this.stage, buckets: this.target.buckets };
-    return await runChecks(this.client, HYPER_CHECKS, rows, checks, context);
+    return await runChecks(readerAfterSwaps(this.reading), HYPER_CHECKS, rows, checks, context);
   }
 
   async facts(): Promise<StagedFacts> {

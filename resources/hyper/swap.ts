@@ -5,10 +5,10 @@ import type { Connections } from "./connections.ts";
 import type { Column } from "../../definitions/column_type.ts";
 import { columnDefinitions, columnNames } from "./contract.ts";
 import { ConflictError, TableInTheWayError } from "./errors.ts";
-import { checksumOf, describe } from "./frozen_tables.ts";
 import { hasTable, rowsIfThere } from "./has_table.ts";
 import { takeTurn } from "./ledger.ts";
 import { nextName, setAsideName, SWAPS } from "./names.ts";
+import { checksumOf, describe } from "./table_state.ts";
 import { commentOn, commentsOf, describeColumns } from "./table.ts";
 
 /*

@@ -1,22 +1,27 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Client } from "../../../resources/hyper/client.ts";
-import { type HyperConfig, hyperConfig } from "../../../resources/hyper/config.ts";
+import { hyperConfig } from "../../../resources/hyper/config.ts";
+import { Connections } from "../../../resources/hyper/connections.ts";
 import { withFrozenTables } from "../../../resources/hyper/frozen_tables.ts";
-import { HyperServer } from "../hyper/warehouse.ts";
+import { attempt, HyperServer } from "../hyper/warehouse.ts";
 import { assetFile, createProject } from "../runtime/project.ts";
 import { compareWithin, expectFourDifferences, type Table } from "./within_store.ts";
 
 const server = HyperServer.forThisFile();
-let config: HyperConfig;
+const config = (): ReturnType<typeof hyperConfig> => hyperConfig({ HYPER_URL: server.url });
+let connections: Connections;
 let client: Client;
 
 beforeAll(async () => {
-  config = hyperConfig({ HYPER_URL: server.url });
-  client = await Client.open(config);
+  connections = new Connections(config());
+  client = await Client.open(config());
 });
 
-afterAll(() => client.close());
+afterAll(async () => {
+  await client.close();
+  await connections.close();
+});
 
 const run = async (...statements: readonly string[]): Promise<void> => {
   for (const text of statements) await client.run(text);
@@ -32,7 +37,9 @@ async function make(columns: string, query: string): Promise<Table> {
   return made;
 }
 
-const compare = compareWithin((act) => withFrozenTables(client, config, act));
+const compare = compareWithin((act) =>
+  withFrozenTables({ client, connections, assetKey: "diff", attempt: attempt() }, config(), act),
+);
 
 const ORDERS = "id bigint NOT NULL, shop text NOT NULL, amount numeric(12, 2) NOT NULL, note text";
 const ROWS = `SELECT n, 'shop ' || CAST(n % 100 AS text), CAST(n % 977 AS numeric(12, 2)) / 4,

@@ -62,7 +62,7 @@ test("processes at once on a warehouse that is not there yet, one of them killed
   const works = Array.from({ length: PROCESSES }, async (_, process) => {
     const shared = job(process, 0, "at_once/shared", "append");
     // The second one is killed somewhere in it.
-    if (process === 1) await run(open, shared, 300 * Math.random());
+    if (process === 1) await run(open, shared, { after: "began", ms: 300 * Math.random() });
     await run(open, shared);
     await run(open, job(process, 1, `at_once/own_${process}`, "replace"));
   });

@@ -20,6 +20,12 @@ export interface KillCase {
   readonly layout?: Layout;
 }
 
+/** When a process is killed: so long after it began to work, or had its rows staged. */
+export interface Kill {
+  readonly after: "began" | "staged";
+  readonly ms: number;
+}
+
 /** What came of the kills of one case. */
 export interface KillReport {
   /** Killed before the rows were staged, before the run had published, and not at all: it was quicker. */
@@ -76,13 +82,25 @@ export function killCases({ kind }: OpenStore): readonly KillCase[] {
   return cases;
 }
 
+/** Deals kills out to the cases, every other one while it publishes, which may be a small part of a run. */
+export function dealKills(times: number, cases: readonly KillCase[]): readonly (readonly Kill["after"][])[] {
+  const kills = Array.from({ length: times }, (_, index) => (index % 2 === 0 ? "began" : "staged"));
+  const first = (index: number): number => Math.floor((times * index) / cases.length);
+  return cases.map((_, index) => kills.slice(first(index), first(index + 1)));
+}
+
 /**
  * Kills the process of a publish at random moments, and runs it again each time: then the table is exact, nothing is
  * left behind, and whoever looked meanwhile saw whole publishes.
  *
+ * @param kills From where on each moment is random.
  * @throws Error that says what was lost, doubled, partial or left behind
  */
-export async function killAndRerun(open: OpenStore, one: KillCase, times: number): Promise<KillReport> {
+export async function killAndRerun(
+  open: OpenStore,
+  one: KillCase,
+  kills: readonly Kill["after"][],
+): Promise<KillReport> {
   const schema = `kill_${randomUUID().slice(0, 8)}`;
   const assetKey = `${schema}/x`;
   const table = open.table(assetKey);
@@ -105,7 +123,7 @@ export async function killAndRerun(open: OpenStore, one: KillCase, times: number
     await query(`CREATE SCHEMA ${open.quote(schema)}`);
     await query(`CREATE TABLE ${open.table(`${schema}/root`)} AS SELECT 'none' AS root`);
   }
-  let usualMs = (await run(open, base)).ms;
+  let usual = await run(open, base);
   if (one.hasView === true) await query(`CREATE VIEW ${open.table(`${schema}/v`)} AS SELECT * FROM ${table}`);
 
   let current = 0;
@@ -134,16 +152,17 @@ export async function killAndRerun(open: OpenStore, one: KillCase, times: number
   reading.catch(() => undefined);
 
   const ends = { staging: 0, publishing: 0, finished: 0 };
-  for (let kill = 1; kill <= times; kill += 1) {
+  for (const [index, after] of kills.entries()) {
+    const kill = index + 1;
     current = kill;
-    const killAfterMs = usualMs * 1.1 * Math.random();
-    const killed = await run(open, job(kill), killAfterMs);
+    const usualMs = after === "began" ? usual.stageMs : usual.publishMs;
+    const killed = await run(open, job(kill), { after, ms: usualMs * Math.random() });
     ends[killed.said.includes("published") ? "finished" : killed.said.includes("staged") ? "publishing" : "staging"] +=
       1;
     const rerun = await run(open, job(kill));
-    const where = `after kill ${kill}, ${killAfterMs.toFixed(0)} of ${usualMs.toFixed(0)} ms into the run`;
+    const where = `after kill ${kill}, which was within ${usualMs.toFixed(0)} ms after it had ${after}`;
     if (!rerun.said.includes("published")) throw new Error(`${where}, the rerun failed:\n${rerun.said}`);
-    if (rerun.said.includes("staged")) usualMs = rerun.ms;
+    if (rerun.said.includes("staged")) usual = rerun;
     const found = await states();
     const wanted = stateText(expected(one, kill));
     if (found !== wanted) throw new Error(`${where}, the table holds ${found}, not ${wanted}`);
@@ -166,7 +185,7 @@ export async function killAndRerun(open: OpenStore, one: KillCase, times: number
   }
   if (left.length > 0) throw new Error(`left behind: ${left.join(", ")}`);
   const roots = await publishedRoots(open, base);
-  if (roots.size !== times + 1) throw new Error(`the ledger knows ${roots.size} of ${times + 1} runs`);
+  if (roots.size !== kills.length + 1) throw new Error(`the ledger knows ${roots.size} of ${kills.length + 1} runs`);
   return { ...ends, reads };
 }
 
@@ -222,16 +241,12 @@ function stateText(state: ReadonlyMap<string, number>): string {
   return `{ ${parts.join(", ")} }`;
 }
 
-/**
- * Publishes in a process of its own; resolves, when it has ended, with what it said and how long it worked.
- *
- * @param killAfterMs Counted from when it begins to work.
- */
+/** Publishes in a process of its own; resolves, when it has ended, with what it said and how long it staged and published. */
 export async function run(
   open: OpenStore,
   job: Job,
-  killAfterMs?: number,
-): Promise<{ readonly said: string; readonly ms: number }> {
+  kill?: Kill,
+): Promise<{ readonly said: string; readonly stageMs: number; readonly publishMs: number }> {
   if (job.body === "copy") await writeParquet(job);
   if (job.body === "refresh")
     await open.query(
@@ -243,21 +258,22 @@ export async function run(
     stdio: ["ignore", "pipe", "pipe"],
   });
   let said = "";
-  let beganAt = 0;
+  const at = { began: 0, staged: 0, published: 0 };
   let timer: NodeJS.Timeout | undefined;
   child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     said += text;
-    if (beganAt !== 0) return;
-    beganAt = performance.now();
-    if (killAfterMs !== undefined) timer = setTimeout(() => child.kill("SIGKILL"), killAfterMs);
+    for (const word of ["began", "staged", "published"] as const) {
+      if (at[word] !== 0 || !said.includes(word)) continue;
+      at[word] = performance.now();
+      if (kill?.after === word) timer = setTimeout(() => child.kill("SIGKILL"), kill.ms);
+    }
   });
   const [code] = (await once(child, "close")) as [number | null];
   clearTimeout(timer);
-  const ms = performance.now() - beganAt;
   if (job.body === "copy") rmSync(job.file, { force: true });
-  if (killAfterMs === undefined && code !== 0) throw new Error(`a publish that nobody killed failed:\n${said}`);
-  return { said, ms };
+  if (kill === undefined && code !== 0) throw new Error(`a publish that nobody killed failed:\n${said}`);
+  return { said, stageMs: at.staged - at.began, publishMs: at.published - at.staged };
 }
 
 async function writeParquet({ file, rootRunId, first, count, at }: Job): Promise<void> {
