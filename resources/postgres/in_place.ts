@@ -7,7 +7,7 @@ import type { Client } from "./client.ts";
 import { columnList } from "./contract.ts";
 import { requireRows, type StagingTable } from "./staging.ts";
 
-/** A condition on the rows of the table that the staged rows replace. */
+/** A condition on the rows of the table, called `old`, that the staged rows replace. */
 interface Scope {
   readonly text: string;
   readonly parameters: readonly Parameter[];
@@ -49,7 +49,7 @@ function scopeOf(target: Target, stage: string): Scope | null {
     case "replace":
       return { text: "true", parameters: [] };
     case "replacePartitions":
-      return inside(strategy.partitions, target);
+      return inside(strategy.partitions, target, "old");
     case "merge": {
       const same = sameKey(target, strategy.key, "old", "staged");
       return { text: `EXISTS (SELECT 1 FROM ${stage} AS staged WHERE ${same})`, parameters: [] };
@@ -59,12 +59,16 @@ function scopeOf(target: Target, stage: string): Scope | null {
   }
 }
 
-/** The condition that holds for the rows of the partitions. */
-export function inside(partitions: PartitionSet, target: Pick<Target, "columns">): Scope {
+/** The condition that holds for the rows of the partitions. @param alias Of what has them. */
+export function inside(
+  partitions: PartitionSet,
+  target: Pick<Target, "columns">,
+  alias: string,
+): { readonly text: string; readonly parameters: readonly Parameter[] } {
   const parameters: Parameter[] = [];
   const bind = (value: Parameter): string => `$${parameters.push(value)}`;
   const text = insideAll(partitions, (one) => {
-    const column = quote(one.column);
+    const column = `${alias}.${quote(one.column)}`;
     if (one.kind === "window") {
       const [start, end] = [one.start, one.end].map((time) => `CAST(${bind(time)} AS timestamp with time zone)`);
       return `${column} >= ${start} AND ${column} < ${end}`;
@@ -103,7 +107,8 @@ async function referencedKey(client: Client, oid: string): Promise<string[] | un
 
 /**
  * The same outcome as deleting and inserting, but a row whose key stays is changed where it is: a foreign key that
- * refers to it is neither broken nor does it cascade.
+ * refers to it is neither broken nor does it cascade. A staged row with the key of one out of scope is refused, as it
+ * would be by deleting and inserting.
  */
 async function synchronize(
   client: Client,
@@ -124,17 +129,20 @@ async function synchronize(
     target.columns
       .map(({ name: column, type }) => {
         const value = `${alias}.${quote(column)}`;
-        return type.kind === "json" ? `CAST(${value} AS text)` : value;
+        // Documents have no equality, and -0 equals 0.
+        return type.kind === "json" || type.kind === "float64" ? `CAST(${value} AS text)` : value;
       })
       .join(", ");
-  await client.run(
-    `UPDATE ${name} AS old SET ${target.columns.map(({ name: column }) => `${quote(column)} = staged.${quote(column)}`).join(", ")}
-      FROM ${stage} AS staged WHERE ${same} AND (${text("old")}) IS DISTINCT FROM (${text("staged")})`,
-  );
-  await client.run(
-    `INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage} AS staged
-      WHERE NOT EXISTS (SELECT 1 FROM ${name} AS old WHERE ${same})`,
-  );
+  await client.run({
+    text: `UPDATE ${name} AS old SET ${target.columns.map(({ name: column }) => `${quote(column)} = staged.${quote(column)}`).join(", ")}
+      FROM ${stage} AS staged WHERE (${scope}) AND ${same} AND (${text("old")}) IS DISTINCT FROM (${text("staged")})`,
+    parameters,
+  });
+  await client.run({
+    text: `INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage} AS staged
+      WHERE NOT EXISTS (SELECT 1 FROM ${name} AS old WHERE (${scope}) AND ${same})`,
+    parameters,
+  });
 }
 
 /** @throws ContractError for keys that are staged more than once */

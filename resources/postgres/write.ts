@@ -206,8 +206,11 @@ export async function describe(client: Client, target: Target, kind: Relation["k
 async function requireInside(client: Client, target: Target, stage: string): Promise<void> {
   if (target.strategy.kind !== "replacePartitions") return;
   const { partitions } = target.strategy;
-  const { text, parameters } = inside(partitions, target);
-  const { rows } = await client.text({ text: `SELECT count(*) FROM ${stage} WHERE (${text}) IS NOT TRUE`, parameters });
+  const { text, parameters } = inside(partitions, target, "staged");
+  const { rows } = await client.text({
+    text: `SELECT count(*) FROM ${stage} AS staged WHERE (${text}) IS NOT TRUE`,
+    parameters,
+  });
   if (rows[0]?.[0] === "0") return;
   throw outsideError(target.assetKey, partitions, rows[0]?.[0] ?? "");
 }

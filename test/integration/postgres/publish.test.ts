@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { date, decimal, rowCount, sql, timestamp, z } from "../../../definitions/index.ts";
+import type { WriteStrategy } from "../../../resources/store.ts";
 import { attempt, entryOf } from "../duckdb/warehouse.ts";
 import { Server } from "./server.ts";
 import { Warehouse } from "./warehouse.ts";
@@ -188,6 +189,39 @@ test("a foreign key's rows stay when the rows that they refer to are replaced, a
   await expect(staged.publish(entryOf(target, given, facts))).rejects.toThrow(/foreign key/);
   await staged.discard();
   expect(await warehouse.sql("SELECT count(*) FROM {x}")).toEqual([["2"]]);
+});
+
+test.each<WriteStrategy>([
+  { kind: "replacePartitions", partitions: { kind: "keys", column: "shop", keys: ["a"] } },
+  {
+    kind: "replacePartitions",
+    partitions: { kind: "window", column: "at", start: new Date("2017-01-01Z"), end: new Date("2017-01-02Z") },
+  },
+  { kind: "merge", key: ["shop"] },
+])("under a foreign key, $kind changes no row but those that it replaces", async (strategy) => {
+  const warehouse = new Warehouse(server);
+  const columns = { id: z.int32(), shop: z.string(), at: timestamp(), v: z.number() };
+  const [day, next] = [new Date("2017-01-01T05:00:00Z"), new Date("2017-01-02T05:00:00Z")];
+  const rows = [
+    { id: 1, shop: "a", at: day, v: 0 },
+    { id: 2, shop: "b", at: next, v: 2 },
+  ];
+  await warehouse.publishRows(warehouse.target(columns), rows);
+  await warehouse.sql(`ALTER TABLE {x} ADD PRIMARY KEY (id);
+    CREATE TABLE {y} (id integer REFERENCES {x} (id)); INSERT INTO {y} VALUES (1), (2)`);
+  const target = warehouse.target(columns, strategy);
+  const given = attempt();
+  // The second one has the key of a row that stays.
+  const taken = [rows[0] as object, { id: 2, shop: strategy.kind === "merge" ? "c" : "a", at: day, v: 20 }];
+  const staged = await warehouse.stageRows(target, taken, given);
+  await expect(staged.publish(entryOf(target, given, await staged.facts()))).rejects.toThrow(/duplicate key/);
+  await staged.discard();
+  const all = "SELECT id, shop, v FROM {x} ORDER BY id";
+  expect(await warehouse.sql(all)).toEqual([["1", "a", "0"], ["2", "b", "2"]]); // prettier-ignore
+  // What differs by its sign alone is another value.
+  await warehouse.publishRows(target, [{ ...rows[0], v: -0 }, { id: 3, shop: "a", at: day, v: 3 }].slice(0, strategy.kind === "merge" ? 1 : 2)); // prettier-ignore
+  const wanted = [["1", "a", "-0"], ["2", "b", "2"], ["3", "a", "3"]]; // prettier-ignore
+  expect(await warehouse.sql(all)).toEqual(strategy.kind === "merge" ? wanted.slice(0, 2) : wanted);
 });
 
 test("rows that a forced policy would hide are never left behind silently", async () => {
