@@ -23,7 +23,25 @@ const FILE_FAULTS: ReadonlySet<string> = new Set([
   "EIO",
 ]);
 
+/** A limit of the user's profile ends a statement; it never leaves out the rows beyond it. */
+const THROW = {
+  timeout_overflow_mode: "throw",
+  read_overflow_mode: "throw",
+  read_overflow_mode_leaf: "throw",
+  group_by_overflow_mode: "throw",
+  sort_overflow_mode: "throw",
+  result_overflow_mode: "throw",
+  distinct_overflow_mode: "throw",
+  set_overflow_mode: "throw",
+  join_overflow_mode: "throw",
+  transfer_overflow_mode: "throw",
+} as const;
+
+/** Of every statement, whatever the user's profile or the URL says. */
 const SETTINGS: ClickHouseSettings = {
+  ...THROW,
+  limit: "0",
+  offset: "0",
   // An error has a status of its own only when the answer waits for the end.
   wait_end_of_query: 1,
   // Long statements send a line of progress, so that no proxy takes the connection for dead.
@@ -88,8 +106,6 @@ export class Client {
     const driver = createClient({
       url: config.url,
       application: "dagster-typescript",
-      // A copy: the driver writes what the URL says of settings into it.
-      clickhouse_settings: { ...SETTINGS },
       // It would print statements with their values; errors are thrown.
       log: { level: ClickHouseLogLevel.OFF },
       request_timeout: (config.statementTimeoutSeconds + ANSWER_GRACE_SECONDS) * 1000,
@@ -209,6 +225,7 @@ export class Client {
       query_id: queryId,
       query_params: parameterValues({ parameters }),
       clickhouse_settings: {
+        ...SETTINGS,
         max_execution_time: this.config.statementTimeoutSeconds,
         distributed_ddl_task_timeout: String(this.config.statementTimeoutSeconds),
         log_comment: this.#label === undefined ? "dagster-typescript" : JSON.stringify(this.#label),

@@ -77,6 +77,12 @@ export class UnappliedUpdatesError extends ProjectError {
   }
 }
 
+/** The server has not put into a table yet what people changed by ALTER TABLE … DELETE or UPDATE. */
+export class UnfinishedMutationError extends ProjectError {
+  readonly code = "unfinished_mutation";
+  readonly retryable = true;
+}
+
 /** People altered a table again and again while another was made to take its place. */
 export class TableChangedError extends ProjectError {
   readonly code = "table_changed";

@@ -7,6 +7,7 @@ import { EXCEPTION, LockLostError, ClickHouseStatementError, TableChangedError, 
 import { isAlive, type Owner } from "./names.ts";
 import type { OwnTable } from "./place.ts";
 import { assetHash, literal, OWN_DATABASE, ownTable } from "./quote.ts";
+import { LAST_MUTATION } from "./mutations.ts";
 import { onCluster } from "./tables.ts";
 
 const FIRST_WAIT_MS = 20;
@@ -22,6 +23,8 @@ export interface Standing {
   readonly table: string;
   /** The server's own text of it, which is empty for those who may not see it. */
   readonly definition: string;
+  /** Its latest mutation, as `awaitMutations` found it; `undefined` where none of its rows are kept. */
+  readonly mutation?: string | undefined;
 }
 
 /** A lock that is held. */
@@ -69,9 +72,10 @@ export async function withLock<T>(
     );
   };
   const requireHeld = async (standing?: Standing): Promise<void> => {
-    const { holder, definition } = await lookAgain(client, name, standing);
+    const { holder, definition, mutation } = await lookAgain(client, name, standing);
     requireOurs(holder);
-    if (standing === undefined || definition === standing.definition) return;
+    if (standing === undefined) return;
+    if (definition === standing.definition && (standing.mutation ?? mutation) === mutation) return;
     throw new TableChangedError(
       `${assetKey}: the table was altered while another was made to take its place; nothing was put there`,
     );
@@ -146,21 +150,23 @@ async function tryGetHolder(client: Client, name: string): Promise<Holder | unde
   return (await lookAgain(client, name)).holder;
 }
 
-/** Who has a lock, and by the same statement the text of what stands in a place; empty when there is nothing. */
+/** Who has a lock, and by the same statement the text of what stands in a place, empty when there is nothing. */
 async function lookAgain(
   client: Client,
   name: string,
   { schema, table }: Pick<Standing, "schema" | "table"> = { schema: "", table: "" },
-): Promise<{ readonly holder: Holder | undefined; readonly definition: string }> {
+): Promise<{ readonly holder: Holder | undefined; readonly definition: string; readonly mutation: string }> {
   const { rows } = await client.text({
     text: `SELECT comment, toString(uuid), (
         SELECT any(create_table_query) FROM system.tables WHERE database = {p3:String} AND name = {p4:String}
+      ), (
+        SELECT ${LAST_MUTATION} FROM system.mutations WHERE database = {p3:String} AND table = {p4:String}
       ) FROM system.tables WHERE database = {p1:String} AND name = {p2:String}`,
     parameters: [OWN_DATABASE, name, schema, table],
   });
   const [row] = rows;
   const holder = toHolder(row === undefined ? undefined : { comment: row[0] ?? "", uuid: row[1] ?? "" });
-  return { holder, definition: row?.[2] ?? "" };
+  return { holder, definition: row?.[2] ?? "", mutation: row?.[3] ?? "" };
 }
 
 function toHolder(table: Pick<OwnTable, "comment" | "uuid"> | undefined): Holder | undefined {

@@ -19,6 +19,7 @@ import {
 } from "./ledger.ts";
 import { dropReplayed } from "./quarantine.ts";
 import { type IsOpen, type Lock, type Standing, withLock } from "./lock.ts";
+import { awaitMutations } from "./mutations.ts";
 import { ownName } from "./names.ts";
 import { attachOthers, buildPartitions, replaceInPlace } from "./partitions.ts";
 import { getTable, hangsTheSame, isUnchanged, type Table } from "./place.ts";
@@ -62,6 +63,8 @@ export class ClickHouseStaged implements Staged {
   readonly #own: Set<string>;
   /** Of the incremental view that had the table's place. */
   #inner: string | undefined;
+  /** The latest mutation of the table of which a copy is made. */
+  #mutation: string | undefined;
   /** Whether the values are known to be the contract's. */
   #isProven: boolean;
 
@@ -174,6 +177,9 @@ export class ClickHouseStaged implements Staged {
     if (earlier !== undefined) return earlier;
 
     const isPresent = named !== undefined;
+    // A copy of its files would be without what people change there.
+    this.#mutation =
+      isPresent && target.strategy.kind !== "replace" ? await awaitMutations(client, target, this.#attempt) : undefined;
     const present = await getTable(client, target, named, this.#stage.like);
     if (!isPresent) await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
     if (present !== undefined && (await this.#replaceInPlace(present, entry, lock))) return entry;
@@ -197,7 +203,7 @@ export class ClickHouseStaged implements Staged {
   /** What the table in place has to be still; nothing, where there is none. */
   #standing(seen: { readonly definition: string } | undefined): Standing {
     const { schema, table } = this.#target;
-    return { schema, table, definition: seen?.definition ?? "" };
+    return { schema, table, definition: seen?.definition ?? "", mutation: this.#mutation };
   }
 
   /**

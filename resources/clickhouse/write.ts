@@ -89,20 +89,27 @@ function inside(partitions: PartitionSet, columns: Target["columns"], write: (va
   });
 }
 
+/** A column of a key, such that equal values are grouped and found as one: -0 is 0, which only the sum says. */
+function keyColumn({ columns }: Target, name: string): string {
+  const isFloat = columns.some((column) => column.name === name && column.type.kind === "float64");
+  return isFloat ? `${quote(name)} + 0` : quote(name);
+}
+
 /** NULL in a key is a value as any other. */
 function deleteMerged(
   client: Client,
   table: string,
-  { columns }: Target,
+  target: Target,
   key: readonly string[],
   stage: string,
 ): string {
   const parts = key.flatMap((name) => {
-    const column = columns.find((one) => one.name === name);
-    if (column?.nullable !== true) return [quote(name)];
+    const column = target.columns.find((one) => one.name === name);
+    const value = keyColumn(target, name);
+    if (column?.nullable !== true) return [value];
     return [
       `isNull(${quote(name)})`,
-      `ifNull(${quote(name)}, defaultValueOfTypeName(${literal(columnTypeName(column.type))}))`,
+      `ifNull(${value}, defaultValueOfTypeName(${literal(columnTypeName(column.type))}))`,
     ];
   });
   return `ALTER TABLE ${table}${onCluster(client)} DELETE WHERE (${parts.join(", ")}) IN (SELECT ${parts.join(", ")} FROM ${ownTable(stage)})`;
@@ -120,7 +127,7 @@ async function requireInside(client: Client, target: Target, stage: string, part
 }
 
 async function requireUnique(client: Client, target: Target, stage: string, key: readonly string[]): Promise<void> {
-  const columns = key.map(quote).join(", ");
+  const columns = key.map((name) => keyColumn(target, name)).join(", ");
   const { rows } = await client.text(
     `SELECT count() FROM (SELECT 1 FROM ${ownTable(stage)} GROUP BY ${columns} HAVING count() > 1) AS twice`,
   );

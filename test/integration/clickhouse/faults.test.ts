@@ -297,3 +297,20 @@ test.each<[string, WriteStrategy, boolean]>([
     expect(await warehouse.leftovers()).toEqual([]);
   },
 );
+
+test.each([
+  ["timeout_overflow_mode=break&max_block_size=100", "statement_timeout"],
+  ["read_overflow_mode=break&max_rows_to_read=10", "statement_failed"],
+  ["limit=5&offset=2", null],
+])("a profile with %s, which would leave rows out, leaves none out", async (settings, code) => {
+  const url = `${warehouse.url}?${settings.replace(/(^|&)/g, "$1clickhouse_setting_")}`;
+  const store = warehouse.another({ CLICKHOUSE_URL: url, CLICKHOUSE_STATEMENT_TIMEOUT_SECONDS: "1" });
+  const to = targetOf(SHAPE);
+  const given = attempt();
+  const slow = code === "statement_timeout" ? sql`sleepEachRow(0.001) = 0` : sql`true`;
+  const query = sql`SELECT CAST(number AS Int64) AS id FROM numbers(2500) WHERE ${slow}`;
+  const publishing = store.stageQuery(to, query, null, given).then((staged) => publish(staged, to, given));
+  if (code === null) expect((await publishing).rowCount).toBe(2500n);
+  else await expect(publishing).rejects.toMatchObject({ code });
+  await store.close();
+});

@@ -470,6 +470,18 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         expect(await ids(to)).toEqual(["1 1.00 NULL"]);
       });
 
+      it("takes 0 and -0 of a key for one, and NULL for NULL", async () => {
+        const shape = { id: z.number().nullable(), v: z.int32() };
+        const to = target(shape, strategy);
+        const both = await stageRows(to, [{ id: 0, v: 1 }, { id: -0, v: 2 }]); // prettier-ignore
+        await expect(publish(both, to)).rejects.toThrow(ContractError);
+        await both.discard();
+        await write(to, [{ id: 0, v: 1 }, { id: null, v: 2 }, { id: 5, v: 3 }]); // prettier-ignore
+        await write(to, [{ id: -0, v: 4 }, { id: null, v: 5 }]); // prettier-ignore
+        const rows = await harness.query(`SELECT v FROM ${harness.table(to.assetKey)} ORDER BY v`);
+        expect(rows.flat()).toEqual(["3", "4", "5"]);
+      });
+
       it("adds new nullable columns, and refuses any other difference by name", async () => {
         const to = target(LINES, strategy);
         await write(to, [line(1)]);
