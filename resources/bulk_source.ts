@@ -55,7 +55,7 @@ export interface PostgresReader {
   readonly query: string;
   /** For engines that connect by themselves. */
   readonly server: PostgresServer;
-  /** The rows in a format of COPY, as the server sends them; NULL is `\N`, an empty text is none. */
+  /** The rows in a format of COPY, as the server sends them; NULL is `\N`, an empty text is none. CSV is for `readCsv`. */
   rows(format: "text" | "csv"): AsyncGenerator<Uint8Array>;
   /** Ends the statement of a connection of another engine, which it names by its `pg_backend_pid()`. */
   cancel(processId: string): Promise<void>;

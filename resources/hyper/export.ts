@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Sql } from "../../definitions/sql.ts";
+import { ROW_BEGIN } from "../csv.ts";
 import { MissingTableError } from "../errors.ts";
 import { writeParquet } from "../parquet_file.ts";
 import { literal, quote, tableName } from "../quote.ts";
@@ -49,7 +50,7 @@ export async function exportTable(
     const refused = `CAST('out of range: ' || CAST(${column} AS text) AS ${typeName})`;
     return `CASE WHEN ${column} < ${typeName} '0001-01-01' THEN ${refused} ELSE ${column} END`;
   });
-  const query = `COPY (SELECT ${guarded.join(", ")} FROM ${table}) TO STDOUT WITH (FORMAT csv, NULL '\\N')`;
+  const query = `COPY (SELECT ${[ROW_BEGIN, ...guarded].join(", ")} FROM ${table}) TO STDOUT WITH (FORMAT csv, NULL '\\N')`;
   await client.copyOut(query, (rows) => writeParquet(path, rows, target.columns, signal));
 }
 

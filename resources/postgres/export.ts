@@ -8,7 +8,7 @@ import type { PostgresConfig } from "./config.ts";
 import type { Connections } from "./connections.ts";
 import { contractQuery, requireContract } from "./contract.ts";
 import { definitionDialect } from "./dialect.ts";
-import { openReader } from "./reader.ts";
+import { copyStatement, openReader } from "./reader.ts";
 
 /** PostgreSQL holds whatever PostgreSQL sends. */
 const NO_LIMITS: ReadLimits = { first: "-infinity", end: "infinity", allowsInfinity: true };
@@ -49,7 +49,7 @@ export async function exportQuery(
   const transaction = await connections.begin({ assetKey: target.assetKey, runId, signal, isReadOnly: true });
   try {
     await transaction.run((client) => requireContract(client, text, target));
-    const rows = transaction.copyOut(`COPY (${contractQuery(text, target)}) TO STDOUT (FORMAT csv, NULL '\\N')`);
+    const rows = transaction.copyOut(copyStatement(contractQuery(text, target), "csv"));
     await writeParquet(path, rows, target.columns, signal);
     await transaction.commit();
   } finally {

@@ -1,4 +1,5 @@
 import type { PostgresReader, PostgresServer, ReadColumn, ReadRequest } from "../bulk_source.ts";
+import { ROW_BEGIN } from "../csv.ts";
 import { ContractError } from "../errors.ts";
 import { postgresColumn, type SourceColumn } from "../store_sources.ts";
 import { quote } from "../quote.ts";
@@ -130,6 +131,12 @@ function read({ source, type }: ReadColumn, typeName: string, request: ReadReque
   return type.kind === "timestamp" && hasInstantsWithoutZone ? `${found} AT TIME ZONE 'UTC'` : found;
 }
 
+/** Sends the rows of a query in a format of COPY; as CSV they are as `readCsv` takes them. */
+export function copyStatement(query: string, format: "text" | "csv"): string {
+  const rows = format === "csv" ? `SELECT ${ROW_BEGIN}, query.* FROM (${query}\n) AS query` : query;
+  return `COPY (${rows}) TO STDOUT (FORMAT ${format}, NULL '\\N')`;
+}
+
 /** The rows of one statement on a connection of its own. */
 async function* rowsOf(
   config: PostgresConfig,
@@ -140,7 +147,7 @@ async function* rowsOf(
   const connections = new Connections(config);
   const transaction = await connections.begin(work);
   try {
-    yield* transaction.copyOut(`COPY (${query}) TO STDOUT (FORMAT ${format}, NULL '\\N')`);
+    yield* transaction.copyOut(copyStatement(query, format));
     await transaction.commit();
   } finally {
     await transaction.rollback();

@@ -121,3 +121,11 @@ const WIDE: readonly Row[] = [
 export function rowsBetween(from: StoreKind, to: StoreKind): Row[] {
   return [from.name, to.name].includes("clickhouse") ? [...COMMON] : [...COMMON, ...WIDE];
 }
+
+/** Texts that lines of a file could be taken for something else, each the first row of a table with one column. */
+export const LONE_TEXTS: readonly (readonly string[])[] = [
+  ["", "", "a", ""],
+  ["\ufeffbom", ""],
+  ["a\r\nb", "c\rd", "e\n", "\r"],
+  ["\\.", "#", '"', "\\N", "'"],
+];

@@ -2,10 +2,10 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { date, timestamp } from "../../../definitions/index.ts";
+import { date, timestamp, z } from "../../../definitions/index.ts";
 import { duckdb } from "../../../resources/duckdb/kind.ts";
 import { hyper } from "../../../resources/hyper/kind.ts";
-import { rowsBetween, SHAPE } from "./hostile_rows.ts";
+import { LONE_TEXTS, rowsBetween, SHAPE } from "./hostile_rows.ts";
 import { attempt, newTarget, Stores, valuesOf } from "./stores.ts";
 
 beforeAll(() => {
@@ -29,6 +29,16 @@ describe.each([
     expect(await stores.rows(to, copied)).toEqual(rows);
   });
 });
+
+it.each(LONE_TEXTS.map((texts) => [JSON.stringify(texts), texts] as const))(
+  "from hyper to duckdb, as from no file, texts %s that are all of a row arrive",
+  async (_, texts) => {
+    const [source, copied] = [newTarget({ s: z.string() }), newTarget({ s: z.string() })];
+    await stores.make(hyper, source, valuesOf(hyper, source, texts.map((text) => [text]))); // prettier-ignore
+    await stores.copy(duckdb, copied, { format: "asset", target: source, store: hyper });
+    expect(await stores.texts(duckdb, copied)).toEqual([...texts].sort());
+  },
+);
 
 it("years before Christ, of which the rows on their way would lose the sign, stop the copy", async () => {
   for (const [type, value] of [

@@ -112,6 +112,13 @@ export class Stores {
     return staged;
   }
 
+  /** The texts of a table's column `s`, sorted; the driver of DuckDB takes U+FEFF from where a text begins. */
+  async texts(kind: StoreKind, { schema, table }: Target): Promise<string[]> {
+    const name = quoteOf(kind);
+    const rows = await this.query(kind, `SELECT '|' || s FROM ${name(schema)}.${name(table)}`);
+    return rows.map(([text]) => (text ?? "").slice(1)).sort();
+  }
+
   /** A table's rows in one spelling, whichever store holds them, in the order of their first column. */
   async rows(kind: StoreKind, target: Target): Promise<Rows> {
     const name = quoteOf(kind);
