@@ -96,13 +96,7 @@ function keyColumn({ columns }: Target, name: string): string {
 }
 
 /** NULL in a key is a value as any other. */
-function deleteMerged(
-  client: Client,
-  table: string,
-  target: Target,
-  key: readonly string[],
-  stage: string,
-): string {
+function deleteMerged(client: Client, table: string, target: Target, key: readonly string[], stage: string): string {
   const parts = key.flatMap((name) => {
     const column = target.columns.find((one) => one.name === name);
     const value = keyColumn(target, name);

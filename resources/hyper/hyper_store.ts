@@ -7,11 +7,10 @@ import { countArrivals } from "../arrivals.ts";
 import { runChecks } from "../checks.ts";
 import { nullWithoutTable } from "../errors.ts";
 import { replaceFailedRows } from "../failed_rows.ts";
-import { sourceOf } from "../store_sources.ts";
 import type { RecentOptions } from "../ledger_entry.ts";
 import type { FrozenTables } from "../frozen_tables.ts";
 import { publishedRows } from "../published_rows.ts";
-import { CSV_OPTIONS, csvOf, parquetQuery } from "../parquet_rows.ts";
+import { CSV_OPTIONS, csvOf } from "../parquet_rows.ts";
 import { renderSql, type Statement } from "../render_sql.ts";
 import type {
   Attempt,
@@ -51,11 +50,11 @@ import {
 } from "./ledger.ts";
 import { inTurn } from "./in_turn.ts";
 import { maxOf } from "./max_of.ts";
+import { externalQuery, streamedQuery } from "./parquet.ts";
 import { HyperStaged } from "./publish.ts";
-import { literal, quote, tableName } from "../quote.ts";
+import { literal, tableName } from "../quote.ts";
 import { CopyWriter } from "./row_writer.ts";
 import { repairInTurn, swappedAssets } from "./swap.ts";
-import { columnTypeName } from "./type_names.ts";
 
 /**
  * Tables in a Hyper database file, behind a server that any number of processes use at once. Rows are staged in a
@@ -172,17 +171,11 @@ export class HyperStore implements Store {
     }
     const path = resolve(this.#projectDir, source.path);
     if (!this.#config.sharesFiles) {
-      const statement = parquetQuery(path, target, columns);
+      const statement = streamedQuery(path, target, columns);
       const rows = csvOf(statement, target, attempt.signal);
       return await stageStream(this.#connections, { rows, statement, options: CSV_OPTIONS }, target, attempt);
     }
-    const casts = target.columns.map(({ name, type }) => {
-      const from = sourceOf(columns, name);
-      return `CAST(${from === null ? "NULL" : quote(from)} AS ${columnTypeName(type)})`;
-    });
-    // The server reads the file by itself.
-    const text = `SELECT ${casts.join(", ")}\nFROM external(${literal(path)}, FORMAT => 'parquet')`;
-    return await this.#stage(target, attempt, null, { text, parameters: [] });
+    return await this.#stage(target, attempt, null, { text: externalQuery(path, target, columns), parameters: [] });
   }
 
   async stageRows(target: Target, attempt: Attempt): Promise<RowWriter> {

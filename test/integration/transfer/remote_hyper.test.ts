@@ -40,6 +40,27 @@ it.each(LONE_TEXTS.map((texts) => [JSON.stringify(texts), texts] as const))(
   },
 );
 
+it.each(["false", "true"])(
+  "instants and days of DuckDB that never end stop the copy, where files are shared: %s",
+  async (isShared) => {
+    process.env["HYPER_SHARES_FILES"] = isShared;
+    await stores.open.close();
+    for (const type of [timestamp(), date()]) {
+      for (const value of ["infinity", "-infinity"]) {
+        const source = newTarget({ at: type });
+        await stores.make(duckdb, source, valuesOf(duckdb, source, [[value]]));
+        const copying = stores.copy(hyper, newTarget({ at: type }), { format: "asset", target: source, store: duckdb });
+        await expect(copying, value).rejects.toMatchObject({
+          retryable: false,
+          message: expect.stringMatching(/out of range|overflow/) as unknown,
+        });
+      }
+    }
+    process.env["HYPER_SHARES_FILES"] = "false";
+    await stores.open.close();
+  },
+);
+
 it("years before Christ, of which the rows on their way would lose the sign, stop the copy", async () => {
   for (const [type, value] of [
     [timestamp(), "0044-03-15 00:00:00+00 BC"],
