@@ -108,7 +108,8 @@ async function referencedKey(client: Client, oid: string): Promise<string[] | un
 /**
  * The same outcome as deleting and inserting, but a row whose key stays is changed where it is: a foreign key that
  * refers to it is neither broken nor does it cascade. A staged row with the key of one out of scope is refused, as it
- * would be by deleting and inserting.
+ * would be by deleting and inserting. All is one statement, as foreign keys are looked at when it ends: rows may refer to
+ * each other.
  */
 async function synchronize(
   client: Client,
@@ -121,10 +122,6 @@ async function synchronize(
   const columns = columnList(target);
   await requireUnique(client, target, stage, key);
   const same = key.map((column) => `old.${quote(column)} = staged.${quote(column)}`).join(" AND ");
-  await client.run({
-    text: `DELETE FROM ${name} AS old WHERE (${scope}) AND NOT EXISTS (SELECT 1 FROM ${stage} AS staged WHERE ${same})`,
-    parameters,
-  });
   const text = (alias: string): string =>
     target.columns
       .map(({ name: column, type }) => {
@@ -133,14 +130,16 @@ async function synchronize(
         return type.kind === "json" || type.kind === "float64" ? `CAST(${value} AS text)` : value;
       })
       .join(", ");
+  const changed = `UPDATE ${name} AS old SET ${target.columns.map(({ name: column }) => `${quote(column)} = staged.${quote(column)}`).join(", ")}
+      FROM ${stage} AS staged WHERE (${scope}) AND ${same} AND (${text("old")}) IS DISTINCT FROM (${text("staged")})`;
+  const deleted = `DELETE FROM ${name} AS old
+      WHERE (${scope}) AND NOT EXISTS (SELECT 1 FROM ${stage} AS staged WHERE ${same})`;
+  // Asked for their counts, the two come before the insert, whose unique values they may free.
   await client.run({
-    text: `UPDATE ${name} AS old SET ${target.columns.map(({ name: column }) => `${quote(column)} = staged.${quote(column)}`).join(", ")}
-      FROM ${stage} AS staged WHERE (${scope}) AND ${same} AND (${text("old")}) IS DISTINCT FROM (${text("staged")})`,
-    parameters,
-  });
-  await client.run({
-    text: `INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage} AS staged
-      WHERE NOT EXISTS (SELECT 1 FROM ${name} AS old WHERE (${scope}) AND ${same})`,
+    text: `WITH deleted AS (${deleted} RETURNING 1), changed AS (${changed} RETURNING 1)
+      INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage} AS staged
+      WHERE (SELECT count(*) FROM deleted) >= 0 AND (SELECT count(*) FROM changed) >= 0
+        AND NOT EXISTS (SELECT 1 FROM ${name} AS old WHERE (${scope}) AND ${same})`,
     parameters,
   });
 }

@@ -224,6 +224,31 @@ test.each<WriteStrategy>([
   expect(await warehouse.sql(all)).toEqual(strategy.kind === "merge" ? wanted.slice(0, 2) : wanted);
 });
 
+test("rows that refer to others of their table are replaced by rows that do", async () => {
+  const warehouse = new Warehouse(server);
+  const target = warehouse.target({ id: z.int32(), parent: z.int32().nullable(), code: z.string() });
+  await warehouse.publishRows(target, [
+    { id: 1, parent: null, code: "a" },
+    { id: 2, parent: 1, code: "b" },
+  ]);
+  await warehouse.sql(
+    "ALTER TABLE {x} ADD PRIMARY KEY (id), ADD UNIQUE (code), ADD FOREIGN KEY (parent) REFERENCES {x}",
+  );
+  // The third one has the code of a row that goes.
+  const next = [
+    { id: 2, parent: 3, code: "b" },
+    { id: 3, parent: null, code: "a" },
+  ];
+  await warehouse.publishRows(target, next);
+  const all = "SELECT id, parent, code FROM {x} ORDER BY id";
+  expect(await warehouse.sql(all)).toEqual([["2", "3", "b"], ["3", null, "a"]]); // prettier-ignore
+  const given = attempt();
+  const staged = await warehouse.stageRows(target, [{ id: 2, parent: 9, code: "b" }], given);
+  await expect(staged.publish(entryOf(target, given, await staged.facts()))).rejects.toThrow(/foreign key/);
+  await staged.discard();
+  expect(await warehouse.sql(all)).toEqual([["2", "3", "b"], ["3", null, "a"]]); // prettier-ignore
+});
+
 test("rows that a forced policy would hide are never left behind silently", async () => {
   const warehouse = new Warehouse(server);
   const target = warehouse.target(shape);
