@@ -37,12 +37,14 @@ export interface Lock {
    */
   readonly requireHeld: (standing?: Standing) => Promise<void>;
   /**
-   * The same by a look that was taken just now. The lock is then given back without another one, as soon as `act` has
-   * succeeded: should it be another's in that instant, that one is told before it acts.
+   * The same by a look that was taken just now. The lock is then given back without another one, unless `act` fails:
+   * should it be another's in that instant, that one is told before it acts.
    *
    * @throws LockLostError
    */
   readonly requireIn: (own: readonly OwnTable[]) => void;
+  /** Gives it back before the end, when nothing is left that only the owner may do; never throws. */
+  readonly giveBack: () => Promise<void>;
 }
 
 /**
@@ -63,8 +65,8 @@ export async function withLock<T>(
 ): Promise<T> {
   const name = `_lock~${assetHash(assetKey)}`;
   const token = await take(client, name, assetKey, attempt, isOpen);
-  const look = { isSeen: false };
-  let isDone = false;
+  let isSeen = false;
+  let givenBack: Promise<void> | undefined;
   const requireOurs = (holder: Claimant | undefined): void => {
     if (holder?.token === token) return;
     throw new LockLostError(
@@ -82,18 +84,22 @@ export async function withLock<T>(
   };
   const requireIn = (own: readonly OwnTable[]): void => {
     requireOurs(toHolder(own.find((table) => table.name === name)));
-    look.isSeen = true;
+    isSeen = true;
   };
-  try {
-    const result = await act({ requireHeld, requireIn });
-    isDone = true;
-    return result;
-  } finally {
+  const giveBack = (): Promise<void> => {
     const unending = client.unending();
-    const releasing = look.isSeen && isDone ? drop(unending, name) : release(unending, name, token);
-    await releasing.catch((error: unknown) => {
+    givenBack ??= (isSeen ? drop(unending, name) : release(unending, name, token)).catch((error: unknown) => {
       attempt.log(`The lock of ${assetKey} could not be given back; it ends with this process: ${String(error)}`);
     });
+    return givenBack;
+  };
+  try {
+    return await act({ requireHeld, requireIn, giveBack });
+  } catch (error) {
+    isSeen = false;
+    throw error;
+  } finally {
+    await giveBack();
   }
 }
 

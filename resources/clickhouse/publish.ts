@@ -191,10 +191,10 @@ export class ClickHouseStaged implements Staged {
     const isFresh = client.config.cluster === null && !wasUnsettled;
     if (isUnchanged(this.#stage.like, named) && name === this.#stage.name && isFresh) {
       lock.requireIn(own);
-      await this.#exchange(name, isPresent, (unending) => recordExchange(unending, entry, uuid, publishedAt));
+      await this.#exchange(name, lock, isPresent, (unending) => recordExchange(unending, entry, uuid, publishedAt));
     } else {
       await lock.requireHeld(this.#standing(present ?? named));
-      await this.#exchange(name, isPresent);
+      await this.#exchange(name, lock, isPresent);
     }
     this.#inner = named?.inner;
     return entry;
@@ -222,12 +222,13 @@ export class ClickHouseStaged implements Staged {
   }
 
   /**
-   * Steps 4 and 5; the line was prepared.
+   * Steps 4 and 5; the line was prepared, so the lock goes beside 5: who has it next settles what is in place.
    *
    * @param settle Writes the line into the ledger.
    */
   async #exchange(
     name: string,
+    lock: Lock,
     isPresent: boolean,
     settle = (unending: Client): Promise<void> => settleEntry(unending, this.#target),
   ): Promise<void> {
@@ -235,7 +236,7 @@ export class ClickHouseStaged implements Staged {
     if (!isPresent) this.#own.delete(name);
     // What could not be dropped is tried again later.
     const dropped = this.#dropOwn().catch(() => undefined);
-    await Promise.all([settle(this.#client.unending()), dropped]);
+    await Promise.all([settle(this.#client.unending()), dropped, lock.giveBack()]);
   }
 
   /**
@@ -271,7 +272,7 @@ export class ClickHouseStaged implements Staged {
     await prepareEntry(client, entry, await uuidOf(client, name));
     await syncOwn(client, name);
     await lock.requireHeld(this.#standing(present));
-    await this.#exchange(name, true);
+    await this.#exchange(name, lock, true);
     return true;
   }
 

@@ -1,12 +1,14 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { z } from "../../../definitions/index.ts";
 import { Client } from "../../../resources/clickhouse/client.ts";
 import { clickhouseConfig } from "../../../resources/clickhouse/config.ts";
 import { createOwnTables } from "../../../resources/clickhouse/ledger.ts";
 import { removeDeadLocks, withLock } from "../../../resources/clickhouse/lock.ts";
 import { assetHash } from "../../../resources/clickhouse/quote.ts";
+import type { Target } from "../../../resources/store.ts";
 import { Warehouse } from "./warehouse.ts";
-import { attempt } from "./warehouse_values.ts";
+import { attempt, publish, targetOf } from "./warehouse_values.ts";
 
 const warehouse = Warehouse.forThisFile();
 const LONGEST_LATENCY_MS = 80;
@@ -99,4 +101,37 @@ test("a lock is taken away also when the one that was taking it away died", asyn
   await withLock(client, "t/claimed", attempt(), isOpen, ({ requireHeld }) => requireHeld());
   expect(await warehouse.leftovers()).toEqual([]);
   await client.close();
+});
+
+test("who has the lock before the line of the last publish is written settles it, and it counts once", async () => {
+  const to = targetOf({ id: z.int() });
+  const other = warehouse.another();
+  await warehouse.publishRows(to, [{ id: 0 }]);
+  const next = Promise.withResolvers<undefined>();
+  const insert = Reflect.get(Client.prototype, "insert");
+  let isHeld = false;
+  vi.spyOn(Client.prototype, "insert").mockImplementation(async function (this: Client, statement, rows) {
+    if (!isHeld && statement.includes("`ledger` ")) {
+      isHeld = true;
+      await next.promise;
+    }
+    await insert.call(this, statement, rows);
+  });
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+  });
+  const [first, second] = [attempt(), attempt()];
+  const publishing = publish(await warehouse.stageRows(to, [{ id: 1 }], first), to, first);
+  const appended: Target = { ...to, strategy: { kind: "append" } };
+  const staged = await warehouse.stageRows(appended, [{ id: 2 }], second, other);
+  await vi.waitFor(() => { expect(isHeld).toBe(true); }, 10_000);
+  await publish(staged, appended, second);
+  next.resolve(undefined);
+  await publishing;
+  await other.close();
+  expect((await warehouse.sql(`SELECT id FROM ${to.schema}.x ORDER BY id`)).flat()).toEqual(["1", "2"]);
+  const lines = await warehouse.store.recentPublishes(to, attempt(), { limit: 10, ofPartitions: null });
+  expect(lines.map(({ runId }) => runId).slice(0, 2)).toEqual([second.runId, first.runId]);
+  expect(lines).toHaveLength(3);
+  expect(await warehouse.leftovers()).toEqual([]);
 });
