@@ -10,47 +10,66 @@ const MESSAGE_EVERY_MS = 30_000;
 /** What tells the latest mutation of a table, of `system.mutations`, from every other; the server forgets earlier ones. */
 export const LAST_MUTATION = "toString(max((create_time, toUInt64OrZero(extract(mutation_id, '[0-9]+')))))";
 
+/** The mutations of a table. */
+export interface Mutations {
+  /** The latest one, as {@link LAST_MUTATION} says. */
+  readonly last: string;
+  /** What one does that the server has not finished, and why it fails; `undefined` where all are done. */
+  readonly unfinished: string | undefined;
+}
+
+export async function lookAtMutations(
+  client: Client,
+  { schema, table }: Pick<Target, "schema" | "table">,
+): Promise<Mutations> {
+  const { rows } = await client.text(
+    {
+      text: `SELECT ${LAST_MUTATION}, countIf(NOT is_done), anyIf(command, NOT is_done), anyIf(latest_fail_reason, NOT is_done)
+        FROM system.mutations WHERE database = {p1:String} AND table = {p2:String}`,
+      parameters: [schema, table],
+    },
+    FEW_ROWS,
+  );
+  const [last, count, command, fault] = rows[0] ?? [];
+  const what = `${command ?? ""}${fault ? `, which fails: ${fault}` : ""}`;
+  return { last: last ?? "", unfinished: count === "0" ? undefined : what };
+}
+
 /**
- * Waits for the mutations of a table, which people began and the server has not put into all parts yet: files that are
- * linked to a copy come without them.
+ * Waits for the mutations of a table that people began and the server has not finished: files that are linked to a copy
+ * come without them.
  *
- * @returns the latest one, as {@link LAST_MUTATION} says
+ * @param look The one before it waits.
+ * @returns the latest one
  * @throws UnfinishedMutationError after the time that a publish waits for a lock
  */
 export async function awaitMutations(
   client: Client,
-  { schema, table, assetKey }: Target,
+  target: Target,
   { signal, log }: Pick<Attempt, "signal" | "log">,
+  look: Mutations,
 ): Promise<string> {
   const start = performance.now();
   let nextMessage = 1_000;
-  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
-    const { rows } = await client.text(
-      {
-        text: `SELECT ${LAST_MUTATION}, countIf(NOT is_done), anyIf(command, NOT is_done), anyIf(latest_fail_reason, NOT is_done)
-          FROM system.mutations WHERE database = {p1:String} AND table = {p2:String}`,
-        parameters: [schema, table],
-      },
-      FEW_ROWS,
-    );
-    const [last, count, command, fault] = rows[0] ?? [];
-    if (count === "0") return last ?? "";
-    const what = `${command ?? ""}${fault ? `, which fails: ${fault}` : ""}`;
+  let { last, unfinished } = look;
+  for (let waitMs = FIRST_WAIT_MS; unfinished !== undefined; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
     const waited = performance.now() - start;
     if (waited >= client.config.lockTimeoutMs) {
       throw new UnfinishedMutationError(
-        `${assetKey}: the server was still at a mutation of the table after ${Math.round(waited / 1000)} s ` +
+        `${target.assetKey}: the server was still at a mutation of the table after ${Math.round(waited / 1000)} s ` +
           `(CLICKHOUSE_LOCK_TIMEOUT_SECONDS), which a copy of its files would undo. Nothing was published: ` +
-          `let it end, or give it up with KILL MUTATION (see system.mutations). It is ${what}`,
+          `let it end, or give it up with KILL MUTATION (see system.mutations). It is ${unfinished}`,
       );
     }
     if (waited >= nextMessage) {
-      log(`Waiting for a mutation of ${assetKey}: ${what}`);
+      log(`Waiting for a mutation of ${target.assetKey}: ${unfinished}`);
       nextMessage = waited + MESSAGE_EVERY_MS;
     }
     await wait(waitMs, undefined, { signal }).catch((aborted: unknown) => {
       signal.throwIfAborted();
       throw aborted;
     });
+    ({ last, unfinished } = await lookAtMutations(client, target));
   }
+  return last;
 }

@@ -19,10 +19,10 @@ import {
 } from "./ledger.ts";
 import { dropReplayed } from "./quarantine.ts";
 import { type IsOpen, type Lock, type Standing, withLock } from "./lock.ts";
-import { awaitMutations } from "./mutations.ts";
+import { awaitMutations, lookAtMutations } from "./mutations.ts";
 import { ownName } from "./names.ts";
 import { attachOthers, buildPartitions, replaceInPlace } from "./partitions.ts";
-import { getTable, hangsTheSame, isUnchanged, type Table } from "./place.ts";
+import { getTable, hangsTheSame, isUnchanged, type OwnTable, type Table } from "./place.ts";
 import { ownTable, quote } from "./quote.ts";
 import { syncOwn } from "./replicas.ts";
 import { settlePlace } from "./settle.ts";
@@ -169,23 +169,23 @@ export class ClickHouseStaged implements Staged {
   async #publish(entry: LedgerEntry, lock: Lock, prepared: Promise<string | undefined>): Promise<LedgerEntry> {
     const [client, target] = [this.#client, this.#target];
     const { own, named, wasUnsettled, publishedAt } = await settlePlace(client, target, this.#isOpen);
-    const earlier = await earlierPublish(target.strategy, entry, {
-      find: () => findLedgerEntry(client, target, entry),
-      lastCursor: () => lastCursor(client, target),
-      lastRun: async () => (await recentEntries(client, target, LATEST))[0]?.runId,
-    });
+    const isPresent = named !== undefined;
+    const [earlier, looked] = await Promise.all([
+      earlierPublish(target.strategy, entry, {
+        find: () => findLedgerEntry(client, target, entry),
+        lastCursor: () => lastCursor(client, target),
+        lastRun: async () => (await recentEntries(client, target, LATEST))[0]?.runId,
+      }),
+      isPresent && target.strategy.kind !== "replace" ? lookAtMutations(client, target) : undefined,
+    ]);
     if (earlier !== undefined) return earlier;
 
-    const isPresent = named !== undefined;
     // A copy of its files would be without what people change there.
-    this.#mutation =
-      isPresent && target.strategy.kind !== "replace" ? await awaitMutations(client, target, this.#attempt) : undefined;
+    this.#mutation = looked === undefined ? undefined : await awaitMutations(client, target, this.#attempt, looked);
     const present = await getTable(client, target, named, this.#stage.like);
     if (!isPresent) await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
     if (present !== undefined && (await this.#replaceInPlace(present, entry, lock))) return entry;
-    const name = await this.#building(lock, present, () => this.#make(present));
-    const uuid = own.find((table) => table.name === name)?.uuid ?? (await uuidOf(client, name));
-    if ((await prepared) !== uuid) await prepareEntry(client, entry, uuid);
+    const { name, uuid } = await this.#building(lock, present, () => this.#make(present, entry, own, prepared));
     await syncOwn(client, name);
     // Where nothing was asked since, the look tells whose the lock is, and what the ledger holds.
     const isFresh = client.config.cluster === null && !wasUnsettled;
@@ -276,16 +276,37 @@ export class ClickHouseStaged implements Staged {
     return true;
   }
 
-  /** The name of the table that is to take the place. */
-  async #make(present: Table | undefined): Promise<string> {
+  /** The table that is to take the place, whose line is prepared. */
+  async #make(
+    present: Table | undefined,
+    entry: LedgerEntry,
+    own: readonly OwnTable[],
+    prepared: Promise<string | undefined>,
+  ): Promise<{ readonly name: string; readonly uuid: string }> {
+    const client = this.#client;
     const { like } = this.#stage;
     const isReady =
       present === undefined ||
       (this.#target.strategy.kind === "replace" && like !== undefined && hangsTheSame(like, present));
-    if (isReady) return this.#stage.name;
+    if (isReady) {
+      const { name } = this.#stage;
+      const uuid = own.find((table) => table.name === name)?.uuid ?? (await uuidOf(client, name));
+      if ((await prepared) !== uuid) await prepareEntry(client, entry, uuid);
+      return { name, uuid };
+    }
     const name = ownName("build", this.#target.assetKey, this.#attempt.runId);
     this.#own.add(name);
-    await build(this.#client, name, this.#target, present, this.#stage, this.#attempt.log);
-    return name;
+    // Its line goes beside its rows.
+    const created = Promise.withResolvers<undefined>();
+    const line = created.promise.then(async () => {
+      const uuid = await uuidOf(client, name);
+      await prepareEntry(client, entry, uuid);
+      return uuid;
+    });
+    line.catch(() => undefined);
+    await build(client, name, this.#target, present, this.#stage, this.#attempt.log, () => {
+      created.resolve(undefined);
+    });
+    return { name, uuid: await line };
   }
 }

@@ -157,12 +157,6 @@ async function commentColumns(client: Client, table: string, present: Table, tar
   if (comments.length > 0) await client.run(`ALTER TABLE ${table}${onCluster(client)} ${comments.join(", ")}`);
 }
 
-/** Makes a copy with all rows; its files are links to the present table's. */
-export async function createClone(client: Client, name: string, present: Table, target: Target): Promise<void> {
-  await createTwin(client, name, present, target);
-  await attach(client, name, tableName(target.assetKey), await partitionsOf(client, target.schema, target.table));
-}
-
 /** The identifiers of a table's partitions; lightweight updates are kept in others, whose patches go by names of parts. */
 export async function partitionsOf(client: Client, database: string, name: string): Promise<string[]> {
   const { rows } = await client.text({

@@ -8,7 +8,7 @@ import { type Bind, bound } from "./dialect.ts";
 import { hangsTheSame, type Table } from "./place.ts";
 import { literal, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
 import type { Stage } from "./staging.ts";
-import { attach, bringUpToContract, createClone, createLike, onCluster, partitionsOf } from "./tables.ts";
+import { attach, bringUpToContract, createLike, createTwin, onCluster, partitionsOf } from "./tables.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /** Refuses staged rows that the strategy cannot write. */
@@ -20,7 +20,10 @@ export async function requireWritable(client: Client, target: Target, stage: str
 
 /**
  * Makes the table that is to take the place of the present one: for `replace` the staged rows in a table like the
- * present one, else a copy of the present one with the staged rows written into it. Nobody reads it yet.
+ * present one, else a copy of the present one with the staged rows written into it. Nobody reads it yet. Rows whose
+ * layout is the same are linked, and not written again.
+ *
+ * @param created Is called when it is there, without rows.
  */
 export async function build(
   client: Client,
@@ -29,25 +32,33 @@ export async function build(
   present: Table,
   { name: stage, like }: Stage,
   log: (message: string) => void,
+  created: () => void,
 ): Promise<void> {
-  const table = ownTable(name);
+  const [table, staged, columns] = [ownTable(name), ownTable(stage), columnNames(target)];
+  const insertStaged = (): Promise<void> =>
+    client.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${staged}`);
   const { strategy } = target;
-  if (strategy.kind === "replace") await createLike(client, name, present, target, log);
-  else {
-    await createClone(client, name, present, target);
-    await bringUpToContract(client, name, present, target);
-    if (strategy.kind === "replacePartitions")
-      await client.run(
-        `ALTER TABLE ${table}${onCluster(client)} DELETE WHERE ${constantInside(strategy.partitions, target)}`,
-      );
-    if (strategy.kind === "merge") await client.run(deleteMerged(client, table, target, strategy.key, stage));
-  }
-  if (strategy.kind !== "replace" && like !== undefined && hangsTheSame(like, present)) {
-    await attach(client, name, ownTable(stage), await partitionsOf(client, OWN_DATABASE, stage));
+  if (strategy.kind === "replace") {
+    await createLike(client, name, present, target, log);
+    created();
+    await insertStaged();
     return;
   }
-  const columns = columnNames(target);
-  await client.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${ownTable(stage)}`);
+  const isLinked = like !== undefined && hangsTheSame(like, present);
+  const [kept, linked] = await Promise.all([
+    partitionsOf(client, target.schema, target.table),
+    isLinked ? partitionsOf(client, OWN_DATABASE, stage) : [],
+    createTwin(client, name, present, target).then(created),
+  ]);
+  await attach(client, name, tableName(target.assetKey), kept);
+  await bringUpToContract(client, name, present, target);
+  if (strategy.kind === "replacePartitions")
+    await client.run(
+      `ALTER TABLE ${table}${onCluster(client)} DELETE WHERE ${constantInside(strategy.partitions, target)}`,
+    );
+  if (strategy.kind === "merge") await client.run(deleteMerged(client, table, target, strategy.key, stage));
+  if (isLinked) await attach(client, name, staged, linked);
+  else await insertStaged();
 }
 
 /**
