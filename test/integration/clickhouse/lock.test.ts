@@ -124,7 +124,9 @@ test("who has the lock before the line of the last publish is written settles it
   const publishing = publish(await warehouse.stageRows(to, [{ id: 1 }], first), to, first);
   const appended: Target = { ...to, strategy: { kind: "append" } };
   const staged = await warehouse.stageRows(appended, [{ id: 2 }], second, other);
-  await vi.waitFor(() => { expect(isHeld).toBe(true); }, 10_000);
+  await vi.waitFor(() => {
+    expect(isHeld).toBe(true);
+  }, 10_000);
   await publish(staged, appended, second);
   next.resolve(undefined);
   await publishing;

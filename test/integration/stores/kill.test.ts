@@ -26,7 +26,7 @@ test.each(STORE_NAMES)(
         inTime.publishing += publishing;
       }
       // A run that was quicker than its kill proves nothing.
-      
+
       expect(inTime.staging).toBeGreaterThan(0);
       expect(inTime.publishing).toBeGreaterThan(0);
       await raceForOnePartition(open, RACES);
