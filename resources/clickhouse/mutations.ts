@@ -18,6 +18,7 @@ export interface Mutations {
   readonly unfinished: string | undefined;
 }
 
+/** Looks at the mutations of a table, one that is there or not. */
 export async function lookAtMutations(
   client: Client,
   { schema, table }: Pick<Target, "schema" | "table">,

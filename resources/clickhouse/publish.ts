@@ -12,6 +12,7 @@ import {
   findLedgerEntry,
   lastCursor,
   prepareEntry,
+  prepareNamed,
   recentEntries,
   recordEntry,
   recordExchange,
@@ -269,7 +270,7 @@ export class ClickHouseStaged implements Staged {
       await recordEntry(client.unending(), entry);
       return true;
     }
-    await prepareEntry(client, entry, await uuidOf(client, name));
+    await prepareNamed(client, entry, name);
     await syncOwn(client, name);
     await lock.requireHeld(this.#standing(present));
     await this.#exchange(name, lock, true);
@@ -296,17 +297,8 @@ export class ClickHouseStaged implements Staged {
     }
     const name = ownName("build", this.#target.assetKey, this.#attempt.runId);
     this.#own.add(name);
-    // Its line goes beside its rows.
-    const created = Promise.withResolvers<undefined>();
-    const line = created.promise.then(async () => {
-      const uuid = await uuidOf(client, name);
-      await prepareEntry(client, entry, uuid);
-      return uuid;
-    });
-    line.catch(() => undefined);
-    await build(client, name, this.#target, present, this.#stage, this.#attempt.log, () => {
-      created.resolve(undefined);
-    });
-    return { name, uuid: await line };
+    const prepare = (): Promise<string> => prepareNamed(client, entry, name);
+    const uuid = await build(client, name, this.#target, present, this.#stage, this.#attempt.log, prepare);
+    return { name, uuid };
   }
 }

@@ -92,23 +92,48 @@ test("under a unique index that people made, partitions and merges bring their k
   expect(await warehouse.sql("SELECT id FROM a.x WHERE id = 4")).toEqual([["4"]]);
 });
 
+/** What people put on a table, and what of it is there. */
+const CONSTRAINED = { id: z.int32(), "we ird": z.string().nullable(), n: z.int32() };
+const PEOPLE_PUT = `
+  CREATE TABLE a.kinds (n INTEGER PRIMARY KEY);
+  INSERT INTO a.kinds VALUES (1), (2);
+  DROP TABLE a.x;
+  CREATE TABLE a.x (id INTEGER PRIMARY KEY, "we ird" VARCHAR DEFAULT 'it''s ' || 1 UNIQUE,
+    n INTEGER NOT NULL REFERENCES a.kinds (n), CHECK (id < 100 AND "we ird" <> 'no'));
+  CREATE INDEX people ON a.x (n, id);
+  COMMENT ON INDEX a.people IS 'it''s for the report'`;
+const whatPeoplePut = async (warehouse: Warehouse): Promise<unknown> => [
+  await warehouse.sql("SELECT constraint_text FROM duckdb_constraints() WHERE table_name = 'x' ORDER BY 1"),
+  await warehouse.sql("SELECT column_name, column_default FROM duckdb_columns() WHERE table_name = 'x'"),
+  await warehouse.sql("SELECT index_name, comment, sql FROM duckdb_indexes()"),
+];
+
+test.each<Target["strategy"]>([
+  { kind: "append" },
+  { kind: "merge", key: ["id"] },
+  { kind: "replacePartitions", partitions: { kind: "keys", column: "n", keys: ["2"] } },
+])("constraints, defaults and comments of indexes survive by $kind, too", async (strategy) => {
+  const warehouse = new Warehouse();
+  const to = { ...targetOf(CONSTRAINED), strategy };
+  await warehouse.publishRows(targetOf(CONSTRAINED), []);
+  await warehouse.sql(PEOPLE_PUT);
+  const before = await whatPeoplePut(warehouse);
+  await warehouse.publishRows(to, [{ id: 1, "we ird": "a", n: 2 }]);
+  await expect(warehouse.publishRows(to, [{ id: 500, "we ird": "b", n: 2 }])).rejects.toThrow(/Constraint Error/);
+  await warehouse.store.close();
+  // Of a strategy that brings keys again, the row of the first run.
+  const id = strategy.kind === "append" ? 2 : 1;
+  await warehouse.publishRows(to, [{ id, "we ird": "c", n: 2 }]);
+  expect(await whatPeoplePut(warehouse)).toEqual(before);
+  expect(await warehouse.sql(ALL)).toEqual([...(id === 2 ? [["1", "a", "2"]] : []), [String(id), "c", "2"]]);
+});
+
 test("constraints, defaults and comments of indexes survive a replace, and rows that break one are not published", async () => {
   const warehouse = new Warehouse();
-  const shape = { id: z.int32(), "we ird": z.string().nullable(), n: z.int32() };
+  const shape = CONSTRAINED;
   await warehouse.publishRows(targetOf(shape), [{ id: 1, "we ird": "a", n: 1 }]);
-  await warehouse.sql(`
-    CREATE TABLE a.kinds (n INTEGER PRIMARY KEY);
-    INSERT INTO a.kinds VALUES (1), (2);
-    DROP TABLE a.x;
-    CREATE TABLE a.x (id INTEGER PRIMARY KEY, "we ird" VARCHAR DEFAULT 'it''s ' || 1 UNIQUE,
-      n INTEGER NOT NULL REFERENCES a.kinds (n), CHECK (id < 100 AND "we ird" <> 'no'));
-    CREATE INDEX people ON a.x (n, id);
-    COMMENT ON INDEX a.people IS 'it''s for the report'`);
-  const put = async (): Promise<unknown> => [
-    await warehouse.sql("SELECT constraint_text FROM duckdb_constraints() WHERE table_name = 'x' ORDER BY 1"),
-    await warehouse.sql("SELECT column_name, column_default FROM duckdb_columns() WHERE table_name = 'x'"),
-    await warehouse.sql("SELECT index_name, comment, sql FROM duckdb_indexes()"),
-  ];
+  await warehouse.sql(PEOPLE_PUT);
+  const put = (): Promise<unknown> => whatPeoplePut(warehouse);
   const before = await put();
   const good = { id: 2, "we ird": "b", n: 2 };
   await warehouse.publishRows(targetOf(shape), [good, { id: 3, "we ird": null, n: 1 }]);

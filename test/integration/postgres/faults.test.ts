@@ -29,6 +29,13 @@ function storeOf(change: (url: URL) => void): PostgresStore {
   return new PostgresStore(postgresConfig({ DATABASE_URL: url.href }), server.folder);
 }
 
+test("the server ends a statement after five minutes, unless it is told otherwise", async () => {
+  const warehouse = new Warehouse(server);
+  const query = sql`SELECT 1 AS id, current_setting('statement_timeout') AS name`;
+  await warehouse.publishQuery(warehouse.target(shape), query);
+  expect(await warehouse.sql("SELECT name FROM {x}")).toEqual([["5min"]]);
+});
+
 test("a statement that takes too long is ended by the server", async () => {
   const warehouse = new Warehouse(server);
   const target = warehouse.target(shape);
