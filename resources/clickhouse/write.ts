@@ -2,6 +2,7 @@ import { ContractError } from "../errors.ts";
 import { insideAll, outsideError } from "../partition_set.ts";
 import type { Parameter } from "../render_sql.ts";
 import type { PartitionSet, Target } from "../store.ts";
+import { CLICKHOUSE_CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import { columnNames } from "./contract.ts";
 import { type Bind, bound } from "./dialect.ts";
@@ -107,10 +108,10 @@ function inside(partitions: PartitionSet, columns: Target["columns"], write: (va
   });
 }
 
-/** A column of a key, such that equal values are grouped and found as one: -0 is 0, which only the sum says. */
+/** A column of a key, such that equal values are grouped and found as one. */
 function keyColumn({ columns }: Target, name: string): string {
-  const isFloat = columns.some((column) => column.name === name && column.type.kind === "float64");
-  return isFloat ? `${quote(name)} + 0` : quote(name);
+  const column = columns.find((one) => one.name === name);
+  return column === undefined ? quote(name) : CLICKHOUSE_CHECKS.compared(quote(name), column.type);
 }
 
 /** NULL in a key is a value as any other. */
