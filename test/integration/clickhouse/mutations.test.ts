@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { sql, z } from "../../../definitions/index.ts";
 import type { Target, WriteStrategy } from "../../../resources/store.ts";
@@ -6,6 +7,7 @@ import { Warehouse } from "./warehouse.ts";
 import { attempt, publish, targetOf } from "./warehouse_values.ts";
 
 const warehouse = Warehouse.forThisFile();
+const LONGER_THAN_A_PUBLISH_MS = 700;
 const SHAPE = { id: z.int32(), v: z.number() };
 const KEYS = (...keys: string[]): WriteStrategy => ({
   kind: "replacePartitions",
@@ -48,10 +50,8 @@ const wanted = (change: string, rows: readonly object[]): string[] => {
 test.each(CASES)("people's $change that is not done yet is in the rows that $way keeps", async (one) => {
   const { target, name } = await prepare(one.strategy, one.isPartitioned);
   await warehouse.run(`SYSTEM STOP MERGES ${name}`, `ALTER TABLE ${name} ${one.alter} SETTINGS mutations_sync = 0`);
-  const told = Promise.withResolvers<string>();
-  const publishing = warehouse.publishRows(target, one.rows, { log: told.resolve });
-  publishing.catch(told.reject);
-  expect(await told.promise).toMatch(/^Waiting for a mutation of .*\/x: .*(DELETE|UPDATE)/);
+  const publishing = warehouse.publishRows(target, one.rows);
+  expect(await Promise.race([publishing, wait(LONGER_THAN_A_PUBLISH_MS, "waits")])).toBe("waits");
   await warehouse.run(`SYSTEM START MERGES ${name}`);
   await publishing;
   expect(await contents(name)).toEqual(wanted(one.change, one.rows));
@@ -80,14 +80,16 @@ test("a mutation that does not end fails the publish with what to do, and all ro
     `SYSTEM STOP MERGES ${name}`,
     `ALTER TABLE ${name} DELETE WHERE id = 1 SETTINGS mutations_sync = 0`,
   );
-  const store = warehouse.another({ CLICKHOUSE_LOCK_TIMEOUT_SECONDS: "1" });
-  const given = attempt();
+  const store = warehouse.another({ CLICKHOUSE_LOCK_TIMEOUT_SECONDS: "2" });
+  const said: string[] = [];
+  const given = attempt({ log: (text) => said.push(text) });
   const staged = await warehouse.stageRows(target, [row(9)], given, store);
   await expect(publish(staged, target, given)).rejects.toMatchObject({
     code: "unfinished_mutation",
     retryable: true,
     message: expect.stringMatching(/KILL MUTATION.*DELETE WHERE id = 1/) as unknown,
   });
+  expect(said).toEqual([expect.stringMatching(/^Waiting for a mutation of .*\/x: .*DELETE/)]);
   await staged.discard();
   await store.close();
   expect(await contents(name)).toEqual(["1:1", "11:11", "21:21"]);
