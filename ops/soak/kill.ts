@@ -33,11 +33,9 @@ for (const name of asked?.stores ?? []) {
 async function killStore(name: StoreName, times: number): Promise<void> {
   const open = await openStore(name);
   try {
-    const cases = killCases(open);
     const sum = { staging: 0, publishing: 0, finished: 0, reads: 0 };
-    for (const [index, kills] of dealKills(times, cases).entries()) {
-      const one = cases[index];
-      if (one === undefined || kills.length === 0) continue;
+    for (const { one, kills } of dealKills(times, killCases(open))) {
+      if (kills.length === 0) continue;
       const report = await killAndRerun(open, one, kills);
       sum.staging += report.staging;
       sum.publishing += report.publishing;

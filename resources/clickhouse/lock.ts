@@ -4,10 +4,10 @@ import { thisProcess } from "../process_identity.ts";
 import type { Attempt } from "../store.ts";
 import type { Client } from "./client.ts";
 import { EXCEPTION, LockLostError, ClickHouseStatementError, TableChangedError, TableLockedError } from "./errors.ts";
+import { LAST_MUTATION } from "./mutations.ts";
 import { isAlive, type Owner } from "./names.ts";
 import type { OwnTable } from "./place.ts";
 import { assetHash, literal, OWN_DATABASE, ownTable } from "./quote.ts";
-import { LAST_MUTATION } from "./mutations.ts";
 import { onCluster } from "./tables.ts";
 
 const FIRST_WAIT_MS = 20;
@@ -156,19 +156,21 @@ async function tryGetHolder(client: Client, name: string): Promise<Holder | unde
   return (await lookAgain(client, name)).holder;
 }
 
-/** Who has a lock, and by the same statement the text of what stands in a place, empty when there is nothing. */
+/** Who has a lock, and by the same statement text and latest mutation of what stands in a place, empty when nothing does. */
 async function lookAgain(
   client: Client,
   name: string,
-  { schema, table }: Pick<Standing, "schema" | "table"> = { schema: "", table: "" },
+  place?: Pick<Standing, "schema" | "table">,
 ): Promise<{ readonly holder: Holder | undefined; readonly definition: string; readonly mutation: string }> {
+  const standing = `(
+      SELECT any(create_table_query) FROM system.tables WHERE database = {p3:String} AND name = {p4:String}
+    ), (
+      SELECT ${LAST_MUTATION} FROM system.mutations WHERE database = {p3:String} AND table = {p4:String}
+    )`;
   const { rows } = await client.text({
-    text: `SELECT comment, toString(uuid), (
-        SELECT any(create_table_query) FROM system.tables WHERE database = {p3:String} AND name = {p4:String}
-      ), (
-        SELECT ${LAST_MUTATION} FROM system.mutations WHERE database = {p3:String} AND table = {p4:String}
-      ) FROM system.tables WHERE database = {p1:String} AND name = {p2:String}`,
-    parameters: [OWN_DATABASE, name, schema, table],
+    text: `SELECT comment, toString(uuid), ${place === undefined ? "'', ''" : standing}
+      FROM system.tables WHERE database = {p1:String} AND name = {p2:String}`,
+    parameters: [OWN_DATABASE, name, ...(place === undefined ? [] : [place.schema, place.table])],
   });
   const [row] = rows;
   const holder = toHolder(row === undefined ? undefined : { comment: row[0] ?? "", uuid: row[1] ?? "" });

@@ -1,10 +1,12 @@
 import type { Column } from "../../definitions/column_type.ts";
 import { ContractError } from "../errors.ts";
+import type { FoundTable } from "../frozen_tables.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnDefinitions } from "./contract.ts";
 import { hasTable } from "./has_table.ts";
 import { literal, quote, tableName } from "../quote.ts";
+import { describe } from "./table_state.ts";
 import { columnTypeName } from "./type_names.ts";
 
 /** What a table needs before it can take rows of its contract. */
@@ -26,7 +28,7 @@ export type TableChange =
  */
 export async function findChange(client: Client, target: Target): Promise<TableChange> {
   if (!(await hasTable(client, tableName(target.assetKey)))) return { kind: "create" };
-  const { kept, added, differences } = compare(await columnsOf(client, target), target.columns);
+  const { kept, added, differences } = compare((await describe(client, target)).columns, target.columns);
   if (added.length === 0 && differences.length === 0) return { kind: "none" };
   const canChange = differences.length === 0 || target.strategy.kind === "replace";
   if (canChange && target.storage.hyper?.interruptReaders === true) return { kind: "swap", kept };
@@ -46,23 +48,6 @@ export async function createTable(client: Client, target: Target): Promise<void>
   await client.run(`CREATE TABLE IF NOT EXISTS ${tableName(target.assetKey)} (${columnDefinitions(target)})`);
 }
 
-interface ActualColumn {
-  readonly type: string;
-  readonly nullable: boolean;
-}
-
-async function columnsOf(client: Client, { schema, table }: Target): Promise<Map<string, ActualColumn>> {
-  const { rows } = await client.text({
-    text: `SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
-      FROM pg_catalog.pg_attribute AS a
-      JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-      WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0`,
-    parameters: [schema, table],
-  });
-  return new Map(rows.map(([name, type, notNull]) => [name ?? "", { type: type ?? "", nullable: notNull !== "t" }]));
-}
-
 interface Comparison {
   readonly kept: readonly Column[];
   /** The names of those that are new and may be NULL. */
@@ -70,7 +55,8 @@ interface Comparison {
   readonly differences: readonly string[];
 }
 
-function compare(actual: Map<string, ActualColumn>, columns: readonly Column[]): Comparison {
+function compare(present: FoundTable["columns"], columns: readonly Column[]): Comparison {
+  const actual = new Map(present.map((column) => [column.name, column]));
   const kept: Column[] = [];
   const added: string[] = [];
   const differences: string[] = [];
@@ -81,8 +67,8 @@ function compare(actual: Map<string, ActualColumn>, columns: readonly Column[]):
     if (found === undefined) {
       if (column.nullable) added.push(column.name);
       else differences.push(`column ${name} is new and not nullable`);
-    } else if (found.type !== type) {
-      differences.push(`column ${name} is ${found.type}, the contract says ${type}`);
+    } else if (found.typeName !== type) {
+      differences.push(`column ${name} is ${found.typeName}, the contract says ${type}`);
     } else if (column.nullable && !found.nullable) {
       differences.push(`column ${name} is NOT NULL, which Hyper cannot change, and the contract allows NULLs`);
     } else if (!column.nullable && found.nullable) {

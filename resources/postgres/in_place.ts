@@ -7,8 +7,8 @@ import type { Client } from "./client.ts";
 import { columnList } from "./contract.ts";
 import { requireRows, type StagingTable } from "./staging.ts";
 
-/** A condition on the rows of the table, called `old`, that the staged rows replace. */
-interface Scope {
+/** A condition on rows. */
+interface Condition {
   readonly text: string;
   readonly parameters: readonly Parameter[];
 }
@@ -42,8 +42,8 @@ export async function writeInPlace(
   requireRows(target, rowCount, BigInt(rows[0]?.[0] ?? 0));
 }
 
-/** `null`: no row is replaced. */
-function scopeOf(target: Target, stage: string): Scope | null {
+/** Which rows of the table, called `old`, the staged ones replace; `null`: none. */
+function scopeOf(target: Target, stage: string): Condition | null {
   const { strategy } = target;
   switch (strategy.kind) {
     case "replace":
@@ -60,11 +60,7 @@ function scopeOf(target: Target, stage: string): Scope | null {
 }
 
 /** The condition that holds for the rows of the partitions. @param alias Of what has them. */
-export function inside(
-  partitions: PartitionSet,
-  target: Pick<Target, "columns">,
-  alias: string,
-): { readonly text: string; readonly parameters: readonly Parameter[] } {
+export function inside(partitions: PartitionSet, target: Pick<Target, "columns">, alias: string): Condition {
   const parameters: Parameter[] = [];
   const bind = (value: Parameter): string => `$${parameters.push(value)}`;
   const text = insideAll(partitions, (one) => {
@@ -115,7 +111,7 @@ async function synchronize(
   client: Client,
   target: Target,
   stage: string,
-  { text: scope, parameters }: Scope,
+  { text: scope, parameters }: Condition,
   key: readonly string[],
 ): Promise<void> {
   const name = tableName(target.assetKey);

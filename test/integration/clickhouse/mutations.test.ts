@@ -74,6 +74,20 @@ test.each(CASES)("people's $change while the table is copied is in the rows that
   expect(await warehouse.leftovers()).toEqual([]);
 });
 
+test.each([
+  ["rows that people delete by DELETE FROM", (x: string) => `DELETE FROM ${x} WHERE id = 1 SETTINGS lightweight_deletes_sync = 0`, "v", ["9", "11", "21"]], // prettier-ignore
+  ["a column that people rename", (x: string) => `ALTER TABLE ${x} RENAME COLUMN v TO w SETTINGS alter_sync = 0`, "w", ["1", "9", "11", "21"]], // prettier-ignore
+])("%s: that is waited for as well", async (_, change, column, ids) => {
+  const { target, name } = await prepare({ kind: "append" }, false);
+  await warehouse.run(`SYSTEM STOP MERGES ${name}`, change(name));
+  const { columns } = targetOf({ id: z.int32(), [column]: z.number() });
+  const publishing = warehouse.publishRows({ ...target, columns }, [{ id: 9, [column]: 9 }]);
+  expect(await Promise.race([publishing, wait(LONGER_THAN_A_PUBLISH_MS, "waits")])).toBe("waits");
+  await warehouse.run(`SYSTEM START MERGES ${name}`);
+  await publishing;
+  expect(await warehouse.sql(`SELECT id, ${column} FROM ${name} ORDER BY id`)).toEqual(ids.map((id) => [id, id]));
+});
+
 test("a mutation that does not end fails the publish with what to do, and all rows stay; a replace does without it", async () => {
   const { target, name } = await prepare({ kind: "append" }, false);
   await warehouse.run(

@@ -82,11 +82,14 @@ export function killCases({ kind }: OpenStore): readonly KillCase[] {
   return cases;
 }
 
-/** Deals kills out to the cases, every other one while it publishes, which may be a small part of a run. */
-export function dealKills(times: number, cases: readonly KillCase[]): readonly (readonly Kill["after"][])[] {
+/** Deals kills out to the cases of a store, every other one while it publishes, which may be a small part of a run. */
+export function dealKills(
+  times: number,
+  cases: readonly KillCase[],
+): readonly { readonly one: KillCase; readonly kills: readonly Kill["after"][] }[] {
   const kills = Array.from({ length: times }, (_, index) => (index % 2 === 0 ? "began" : "staged"));
   const first = (index: number): number => Math.floor((times * index) / cases.length);
-  return cases.map((_, index) => kills.slice(first(index), first(index + 1)));
+  return cases.map((one, index) => ({ one, kills: kills.slice(first(index), first(index + 1)) }));
 }
 
 /**

@@ -122,7 +122,7 @@ export function rowsBetween(from: StoreKind, to: StoreKind): Row[] {
   return [from.name, to.name].includes("clickhouse") ? [...COMMON] : [...COMMON, ...WIDE];
 }
 
-/** Texts that lines of a file could be taken for something else, each the first row of a table with one column. */
+/** The rows of tables with one column, whose lines in a file could be taken for something else. */
 export const LONE_TEXTS: readonly (readonly string[])[] = [
   ["", "", "a", ""],
   ["\ufeffbom", ""],

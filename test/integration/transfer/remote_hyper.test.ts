@@ -1,8 +1,8 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { date, timestamp, z } from "../../../definitions/index.ts";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { date, timestamp } from "../../../definitions/index.ts";
 import { duckdb } from "../../../resources/duckdb/kind.ts";
 import { hyper } from "../../../resources/hyper/kind.ts";
 import { LONE_TEXTS, rowsBetween, SHAPE } from "./hostile_rows.ts";
@@ -33,10 +33,7 @@ describe.each([
 it.each(LONE_TEXTS.map((texts) => [JSON.stringify(texts), texts] as const))(
   "from hyper to duckdb, as from no file, texts %s that are all of a row arrive",
   async (_, texts) => {
-    const [source, copied] = [newTarget({ s: z.string() }), newTarget({ s: z.string() })];
-    await stores.make(hyper, source, valuesOf(hyper, source, texts.map((text) => [text]))); // prettier-ignore
-    await stores.copy(duckdb, copied, { format: "asset", target: source, store: hyper });
-    expect(await stores.texts(duckdb, copied)).toEqual([...texts].sort());
+    expect(await stores.copyTexts(hyper, duckdb, texts)).toEqual([...texts].sort());
   },
 );
 
@@ -44,6 +41,10 @@ it.each(["false", "true"])(
   "instants and days of DuckDB that never end stop the copy, where files are shared: %s",
   async (isShared) => {
     process.env["HYPER_SHARES_FILES"] = isShared;
+    onTestFinished(async () => {
+      process.env["HYPER_SHARES_FILES"] = "false";
+      await stores.open.close();
+    });
     await stores.open.close();
     for (const type of [timestamp(), date()]) {
       for (const value of ["infinity", "-infinity"]) {
@@ -56,8 +57,6 @@ it.each(["false", "true"])(
         });
       }
     }
-    process.env["HYPER_SHARES_FILES"] = "false";
-    await stores.open.close();
   },
 );
 

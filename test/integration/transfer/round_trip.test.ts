@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { z } from "../../../definitions/index.ts";
 import { LONE_TEXTS, rowsBetween, SHAPE } from "./hostile_rows.ts";
 import { KINDS, newTarget, PAIRS, Stores, valuesOf } from "./stores.ts";
 
@@ -19,10 +18,7 @@ describe.each(PAIRS)("from $from.name to $to.name", ({ from, to }) => {
   it.each(LONE_TEXTS.map((texts) => [JSON.stringify(texts), texts] as const))(
     "texts %s that are all of a row arrive",
     async (_, texts) => {
-      const [source, copied] = [newTarget({ s: z.string() }), newTarget({ s: z.string() })];
-      await stores.make(from, source, valuesOf(from, source, texts.map((text) => [text]))); // prettier-ignore
-      await stores.copy(to, copied, { format: "asset", target: source, store: from });
-      expect(await stores.texts(to, copied)).toEqual([...texts].sort());
+      expect(await stores.copyTexts(from, to, texts)).toEqual([...texts].sort());
     },
   );
 });

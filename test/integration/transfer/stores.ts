@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
-import type { z } from "../../../definitions/index.ts";
+import { z } from "../../../definitions/index.ts";
 import { literal as clickhouseLiteral, quote as clickhouseQuote } from "../../../resources/clickhouse/quote.ts";
 import { clickhouse } from "../../../resources/clickhouse/kind.ts";
 import { duckdb } from "../../../resources/duckdb/kind.ts";
@@ -112,10 +112,14 @@ export class Stores {
     return staged;
   }
 
-  /** The texts of a table's column `s`, sorted; the driver of DuckDB takes U+FEFF from where a text begins. */
-  async texts(kind: StoreKind, { schema, table }: Target): Promise<string[]> {
-    const name = quoteOf(kind);
-    const rows = await this.query(kind, `SELECT '|' || s FROM ${name(schema)}.${name(table)}`);
+  /** Copies a table with one column of texts; what arrives, sorted. */
+  async copyTexts(from: StoreKind, to: StoreKind, texts: readonly string[]): Promise<string[]> {
+    const [source, copied] = [newTarget({ s: z.string() }), newTarget({ s: z.string() })];
+    const rowsOfOne = texts.map((text) => [text]);
+    await this.make(from, source, valuesOf(from, source, rowsOfOne));
+    await this.copy(to, copied, { format: "asset", target: source, store: from });
+    // The driver of DuckDB takes U+FEFF from where a text begins.
+    const rows = await this.query(to, `SELECT '|' || s FROM ${copied.schema}.${copied.table}`);
     return rows.map(([text]) => (text ?? "").slice(1)).sort();
   }
 
