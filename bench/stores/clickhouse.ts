@@ -11,8 +11,8 @@ import { CLEANED, COLUMN_LIST, FINGERPRINT, RAW, UNCHANGED } from "./shape.ts";
 const COLUMNS = `id Int64, name String, amount Decimal(12, 2), sold_at DateTime64(6, 'UTC'), day Date32,
   is_member Bool, score Float64, note Nullable(String)`;
 const DEFINITIONS = `(${COLUMNS}) ENGINE = MergeTree ORDER BY ()`;
-/** The quickest that was found on two cores; the runtime has the same (`resources/clickhouse/staging.ts`). */
-const SETTINGS: ClickHouseSettings = {
+/** The quickest that were found on two cores; the runtime has the same (`resources/clickhouse/staging.ts`). */
+const TUNED: ClickHouseSettings = {
   max_insert_threads: "2",
   min_insert_block_size_rows: "524288",
   min_insert_block_size_bytes: "134217728",
@@ -22,20 +22,26 @@ const SETTINGS: ClickHouseSettings = {
 export async function openClickHouse(folder: string, parquet: string): Promise<BenchStore> {
   const engine = await startEngine("clickhouse", { dataDir: path.join(folder, "engine") });
   const store = await clickhouse.open(folder, { CLICKHOUSE_URL: engine.url });
-  const client = createClient({ url: engine.url, clickhouse_settings: SETTINGS });
-  const run = async (...statements: readonly string[]): Promise<void> => {
-    for (const query of statements) await client.command({ query });
+  const client = createClient({ url: engine.url });
+  const runWith = async (settings: ClickHouseSettings, ...statements: readonly string[]): Promise<void> => {
+    for (const query of statements) await client.command({ query, clickhouse_settings: settings });
   };
+  const run = (...statements: readonly string[]): Promise<void> => runWith({}, ...statements);
   const create = `CREATE TABLE bench.next ${DEFINITIONS}`;
   const insert = `INSERT INTO bench.next ${CLEANED}`;
   const keep = (where: string): string =>
     `INSERT INTO bench.next SELECT ${COLUMN_LIST} FROM bench.by_hand WHERE ${where}`;
   const exchange = ["EXCHANGE TABLES bench.next AND bench.by_hand", "DROP TABLE bench.next"];
   // As a query of the file's rows, whose parts are written side by side; an insert of the file itself writes one.
-  const sendFile = async (table: string): Promise<void> => {
+  const sendFile = async (table: string, settings: ClickHouseSettings = {}): Promise<void> => {
     const query = `INSERT INTO bench.${table} SELECT ${COLUMN_LIST} FROM input('${COLUMNS.replaceAll("'", "\\'")}') FORMAT Parquet`;
-    const { stream } = await client.exec({ query, values: createReadStream(parquet) });
+    const { stream } = await client.exec({ query, values: createReadStream(parquet), clickhouse_settings: settings });
     await stream.toArray();
+  };
+  const copy = async (settings: ClickHouseSettings): Promise<void> => {
+    await run(create);
+    await sendFile("next", settings);
+    await run(...exchange);
   };
 
   await run("CREATE DATABASE bench", `CREATE TABLE bench.source ${DEFINITIONS}`);
@@ -46,7 +52,11 @@ export async function openClickHouse(folder: string, parquet: string): Promise<B
     store,
     roundsFactor: 3,
     cases: {
-      "query, replace": { limit: 1.2, byHand: () => run(create, insert, ...exchange) },
+      "query, replace": {
+        limit: 1.2,
+        byHand: () => run(create, insert, ...exchange),
+        tuned: () => runWith(TUNED, create, insert, ...exchange),
+      },
       "query, replace, rows as they are": {
         limit: null,
         byHand: () => run(create, `INSERT INTO bench.next ${UNCHANGED}`, ...exchange),
@@ -66,14 +76,7 @@ export async function openClickHouse(folder: string, parquet: string): Promise<B
         byHand: () => run(create, keep("id NOT IN (SELECT id FROM bench.source)"), insert, ...exchange),
       },
       "query, append": { limit: 2.2, byHand: () => run(insert.replace("next", "by_hand")) },
-      copy: {
-        limit: 1.2,
-        byHand: async () => {
-          await run(create);
-          await sendFile("next");
-          await run(...exchange);
-        },
-      },
+      copy: { limit: 1.2, byHand: () => copy({}), tuned: () => copy(TUNED) },
       rows: {
         limit: 1.5,
         byHand: async () => {

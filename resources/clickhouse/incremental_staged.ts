@@ -9,12 +9,12 @@ import type { Inner } from "./incremental_build.ts";
 import { stagedFacts } from "./inspect.ts";
 import { prepareEntry, settleEntry } from "./ledger.ts";
 import { type IsOpen, type Lock, withLock } from "./lock.ts";
-import { ownName } from "./names.ts";
+import { ownName, uuidOf } from "./names.ts";
 import { literal, ownTable, quote } from "./quote.ts";
 import { syncOwn } from "./replicas.ts";
 import { settlePlace } from "./settle.ts";
 import { dropUnusedInner } from "./staging.ts";
-import { dropOwn, onCluster, uuidOf } from "./tables.ts";
+import { dropOwn, newOwn, onCluster } from "./tables.ts";
 import { putInPlace } from "./write.ts";
 
 /**
@@ -64,7 +64,7 @@ export class IncrementalStaged implements Staged {
     try {
       await client.run(
         // Who may read the view need not have rights on the runtime's own database.
-        `CREATE VIEW ${ownTable(view)}${onCluster(client)} (${columnDefinitions(target.columns)}) ` +
+        `CREATE VIEW ${newOwn(client, view)} (${columnDefinitions(target.columns)}) ` +
           `DEFINER = CURRENT_USER SQL SECURITY DEFINER AS ` +
           `SELECT ${read} FROM ${ownTable(inner.name)} AS parts GROUP BY ${groupBy} COMMENT ${literal(target.description)}`,
       );
@@ -114,7 +114,7 @@ export class IncrementalStaged implements Staged {
 
   async #publish(entry: LedgerEntry, lock: Lock): Promise<void> {
     const [client, target] = [this.#client, this.#target];
-    const { own, named } = await settlePlace(client, target, this.#isOpen);
+    const { named } = await settlePlace(client, target, this.#isOpen);
     const inner = named?.inner;
     if (!this.#inner.isNew && inner !== this.#inner.name) {
       throw new ViewReplacedError(
@@ -123,11 +123,7 @@ export class IncrementalStaged implements Staged {
     }
     const isPresent = named !== undefined;
     if (!isPresent) await client.run(`CREATE DATABASE IF NOT EXISTS ${quote(target.schema)}${onCluster(client)}`);
-    await prepareEntry(
-      client,
-      entry,
-      own.find(({ name }) => name === this.#view)?.uuid ?? (await uuidOf(client, this.#view)),
-    );
+    await prepareEntry(client, entry, uuidOf(this.#view));
     if (isPresent) await this.#keepComments();
     await syncOwn(client, this.#inner.name);
     await lock.requireHeld({ schema: target.schema, table: target.table, definition: named?.definition ?? "" });

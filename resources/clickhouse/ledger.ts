@@ -8,7 +8,7 @@ import { type Client, FEW_ROWS } from "./client.ts";
 import { parameter } from "./dialect.ts";
 import { literal, OWN_DATABASE, ownTable, quote } from "./quote.ts";
 import { instantText } from "./types.ts";
-import { onCluster, uuidOf } from "./tables.ts";
+import { onCluster } from "./tables.ts";
 
 /** What was published. */
 const LEDGER = ownTable("ledger");
@@ -72,13 +72,6 @@ export async function createOwnTables(client: Client, present: readonly string[]
 export async function prepareEntry(client: Client, entry: LedgerEntry, tableUuid: string): Promise<void> {
   const line = { ...lineOf(entry, tableUuid), prepared_at: instantText(new Date()) };
   await client.insert(`INSERT INTO ${PREPARED} FORMAT JSONEachRow`, JSON.stringify(line));
-}
-
-/** The same for a table of the runtime's own. @returns its UUID */
-export async function prepareNamed(client: Client, entry: LedgerEntry, name: string): Promise<string> {
-  const uuid = await uuidOf(client, name);
-  await prepareEntry(client, entry, uuid);
-  return uuid;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as wait } from "node:timers/promises";
 import { thisProcess } from "../process_identity.ts";
 import type { Attempt } from "../store.ts";
+import { tryUntilDone } from "../waiting.ts";
 import type { Client } from "./client.ts";
 import { EXCEPTION, LockLostError, ClickHouseStatementError, TableChangedError, TableLockedError } from "./errors.ts";
 import { LAST_MUTATION } from "./mutations.ts";
@@ -9,10 +9,6 @@ import { isAlive, type Owner } from "./names.ts";
 import type { OwnTable } from "./place.ts";
 import { assetHash, literal, OWN_DATABASE, ownTable } from "./quote.ts";
 import { onCluster } from "./tables.ts";
-
-const FIRST_WAIT_MS = 20;
-const LONGEST_WAIT_MS = 500;
-const MESSAGE_EVERY_MS = 30_000;
 
 /** Whether the orchestrator may still be running a run. */
 export type IsOpen = (runId: string) => boolean;
@@ -106,29 +102,24 @@ export async function withLock<T>(
 /** @returns what tells this lock from every other */
 async function take(client: Client, name: string, assetKey: string, attempt: Attempt, isOpen: IsOpen): Promise<string> {
   const token = randomUUID();
-  const start = performance.now();
-  let nextMessage = 1_000;
-  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
-    if (await tryCreate(client, name, { runId: attempt.runId, process: thisProcess(), token })) return token;
-    const holder = await tryGetHolder(client, name);
-    if (holder === undefined) continue;
-    if (!isAlive(holder, isOpen) && (await tryTakeAway(client, name, holder, attempt.runId, isOpen))) continue;
-    const waited = performance.now() - start;
-    if (waited >= client.config.lockTimeoutMs) {
-      throw new TableLockedError(
-        `${assetKey} was still being published by run ${holder.runId} after ${Math.round(waited / 1000)} s ` +
-          `(CLICKHOUSE_LOCK_TIMEOUT_SECONDS). If that run is dead, drop the table ${OWN_DATABASE}.\`${name}\``,
-      );
+  const owner = { runId: attempt.runId, process: thisProcess(), token };
+  const { signal, log } = attempt;
+  return await tryUntilDone({ timeoutMs: client.config.lockTimeoutMs, signal, log }, async () => {
+    for (;;) {
+      if (await tryCreate(client, name, owner)) return { done: token };
+      const holder = await tryGetHolder(client, name);
+      if (holder === undefined) continue;
+      if (!isAlive(holder, isOpen) && (await tryTakeAway(client, name, holder, attempt.runId, isOpen))) continue;
+      return {
+        message: `Waiting for run ${holder.runId}, which publishes ${assetKey}`,
+        timedOut: (seconds) =>
+          new TableLockedError(
+            `${assetKey} was still being published by run ${holder.runId} after ${seconds} s ` +
+              `(CLICKHOUSE_LOCK_TIMEOUT_SECONDS). If that run is dead, drop the table ${OWN_DATABASE}.\`${name}\``,
+          ),
+      };
     }
-    if (waited >= nextMessage) {
-      attempt.log(`Waiting for run ${holder.runId}, which publishes ${assetKey}`);
-      nextMessage = waited + MESSAGE_EVERY_MS;
-    }
-    await wait(waitMs * (0.5 + Math.random()), undefined, { signal: attempt.signal }).catch((aborted: unknown) => {
-      attempt.signal.throwIfAborted();
-      throw aborted;
-    });
-  }
+  });
 }
 
 interface Claimant extends Owner {

@@ -1,11 +1,7 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Attempt, Target } from "../store.ts";
+import { tryUntilDone } from "../waiting.ts";
 import { type Client, FEW_ROWS } from "./client.ts";
 import { UnfinishedMutationError } from "./errors.ts";
-
-const FIRST_WAIT_MS = 20;
-const LONGEST_WAIT_MS = 500;
-const MESSAGE_EVERY_MS = 30_000;
 
 /** What tells the latest mutation of a table, of `system.mutations`, from every other; the server forgets earlier ones. */
 export const LAST_MUTATION = "toString(max((create_time, toUInt64OrZero(extract(mutation_id, '[0-9]+')))))";
@@ -50,27 +46,19 @@ export async function awaitMutations(
   { signal, log }: Pick<Attempt, "signal" | "log">,
   look: Mutations,
 ): Promise<string> {
-  const start = performance.now();
-  let nextMessage = 1_000;
-  let { last, unfinished } = look;
-  for (let waitMs = FIRST_WAIT_MS; unfinished !== undefined; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
-    const waited = performance.now() - start;
-    if (waited >= client.config.lockTimeoutMs) {
-      throw new UnfinishedMutationError(
-        `${target.assetKey}: the server was still at a mutation of the table after ${Math.round(waited / 1000)} s ` +
-          `(CLICKHOUSE_LOCK_TIMEOUT_SECONDS), which a copy of its files would undo. Nothing was published: ` +
-          `let it end, or give it up with KILL MUTATION (see system.mutations). It is ${unfinished}`,
-      );
-    }
-    if (waited >= nextMessage) {
-      log(`Waiting for a mutation of ${target.assetKey}: ${unfinished}`);
-      nextMessage = waited + MESSAGE_EVERY_MS;
-    }
-    await wait(waitMs, undefined, { signal }).catch((aborted: unknown) => {
-      signal.throwIfAborted();
-      throw aborted;
-    });
-    ({ last, unfinished } = await lookAtMutations(client, target));
-  }
-  return last;
+  let seen: Mutations | undefined = look;
+  return await tryUntilDone({ timeoutMs: client.config.lockTimeoutMs, signal, log }, async () => {
+    const { last, unfinished } = seen ?? (await lookAtMutations(client, target));
+    seen = undefined;
+    if (unfinished === undefined) return { done: last };
+    return {
+      message: `Waiting for a mutation of ${target.assetKey}: ${unfinished}`,
+      timedOut: (seconds) =>
+        new UnfinishedMutationError(
+          `${target.assetKey}: the server was still at a mutation of the table after ${seconds} s ` +
+            `(CLICKHOUSE_LOCK_TIMEOUT_SECONDS), which a copy of its files would undo. Nothing was published: ` +
+            `let it end, or give it up with KILL MUTATION (see system.mutations). It is ${unfinished}`,
+        ),
+    };
+  });
 }

@@ -34,6 +34,23 @@ export function ownName(kind: OwnKind, assetKey: string, runId: string): string 
   return [prefix(kind, assetKey), short, thisProcess(), randomBytes(4).toString("hex")].join(SEPARATOR);
 }
 
+/**
+ * The UUID with which the table of such a name is made, so that a line about it can be written before the server is asked.
+ * A table that is exchanged keeps its UUID, and takes another name.
+ */
+export function uuidOf(name: string): string {
+  const hex = createHash("sha256").update(name).digest("hex");
+  // Version 8: of our own making. https://www.rfc-editor.org/rfc/rfc9562#section-5.8
+  const variant = "89ab"[Number.parseInt(hex.charAt(16), 16) % 4] ?? "8";
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    variant + hex.slice(17, 20),
+    hex.slice(20, 32),
+  ].join("-");
+}
+
 /** The same name with another kind. */
 export function siblingOf(name: string, kind: OwnKind): string {
   return `_${kind}${name.slice(name.indexOf(SEPARATOR))}`;

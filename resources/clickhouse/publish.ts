@@ -12,7 +12,6 @@ import {
   findLedgerEntry,
   lastCursor,
   prepareEntry,
-  prepareNamed,
   recentEntries,
   recordEntry,
   recordExchange,
@@ -21,14 +20,14 @@ import {
 import { dropReplayed } from "./quarantine.ts";
 import { type IsOpen, type Lock, type Standing, withLock } from "./lock.ts";
 import { awaitMutations, lookAtMutations } from "./mutations.ts";
-import { ownName } from "./names.ts";
+import { ownName, uuidOf } from "./names.ts";
 import { attachOthers, buildPartitions, replaceInPlace } from "./partitions.ts";
 import { getTable, hangsTheSame, isUnchanged, type OwnTable, type Table } from "./place.ts";
 import { ownTable, quote } from "./quote.ts";
 import { syncOwn } from "./replicas.ts";
 import { settlePlace } from "./settle.ts";
 import { dropInner, type Stage, writesPartitions } from "./staging.ts";
-import { bringUpToContract, changesToContract, dropOwn, onCluster, uuidOf } from "./tables.ts";
+import { bringUpToContract, changesToContract, dropOwn, onCluster } from "./tables.ts";
 import { build, putInPlace, requireWritable } from "./write.ts";
 
 /** How often a table is made again because people altered the one in place meanwhile. */
@@ -142,14 +141,10 @@ export class ClickHouseStaged implements Staged {
     this.#isProven = true;
   }
 
-  /**
-   * Writes the line of the staged table where that one is to take the place.
-   *
-   * @returns its UUID
-   */
+  /** Writes the line of the staged table where that one is to take the place. @returns its UUID */
   async #prepare(entry: LedgerEntry): Promise<string | undefined> {
     if (this.#target.strategy.kind !== "replace") return undefined;
-    const uuid = await this.#stage.uuid;
+    const uuid = uuidOf(this.#stage.name);
     await prepareEntry(this.#client, entry, uuid);
     return uuid;
   }
@@ -270,7 +265,7 @@ export class ClickHouseStaged implements Staged {
       await recordEntry(client.unending(), entry);
       return true;
     }
-    await prepareNamed(client, entry, name);
+    await prepareEntry(client, entry, uuidOf(name));
     await syncOwn(client, name);
     await lock.requireHeld(this.#standing(present));
     await this.#exchange(name, lock, true);
@@ -291,14 +286,17 @@ export class ClickHouseStaged implements Staged {
       (this.#target.strategy.kind === "replace" && like !== undefined && hangsTheSame(like, present));
     if (isReady) {
       const { name } = this.#stage;
-      const uuid = own.find((table) => table.name === name)?.uuid ?? (await uuidOf(client, name));
+      const uuid = own.find((table) => table.name === name)?.uuid ?? uuidOf(name);
       if ((await prepared) !== uuid) await prepareEntry(client, entry, uuid);
       return { name, uuid };
     }
     const name = ownName("build", this.#target.assetKey, this.#attempt.runId);
     this.#own.add(name);
-    const prepare = (): Promise<string> => prepareNamed(client, entry, name);
-    const uuid = await build(client, name, this.#target, present, this.#stage, this.#attempt.log, prepare);
+    const uuid = uuidOf(name);
+    await Promise.all([
+      build(client, name, this.#target, present, this.#stage, this.#attempt.log),
+      prepareEntry(client, entry, uuid),
+    ]);
     return { name, uuid };
   }
 }

@@ -7,16 +7,7 @@ import { isAlive, ownName, siblingOf, tryGetOwner } from "./names.ts";
 import { assetHash, OWN_DATABASE } from "./quote.ts";
 import { getPlace, sameColumns, type Table } from "./place.ts";
 import { isOnAllReplicas } from "./replicated_engine.ts";
-import {
-  createFromContract,
-  createLike,
-  createPlain,
-  createTwin,
-  dropOwn,
-  listOwn,
-  sayDifferences,
-  uuidOf,
-} from "./tables.ts";
+import { createFromContract, createLike, createPlain, createTwin, dropOwn, listOwn, sayDifferences } from "./tables.ts";
 
 /** An engine that keeps all rows as they are. */
 const PLAIN_ENGINE = /^(Replicated)?MergeTree\b/;
@@ -41,19 +32,15 @@ export interface Stage {
   readonly like: Table | undefined;
   /** For the statement that writes the rows of a query into it. */
   readonly options: StatementOptions;
-  /** Asked for while the rows are written. A refreshable view may put another table there since. */
-  readonly uuid: Promise<string>;
 }
 
 /** Makes a staging table like the present one, so that its rows can be linked to it, or it can take its place. */
 export async function createStage(client: Client, target: Target, attempt: Attempt): Promise<Stage> {
   const name = ownName("stage", target.assetKey, attempt.runId);
   const like = await makeStage(client, name, target, attempt);
-  const uuid = uuidOf(client, name);
-  uuid.catch(() => undefined);
   // Where an engine keeps the last of equal rows, parts are numbered in the order of the query.
   const options = like === undefined || PLAIN_ENGINE.test(like.engine) ? SIDE_BY_SIDE : {};
-  return { name, like, options, uuid };
+  return { name, like, options };
 }
 
 /** @returns the table that it was made like */

@@ -5,6 +5,7 @@ import { columnDefinitions } from "./contract.ts";
 import { EXCEPTION, ClickHouseStatementError, UnappliedUpdatesError } from "./errors.ts";
 import { type EngineClauses, engineSql, indexDefinitions, layoutChange, newClauses, parseEngine } from "./layout.ts";
 import { sameColumns, type Table } from "./place.ts";
+import { uuidOf } from "./names.ts";
 import { literal, NAME, OWN_DATABASE, ownTable, quote, tableName } from "./quote.ts";
 import { hasFixedPath } from "./replicated_engine.ts";
 import { fullTypeName } from "./type_names.ts";
@@ -16,6 +17,11 @@ export function onCluster({ config }: Pick<Client, "config">): string {
   return config.cluster === null ? "" : ` ON CLUSTER ${quote(config.cluster)}`;
 }
 
+/** What a statement makes: a table or view of the runtime's own, on all nodes. */
+export function newOwn(client: Client, name: string): string {
+  return `${ownTable(name)} UUID ${literal(uuidOf(name))}${onCluster(client)}`;
+}
+
 /** Makes a table of the runtime's own from a contract, laid out as the asset declares. */
 export async function createFromContract(
   client: Client,
@@ -25,7 +31,7 @@ export async function createFromContract(
 ): Promise<void> {
   const parts = [columnDefinitions(target.columns, target.storage.clickhouse?.codecs), ...indexDefinitions(target)];
   await client.run(
-    `CREATE TABLE ${ownTable(name)}${onCluster(client)} (${parts.join(", ")}) ` +
+    `CREATE TABLE ${newOwn(client, name)} (${parts.join(", ")}) ` +
       `ENGINE = ${engineSql(clauses)} COMMENT ${literal(target.description)}`,
   );
 }
@@ -33,7 +39,7 @@ export async function createFromContract(
 /** Makes a table of the runtime's own for rows that are written into another one afterwards: as cheap as can be. */
 export async function createPlain(client: Client, name: string, target: Target): Promise<void> {
   await client.run(
-    `CREATE TABLE ${ownTable(name)}${onCluster(client)} (${columnDefinitions(target.columns)}) ` +
+    `CREATE TABLE ${newOwn(client, name)} (${columnDefinitions(target.columns)}) ` +
       `ENGINE = ${client.config.engine} ORDER BY tuple()`,
   );
 }
@@ -121,7 +127,7 @@ async function createAs(
   clauses: EngineClauses | undefined,
 ): Promise<void> {
   await client.run(
-    `CREATE TABLE ${ownTable(name)}${onCluster(client)} AS ${tableName(target.assetKey)} ` +
+    `CREATE TABLE ${newOwn(client, name)} AS ${tableName(target.assetKey)} ` +
       `${clauses === undefined ? "" : `ENGINE = ${engineSql(clauses)} `}COMMENT ${literal(target.description)}`,
   );
 }
@@ -240,15 +246,4 @@ export async function listOwn(client: Client): Promise<string[]> {
     parameters: [OWN_DATABASE],
   });
   return rows.map(([name]) => name ?? "");
-}
-
-/** The UUID of one of the runtime's own tables. */
-export async function uuidOf(client: Client, name: string): Promise<string> {
-  const { rows } = await client.text({
-    text: "SELECT toString(uuid) FROM system.tables WHERE database = {p1:String} AND name = {p2:String}",
-    parameters: [OWN_DATABASE, name],
-  });
-  const [uuid] = rows[0] ?? [];
-  if (typeof uuid !== "string") throw new TypeError(`the table ${name} is gone`);
-  return uuid;
 }

@@ -23,9 +23,6 @@ export async function requireWritable(client: Client, target: Target, stage: str
  * Makes the table that is to take the place of the present one: for `replace` the staged rows in a table like the
  * present one, else a copy of the present one with the staged rows written into it. Nobody reads it yet. Rows whose
  * layout is the same are linked, and not written again.
- *
- * @param prepare Writes its line as soon as it is there, beside its rows.
- * @returns what `prepare` returns
  */
 export async function build(
   client: Client,
@@ -34,28 +31,21 @@ export async function build(
   present: Table,
   { name: stage, like }: Stage,
   log: (message: string) => void,
-  prepare: () => Promise<string>,
-): Promise<string> {
+): Promise<void> {
   const [table, staged, columns] = [ownTable(name), ownTable(stage), columnNames(target)];
   const insertStaged = (): Promise<void> =>
     client.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${staged}`);
   const { strategy } = target;
-  const isReplaced = strategy.kind === "replace";
-  const created = isReplaced
-    ? createLike(client, name, present, target, log)
-    : createTwin(client, name, present, target);
-  const line = created.then(prepare);
-  line.catch(() => undefined);
-  if (isReplaced) {
-    await created;
+  if (strategy.kind === "replace") {
+    await createLike(client, name, present, target, log);
     await insertStaged();
-    return await line;
+    return;
   }
   const isLinked = like !== undefined && hangsTheSame(like, present);
   const [kept, linked] = await Promise.all([
     partitionsOf(client, target.schema, target.table),
     isLinked ? partitionsOf(client, OWN_DATABASE, stage) : [],
-    created,
+    createTwin(client, name, present, target),
   ]);
   await attach(client, name, tableName(target.assetKey), kept);
   await bringUpToContract(client, name, present, target);
@@ -66,7 +56,6 @@ export async function build(
   if (strategy.kind === "merge") await client.run(deleteMerged(client, table, target, strategy.key, stage));
   if (isLinked) await attach(client, name, staged, linked);
   else await insertStaged();
-  return await line;
 }
 
 /**

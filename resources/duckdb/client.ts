@@ -1,8 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import type { Statement } from "../render_sql.ts";
+import { tryUntilDone, type Waiting } from "../waiting.ts";
 import { isFatal, openError, statementError, tryGetLockHolder, WarehouseLockedError } from "./errors.ts";
 import { toParameter } from "./types.ts";
 
@@ -119,44 +119,30 @@ async function openFile(path: string, settings: Readonly<Record<string, string>>
  */
 const WITHOUT_LOG = { checkpoint_threshold: "0b", auto_checkpoint_skip_wal_threshold: "0" };
 
-const FIRST_WAIT_MS = 20;
+/** A publish has the file for a moment. */
 const LONGEST_WAIT_MS = 200;
-const MESSAGE_EVERY_MS = 30_000;
 
 /**
  * Opens a file that other processes open too: waits while one of them has it, and says so.
  *
  * @throws WarehouseLockedError after `timeoutMs`
  */
-export async function openWaiting(
-  path: string,
-  options: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly log: (message: string) => void },
-): Promise<Client> {
-  const start = performance.now();
-  let nextMessage = 1_000;
-  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
+export async function openWaiting(path: string, waiting: Omit<Waiting, "longestWaitMs">): Promise<Client> {
+  return await tryUntilDone({ ...waiting, longestWaitMs: LONGEST_WAIT_MS }, async () => {
     try {
-      return await Client.open(path, WITHOUT_LOG);
+      return { done: await Client.open(path, WITHOUT_LOG) };
     } catch (error) {
       const holder = tryGetLockHolder(error);
       if (holder === undefined) throw error;
-      const waited = performance.now() - start;
-      if (waited >= options.timeoutMs) {
-        throw new WarehouseLockedError(
-          `${path} was still open in another process after ${Math.round(waited / 1000)} s: ${holder}. ` +
-            "One process at a time may write a DuckDB file: end that process, or close its connection.",
-          { cause: error },
-        );
-      }
-      if (waited >= nextMessage) {
-        options.log(`Waiting for ${path}, open in ${holder}`);
-        nextMessage = waited + MESSAGE_EVERY_MS;
-      }
-      // A random part, so that processes that wait together do not keep meeting.
-      await wait(waitMs * (0.5 + Math.random()), undefined, { signal: options.signal }).catch((aborted: unknown) => {
-        options.signal.throwIfAborted();
-        throw aborted;
-      });
+      return {
+        message: `Waiting for ${path}, open in ${holder}`,
+        timedOut: (seconds) =>
+          new WarehouseLockedError(
+            `${path} was still open in another process after ${seconds} s: ${holder}. ` +
+              "One process at a time may write a DuckDB file: end that process, or close its connection.",
+            { cause: error },
+          ),
+      };
     }
-  }
+  });
 }

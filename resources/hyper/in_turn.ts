@@ -1,10 +1,6 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Attempt } from "../store.ts";
+import { tryUntilDone } from "../waiting.ts";
 import { ConflictError, TableLockedError } from "./errors.ts";
-
-const FIRST_WAIT_MS = 20;
-const LONGEST_WAIT_MS = 1_000;
-const MESSAGE_AFTER_MS = 1_000;
 
 /**
  * Does it again as long as others write the same rows.
@@ -17,27 +13,20 @@ export async function inTurn<T>(
   timeoutMs: number,
   act: () => Promise<T>,
 ): Promise<T> {
-  const start = performance.now();
-  let told = false;
-  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
+  return await tryUntilDone({ timeoutMs, signal, log }, async () => {
     try {
-      return await act();
+      return { done: await act() };
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      const waited = performance.now() - start;
-      if (waited >= timeoutMs) {
-        throw new TableLockedError(
-          `${assetKey} was still being written by another transaction after ${Math.round(waited / 1000)} s; nothing was published. ` +
-            "Wait for the other run, end it, or raise HYPER_LOCK_TIMEOUT_SECONDS",
-          { cause: error },
-        );
-      }
-      if (waited > MESSAGE_AFTER_MS && !told) log(`Waiting for another transaction that writes ${assetKey}`);
-      told ||= waited > MESSAGE_AFTER_MS;
-      // A random part, so that processes that wait together do not keep meeting.
-      await wait(waitMs * (0.5 + Math.random()), undefined, { signal }).catch(() => {
-        signal.throwIfAborted();
-      });
+      return {
+        message: `Waiting for another transaction that writes ${assetKey}`,
+        timedOut: (seconds) =>
+          new TableLockedError(
+            `${assetKey} was still being written by another transaction after ${seconds} s; nothing was published. ` +
+              "Wait for the other run, end it, or raise HYPER_LOCK_TIMEOUT_SECONDS",
+            { cause: error },
+          ),
+      };
     }
-  }
+  });
 }

@@ -1,12 +1,8 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { ProjectError } from "../../definitions/project_error.ts";
+import { tryUntilDone } from "../waiting.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Connections, type Work } from "./connections.ts";
 import { PostgresConfigError } from "./errors.ts";
-
-const FIRST_WAIT_MS = 20;
-const LONGEST_WAIT_MS = 500;
-const MESSAGE_AFTER_MS = 1_000;
 
 /** The replica had not replayed in time what the primary had committed. */
 export class ReplicaBehindError extends ProjectError {
@@ -26,9 +22,8 @@ export async function waitForReplica(
 ): Promise<void> {
   const { place } = replica.config;
   const position = await committed(primary, work);
-  const start = performance.now();
-  let told = false;
-  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
+  const { signal, log } = work;
+  await tryUntilDone({ timeoutMs: primary.replicaTimeoutMs, signal, log }, async () => {
     const missing = await replica.transaction({ ...work, isReadOnly: true }, async (client) => {
       const { rows } = await client.text(
         `SELECT pg_catalog.pg_is_in_recovery(),
@@ -40,21 +35,16 @@ export async function waitForReplica(
         `${replica.config.variable}: ${place} is no replica. Expected a streaming replica of DATABASE_URL; without one leave it out`,
       );
     });
-    if (missing <= 0n) return;
-    const waited = performance.now() - start;
-    if (waited >= primary.replicaTimeoutMs) {
-      throw new ReplicaBehindError(
-        `${place} is ${missing} bytes behind its primary, still after ${Math.round(waited / 1000)} s. Is it running and ` +
-          `connected to ${primary.place}? Look at pg_stat_replication there, raise DATABASE_REPLICA_TIMEOUT_SECONDS, or leave out ${replica.config.variable}`,
-      );
-    }
-    if (waited >= MESSAGE_AFTER_MS && !told) work.log(`Waiting for ${place}, ${missing} bytes behind its primary`);
-    told ||= waited >= MESSAGE_AFTER_MS;
-    await wait(waitMs, undefined, { signal: work.signal }).catch((aborted: unknown) => {
-      work.signal?.throwIfAborted();
-      throw aborted;
-    });
-  }
+    if (missing <= 0n) return { done: undefined };
+    return {
+      message: `Waiting for ${place}, ${missing} bytes behind its primary`,
+      timedOut: (seconds) =>
+        new ReplicaBehindError(
+          `${place} is ${missing} bytes behind its primary, still after ${seconds} s. Is it running and ` +
+            `connected to ${primary.place}? Look at pg_stat_replication there, raise DATABASE_REPLICA_TIMEOUT_SECONDS, or leave out ${replica.config.variable}`,
+        ),
+    };
+  });
 }
 
 /** The end of what is committed. Not of what is written: only that is sent to replicas which is on the disk. */
