@@ -293,10 +293,10 @@ export class ClickHouseStaged implements Staged {
     const name = ownName("build", this.#target.assetKey, this.#attempt.runId);
     this.#own.add(name);
     const uuid = uuidOf(name);
-    await Promise.all([
-      build(client, name, this.#target, present, this.#stage, this.#attempt.log),
-      prepareEntry(client, entry, uuid),
-    ]);
+    const line = prepareEntry(client, entry, uuid);
+    line.catch(() => undefined);
+    await build(client, name, this.#target, present, this.#stage, this.#attempt.log);
+    await line;
     return { name, uuid };
   }
 }
