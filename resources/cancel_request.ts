@@ -15,7 +15,9 @@ const TIMEOUT_MS = 10_000;
 
 /**
  * Asks the server to end the statement that a session is running, over a connection of its own, as the protocol wants
- * it; PgBouncer passes it on. Resolves when the server has taken the request, also in vain: there is no answer.
+ * it; PgBouncer passes it on. Resolves when the server has taken the request, also in vain: there is no answer, only the
+ * end that the server makes. PgBouncer 1.18 takes a client that ends first for one that gave up: it throws the
+ * request away, and may exit with all of its connections.
  */
 export function requestCancel({ host, port, processID, secretKey }: CancelKey): Promise<void> {
   const request = Buffer.alloc(LENGTH_BYTES);
@@ -26,13 +28,13 @@ export function requestCancel({ host, port, processID, secretKey }: CancelKey): 
   return new Promise((resolve) => {
     // A folder is that of a Unix socket.
     const place = host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
-    const socket = connect({ ...place, timeout: TIMEOUT_MS }, () => socket.end(request));
+    const socket = connect({ ...place, timeout: TIMEOUT_MS }, () => socket.write(request));
     socket.on("timeout", () => socket.destroy());
     socket.on("error", () => undefined);
     socket.on("close", () => {
       resolve();
     });
-    // The server closes without a word; without reading, its end would not be seen.
+    // Without reading, the server's end would not be seen; this side's follows it.
     socket.resume();
   });
 }

@@ -92,11 +92,16 @@ function requirePercentEncoded({ username, password, pathname }: URL): void {
 }
 
 function readAuthority(file: string): Buffer {
+  let text: Buffer;
   try {
-    return readFileSync(file);
+    text = readFileSync(file);
   } catch (error) {
     throw new ClickHouseConfigError(`CLICKHOUSE_CA_FILE: ${file} cannot be read`, { cause: error });
   }
+  if (text.includes("-----BEGIN ")) return text;
+  throw new ClickHouseConfigError(
+    `CLICKHOUSE_CA_FILE: ${file} holds nothing in PEM format, expected -----BEGIN …-----`,
+  );
 }
 
 const DEFAULT_SECONDS = 300;

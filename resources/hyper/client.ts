@@ -192,7 +192,10 @@ export class Client {
         : setTimeout(() => {
             limited.abort();
           }, limit);
-    const abort = (): void => void this.#cancel(over.signal);
+    let cancelled: Promise<void> | undefined;
+    const abort = (): void => {
+      cancelled ??= this.#cancel(over.signal);
+    };
     signal?.addEventListener("abort", abort, { once: true });
     limited.signal.addEventListener("abort", abort, { once: true });
     try {
@@ -213,6 +216,8 @@ export class Client {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
       over.abort();
+      // A late request would end the next statement of the session.
+      await cancelled;
     }
   }
 

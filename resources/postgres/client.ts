@@ -31,6 +31,8 @@ export class Client {
   /** How long it may take for what it does at once. */
   readonly #promptMs: number;
   #isBroken = false;
+  /** Why the server ended the connection while no statement ran: the next one is told only that it is not there. */
+  #ending: pg.DatabaseError | undefined;
 
   private constructor(client: pg.Client, { statementTimeoutMs, lockTimeoutMs, connection }: PostgresConfig) {
     this.#client = client;
@@ -41,9 +43,10 @@ export class Client {
     this.graceMs = hasLimits ? Math.min(longest, MAX_GRACE_MS) : MAX_GRACE_MS;
     // What timers take.
     this.#silentMs = hasLimits ? Math.min(longest + this.graceMs, 2 ** 31 - 1) : 0;
-    client.on("error", () => {
+    client.on("error", (error) => {
       // The statement under way, or the next one, hears of it too.
       this.#isBroken = true;
+      if (error instanceof pg.DatabaseError) this.#ending ??= error;
     });
     client.on("end", () => {
       this.#isBroken = true;
@@ -130,13 +133,16 @@ export class Client {
     }
   }
 
-  /** Asks for the end of the running statement; one that is about to start does not hear it. */
-  cancel(): void {
+  /**
+   * Asks for the end of the running statement; one that is about to start does not hear it. Resolves when the server has
+   * taken the request: until then it may end whatever runs in this session next.
+   */
+  async cancel(): Promise<void> {
     const { host, port, processID, secretKey } = this.#client as pg.Client & {
       readonly processID: number;
       readonly secretKey: number;
     };
-    void requestCancel({ host, port, processID, secretKey });
+    await requestCancel({ host, port, processID, secretKey });
   }
 
   /** Ends the connection without a word: its statement fails. */
@@ -184,7 +190,7 @@ export class Client {
     try {
       return await act();
     } catch (error) {
-      throw statementError(error, text);
+      throw statementError(error instanceof pg.DatabaseError ? error : (this.#ending ?? error), text);
     } finally {
       clearTimeout(timer);
     }

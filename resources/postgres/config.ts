@@ -130,6 +130,8 @@ interface Tls {
 function tlsOptions({ variable, mode = "disable", rootCert, cert, key }: Tls): ConnectionOptions | false {
   const trusted =
     rootCert === undefined || rootCert === "system" ? {} : { ca: readPem(`sslrootcert in ${variable}`, rootCert) };
+  if ((cert === undefined) !== (key === undefined))
+    throw new PostgresConfigError(`${variable}: expected both sslcert and sslkey, or none; got one`);
   const own = {
     ...(cert === undefined ? {} : { cert: readPem(`sslcert in ${variable}`, cert) }),
     ...(key === undefined ? {} : { key: readPem(`sslkey in ${variable}`, key) }),
@@ -153,10 +155,14 @@ function tlsOptions({ variable, mode = "disable", rootCert, cert, key }: Tls): C
   }
 }
 
+/** An empty text would be none to Node, which then trusts every public authority. */
 function readPem(option: string, path: string): string {
+  let text: string;
   try {
-    return readFileSync(path, "utf8");
+    text = readFileSync(path, "utf8");
   } catch (error) {
     throw new PostgresConfigError(`${option}: ${path} cannot be read`, { cause: error });
   }
+  if (text.includes("-----BEGIN ")) return text;
+  throw new PostgresConfigError(`${option}: ${path} holds nothing in PEM format, expected -----BEGIN …-----`);
 }

@@ -118,7 +118,7 @@ export class Transaction {
       signal?.throwIfAborted();
       throw error;
     } finally {
-      end();
+      await end();
     }
   }
 
@@ -133,7 +133,7 @@ export class Transaction {
       signal?.throwIfAborted();
       throw error;
     } finally {
-      end();
+      await end();
     }
   }
 
@@ -152,7 +152,9 @@ export class Transaction {
     await this.#end();
   }
 
-  #cancelOnAbort(): () => void {
+  /** @returns what ends it, after the last request: a late one would end the next statement of the session. */
+  #cancelOnAbort(): () => Promise<void> {
+    let asked: Promise<unknown> = Promise.resolve();
     let timer: NodeJS.Timeout | undefined;
     let deadline: number | undefined;
     const cancel = (): void => {
@@ -162,13 +164,14 @@ export class Transaction {
         this.#client.cut();
         return;
       }
-      this.#client.cancel();
+      asked = Promise.all([asked, this.#client.cancel()]);
       timer = setTimeout(cancel, CANCEL_EVERY_MS);
     };
     this.#signal?.addEventListener("abort", cancel, { once: true });
-    return () => {
+    return async () => {
       this.#signal?.removeEventListener("abort", cancel);
       clearTimeout(timer);
+      if (!this.#client.isBroken) await asked;
     };
   }
 

@@ -134,6 +134,7 @@ const BY_STATE: Readonly<Record<string, readonly [error: StatementErrorClass, ad
   "57P03": [ConnectionLostError, "the server is starting or stopping"],
   "57P05": [ConnectionLostError, "the server ended the connection as idle"],
   "25P03": [ConnectionLostError, "the server ended a transaction as idle: raise idle_in_transaction_session_timeout"],
+  "25P04": [StatementTimeoutError, "the server ended a transaction that took too long: raise transaction_timeout"],
   "55P03": [LockTimeoutError, "another transaction holds the table: see pg_locks and pg_stat_activity"],
   "40": [TransactionConflictError, "another transaction was in the way"],
   "53100": [DiskFullError, "the server's disk is full: make room on it"],
@@ -143,6 +144,7 @@ const BY_STATE: Readonly<Record<string, readonly [error: StatementErrorClass, ad
   ],
   "53": [ServerOverloadedError, "the server is short of memory or connections"],
   "22003": [OutOfRangeError, "a number does not fit into its column"],
+  "22008": [OutOfRangeError, "a time does not fit into its column, or is too near the end of time for a partition"],
   "23505": [
     DuplicateKeyError,
     "two rows have a key that a unique index allows once: correct the rows, or drop the index",
@@ -158,6 +160,7 @@ const BY_STATE: Readonly<Record<string, readonly [error: StatementErrorClass, ad
 /** What the server says, in no other language, of two that change the same row of its catalog. It has no SQLSTATE. */
 const TUPLE_CONFLICT = /^tuple concurrently (updated|deleted)/;
 const QUERY_CANCELED = "57014";
+const INVALID_DEFINITION = "42P17";
 const CHECK_VIOLATION = "23514";
 
 /** What a failed statement was about. Its message holds what the server says, never a value of the connection. */
@@ -179,6 +182,15 @@ export function statementError(error: unknown, statement: string): Error {
     const advice = "raise DATABASE_STATEMENT_TIMEOUT_SECONDS, or make it read less";
     return new StatementTimeoutError(`PostgreSQL ended a statement: ${advice}`, statement, told);
   }
+  if (state === QUERY_CANCELED)
+    return new StatementError(
+      `PostgreSQL ended a statement (${state}): somebody cancelled it, or a limit was reached`,
+      statement,
+      told,
+    );
+  // Nothing was in the way of the partition when it was looked for.
+  if (state === INVALID_DEFINITION && statement.includes("ATTACH PARTITION"))
+    return new CatalogConflictError("PostgreSQL: another transaction made such a partition", statement, told);
   // The same SQLSTATE as for a constraint by which people check rows, which has a name.
   if (state === CHECK_VIOLATION && error.constraint === undefined) {
     return new MissingPartitionError(
@@ -215,8 +227,17 @@ function isGone(error: unknown): boolean {
 }
 
 /** Codes of Node's TLS. @see https://nodejs.org/api/tls.html#x509-certificate-error-codes */
-const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH|INVALID_CA)/;
+const TLS_CODE = /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH|INVALID_CA)/;
 const LOGIN_STATE = /^(28|3D000|42501)/;
+/** PgBouncer has one SQLSTATE for all; its words, in no other language, tell a wrong login from a server that is away. */
+const BOUNCED_STATE = "08P01";
+const BOUNCED_LOGIN = /auth(entication)? failed|no such (user|database)|does not exist|not allow/i;
+
+function isLoginRefused(error: unknown): boolean {
+  const { code = "", message = "" } = error as { readonly code?: string; readonly message?: string };
+  if (!(error instanceof pg.DatabaseError)) return /SASL|password/i.test(message);
+  return LOGIN_STATE.test(code) || (code === BOUNCED_STATE && BOUNCED_LOGIN.test(message));
+}
 
 /** Why there is no connection. */
 export function connectError(error: unknown, place: string, variable = "DATABASE_URL"): ProjectError {
@@ -224,14 +245,21 @@ export function connectError(error: unknown, place: string, variable = "DATABASE
   const said = [code, message].filter((text) => text !== undefined && text !== "").join(": ");
   if (TLS_CODE.test(code ?? "") || /\bSSL\b|\bTLS\b/.test(message ?? "")) {
     return new PostgresTlsError(
-      `${place}: no trusted encrypted connection: ${said}. Look at sslmode and sslrootcert in ${variable}, and at the ` +
-        "names in the server's certificate",
+      `${place}: no trusted encrypted connection: ${said}. Look at sslmode, sslrootcert, sslcert and sslkey in ${variable}, ` +
+        "and at the names in the server's certificate",
       { cause: error },
     );
   }
-  if (error instanceof pg.DatabaseError ? LOGIN_STATE.test(code ?? "") : /SASL|password/i.test(message ?? "")) {
+  if (isLoginRefused(error)) {
     return new PostgresLoginError(
       `${place}: PostgreSQL lets the user not in: ${said}. Look at user, password and database in ${variable}`,
+      { cause: error },
+    );
+  }
+  if (code?.startsWith("53") === true) {
+    return new PostgresUnreachableError(
+      `${place}: PostgreSQL has no connection left: ${said}. Let others end theirs, or raise the limit of the server, ` +
+        `the database or the user of ${variable}`,
       { cause: error },
     );
   }

@@ -1,5 +1,7 @@
-import { literal, quote } from "../quote.ts";
+import { literal, quote, tableName } from "../quote.ts";
+import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
+import { freeName, objectName } from "./index_names.ts";
 import type { Relation } from "./table.ts";
 
 /**
@@ -53,6 +55,12 @@ export async function swapObstacles(
               JOIN pg_catalog.pg_depend AS o ON o.classid = s.classid AND o.objid = s.objid
               WHERE s.refclassid = 'pg_catalog.pg_namespace'::regclass AND s.refobjid = t.relnamespace
                 AND o.refclassid = 'pg_catalog.pg_publication'::regclass AND o.refobjid = p.oid)))
+    UNION ALL SELECT 'subscription ' || (SELECT subname FROM pg_catalog.pg_subscription AS s WHERE s.oid = srsubid)
+      FROM t JOIN pg_catalog.pg_subscription_rel ON srrelid = t.oid
+    UNION ALL SELECT 'its row type has privileges or a comment of its own' FROM t JOIN pg_catalog.pg_type AS y ON y.oid = t.reltype
+      WHERE typacl IS NOT NULL OR pg_catalog.obj_description(y.oid, 'pg_type') IS NOT NULL
+    UNION ALL SELECT 'it belongs to an extension' FROM t JOIN pg_catalog.pg_depend AS d ON d.objid = t.oid
+      WHERE classid = 'pg_catalog.pg_class'::regclass AND deptype IN ('e', 'x')
     UNION ALL SELECT 'column ' || attname || ' has settings of its own'
       FROM t JOIN pg_catalog.pg_attribute AS a ON attrelid = t.oid JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
       WHERE attnum > 0 AND NOT attisdropped
@@ -60,8 +68,13 @@ export async function swapObstacles(
           OR COALESCE(attstattarget, -1) >= 0 OR attstorage <> typstorage OR attcollation <> typcollation)
     UNION ALL SELECT 'index ' || i.relname || ' has settings of its own'
       FROM t JOIN pg_catalog.pg_index ON indrelid = t.oid JOIN pg_catalog.pg_class AS i ON i.oid = indexrelid
-      WHERE indisclustered OR indisreplident OR NOT indisvalid OR i.reltablespace <> 0
+      WHERE indisclustered OR indisreplident OR i.reltablespace <> 0
         OR EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = i.oid AND COALESCE(attstattarget, -1) >= 0)
+        OR EXISTS (SELECT FROM pg_catalog.pg_depend
+          WHERE classid = 'pg_catalog.pg_class'::regclass AND objid = i.oid AND deptype = 'x')
+    UNION ALL SELECT 'index ' || i.relname || ' is being made just now, or was left unfinished (then DROP INDEX)'
+      FROM t JOIN pg_catalog.pg_index ON indrelid = t.oid JOIN pg_catalog.pg_class AS i ON i.oid = indexrelid
+      WHERE NOT indisvalid
     UNION ALL SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
       FROM t JOIN pg_catalog.pg_depend AS d ON refclassid = 'pg_catalog.pg_class'::regclass AND refobjid = t.oid
       WHERE NOT (
@@ -170,6 +183,33 @@ export async function hangingStatements(
         WHERE indrelid = ${oid} AND i.relname IN (${["NULL", ...indexes.map(literal)].join(", ")})
     ) AS statements (place, statement) ORDER BY place`);
   return rows.map(([statement]) => statement ?? "");
+}
+
+/**
+ * The statements that give the NOT NULL constraints of a staged table the names and comments of the former one's, new ones
+ * the names that PostgreSQL gives. Before PostgreSQL 18 they have none.
+ */
+export async function notNullNames(client: Client, target: Target, oid: string, staged: string): Promise<string[]> {
+  const { rows } = await client.text(`
+    SELECT s.conname, a.attname, o.conname, pg_catalog.obj_description(o.oid, 'pg_constraint')
+    FROM pg_catalog.pg_constraint AS s JOIN pg_catalog.pg_attribute AS a ON attrelid = s.conrelid AND attnum = s.conkey[1]
+    LEFT JOIN (pg_catalog.pg_constraint AS o JOIN pg_catalog.pg_attribute AS b ON b.attrelid = o.conrelid AND b.attnum = o.conkey[1])
+      ON o.conrelid = ${oid} AND o.contype = 'n' AND b.attname = a.attname
+    WHERE s.conrelid = ${staged} AND s.contype = 'n' ORDER BY a.attnum`);
+  const name = tableName(target.assetKey);
+  const taken = new Set(rows.map(([, , former]) => former));
+  return rows.flatMap(([own, column, former, comment]) => {
+    const wanted =
+      former ??
+      freeName(
+        (one) => taken.has(one),
+        (label) => objectName(target.table, column ?? "", label.replace(/^idx/, "not_null")),
+      );
+    taken.add(wanted);
+    const rename = `ALTER TABLE ${name} RENAME CONSTRAINT ${quote(own ?? "")} TO ${quote(wanted)}`;
+    if (comment == null) return [rename];
+    return [rename, `COMMENT ON CONSTRAINT ${quote(wanted)} ON ${name} IS ${literal(comment)}`];
+  });
 }
 
 /**

@@ -5,7 +5,11 @@ import type { Parameter } from "../render_sql.ts";
 import type { PartitionSet, Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { columnList } from "./contract.ts";
+import { TransactionConflictError } from "./errors.ts";
 import { requireRows, type StagingTable } from "./staging.ts";
+
+/** How often rows are looked for that others changed meanwhile; triggers may make new ones each time. */
+const MAX_PASSES = 5;
 
 /** A condition on rows. */
 interface Condition {
@@ -33,8 +37,11 @@ export async function writeInPlace(
     await synchronize(client, target, stage, scope, key);
     return;
   }
-  if (scope !== null)
-    await client.run({ text: `DELETE FROM ${name} AS old WHERE ${scope.text}`, parameters: scope.parameters });
+  if (scope !== null) {
+    const statement = { text: `DELETE FROM ${name} AS old WHERE ${scope.text}`, parameters: scope.parameters };
+    // Where it waited for another transaction, that one's new rows are seen by the next statement only.
+    for (let pass = 1; pass <= MAX_PASSES; pass += 1) if ((await client.write(statement)) === 0n) break;
+  }
   const written = await client.write(`INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage}`);
   // A trigger of the table may refuse rows silently, by what people decided: then count what is staged.
   if (written === rowCount) return;
@@ -130,14 +137,26 @@ async function synchronize(
       FROM ${stage} AS staged WHERE (${scope}) AND ${same} AND (${text("old")}) IS DISTINCT FROM (${text("staged")})`;
   const deleted = `DELETE FROM ${name} AS old
       WHERE (${scope}) AND NOT EXISTS (SELECT 1 FROM ${stage} AS staged WHERE ${same})`;
+  const missing = `${stage} AS staged WHERE NOT EXISTS (SELECT 1 FROM ${name} AS old WHERE (${scope}) AND ${same})`;
   // Asked for their counts, the two come before the insert, whose unique values they may free.
-  await client.run({
-    text: `WITH deleted AS (${deleted} RETURNING 1), changed AS (${changed} RETURNING 1)
-      INSERT INTO ${name} (${columns}) SELECT ${columns} FROM ${stage} AS staged
-      WHERE (SELECT count(*) FROM deleted) >= 0 AND (SELECT count(*) FROM changed) >= 0
-        AND NOT EXISTS (SELECT 1 FROM ${name} AS old WHERE (${scope}) AND ${same})`,
-    parameters,
-  });
+  const statement = `WITH deleted AS (${deleted} RETURNING 1), changed AS (${changed} RETURNING 1), missing AS (SELECT * FROM ${missing})
+      INSERT INTO ${name} (${columns}) SELECT ${columns} FROM missing
+      WHERE (SELECT count(*) FROM deleted) >= 0 AND (SELECT count(*) FROM changed) >= 0`;
+  // A row that another transaction deletes meanwhile, or gives another key, is neither changed nor inserted: it is there
+  // for the statement's snapshot. The next one sees what that transaction did. What it cannot mend, triggers keep away.
+  let left = "";
+  for (let pass = 1; pass <= MAX_PASSES; pass += 1) {
+    await client.run({ text: statement, parameters });
+    const { rows } = await client.text({
+      text: `SELECT (SELECT count(*) FROM ${missing}), (SELECT count(*) FROM ${name} AS old
+        WHERE (${scope}) AND NOT EXISTS (SELECT 1 FROM ${stage} AS staged WHERE ${same}))`,
+      parameters,
+    });
+    const before = left;
+    left = String(rows[0]);
+    if (left === "0,0" || left === before) return;
+  }
+  throw new TransactionConflictError(`${name} was changed by others again and again`, statement, undefined);
 }
 
 /** @throws ContractError for keys that are staged more than once */

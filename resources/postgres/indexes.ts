@@ -27,20 +27,29 @@ export function declaredIndexes(target: Target, kind: Relation["kind"]): Declare
   const declared = (target.storage.postgres?.indexes ?? []).map((index) => declare(target, index));
   if (kind === "TABLE") return declared;
   const isThere = declared.some((index) => isKeyIndex(target, index));
-  return isThere ? declared : [...declared, declare(target, { columns: target.key, unique: true })];
+  return isThere ? declared : [...declared, keyIndex(target)];
+}
+
+/** In a key NULL is a value as any other. */
+function keyIndex(target: Target): DeclaredIndex {
+  const isNullable = target.columns.some(({ name, nullable }) => nullable && target.key.includes(name));
+  return declare(target, { columns: target.key, unique: true }, isNullable ? ["NULLS NOT DISTINCT"] : []);
 }
 
 /** Whether an index is what a concurrent refresh asks for: unique, on the key, of all rows. */
 export function isKeyIndex(target: Target, { unique, definition }: DeclaredIndex): boolean {
-  return unique && definition === declare(target, { columns: target.key }).definition;
+  return (
+    unique && [declare(target, { columns: target.key }), keyIndex(target)].some((key) => key.definition === definition)
+  );
 }
 
-function declare(target: Target, index: PostgresIndex): DeclaredIndex {
+function declare(target: Target, index: PostgresIndex, nulls: readonly string[] = []): DeclaredIndex {
   const { columns, name, unique = false, include = [], where, method } = index;
   const condition = where === undefined ? undefined : renderSql(where, postgresDialect({ self: null, window: null }));
   const definition = [
     `USING ${method ?? "btree"} (${columns.map(quote).join(", ")})`,
     ...(include.length === 0 ? [] : [`INCLUDE (${include.map(quote).join(", ")})`]),
+    ...nulls,
     // On lines of its own: it may end with a comment.
     ...(condition === undefined ? [] : [`WHERE (${condition.text}\n)`]),
   ].join(" ");

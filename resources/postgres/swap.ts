@@ -3,7 +3,7 @@ import { literal, OWN_SCHEMA, quote, tableName } from "../quote.ts";
 import type { Target } from "../store.ts";
 import type { Client } from "./client.ts";
 import { DuplicateKeyError, TransactionConflictError, UndefinedRelationError } from "./errors.ts";
-import { hangingStatements, hangingText, tableIndexes } from "./hanging.ts";
+import { hangingStatements, hangingText, notNullNames, tableIndexes } from "./hanging.ts";
 import { createIndex, declaredIndexes, duplicateKey, planIndexes } from "./indexes.ts";
 import { type LockWait, lockWaiting } from "./lock_wait.ts";
 import { settlePartitions } from "./partitions.ts";
@@ -63,6 +63,7 @@ export async function swap(
     ...current.map(({ replace }) => replace),
     `DROP ${old.kind} ${schema}.${aside}`,
     ...indexes.renames,
+    ...(await notNullNames(client, target, old.oid, staged.oid)),
     ...hanging,
   ]);
   await settlePartitions(client, target, staged.oid, stage);

@@ -86,13 +86,17 @@ async function writeKept(
   const name = tableName(target.assetKey);
   await lockWaiting(client, name, [`LOCK TABLE ${name} IN ROW EXCLUSIVE MODE`], locks);
   await client.run("SAVEPOINT writing");
-  try {
-    await writeInPlace(client, target, table.oid, stage);
-  } catch (error) {
-    if (error instanceof MissingPartitionError) throw missingPartition(target, error, added.refused);
-    if (!(error instanceof DuplicateKeyError)) throw error;
-    await client.run("ROLLBACK TO SAVEPOINT writing");
-    throw duplicateKey(target, error, await tableIndexOf(client, error.index));
+  for (let isAgain = target.strategy.kind === "append"; ; isAgain = true) {
+    try {
+      await writeInPlace(client, target, table.oid, stage);
+      break;
+    } catch (error) {
+      if (error instanceof MissingPartitionError) throw missingPartition(target, error, added.refused);
+      if (!(error instanceof DuplicateKeyError)) throw error;
+      await client.run("ROLLBACK TO SAVEPOINT writing");
+      // The key may be of a row that another transaction has just committed: the next statement sees and replaces it.
+      if (isAgain) throw duplicateKey(target, error, await tableIndexOf(client, error.index));
+    }
   }
   await client.run("RELEASE SAVEPOINT writing");
   await client.run(`DROP TABLE ${stage.name}`);
@@ -119,7 +123,7 @@ function missingPartition(
   const why = refused.length === 0 ? "" : `. Not made, since others are in the way: ${refused.join("; ")}`;
   return new MissingPartitionError(
     `${assetKey}: ${tableName(assetKey)} has no partition for some rows; nothing was published. Attach one that takes ` +
-      `them, or detach what is in its way${why}. PostgreSQL says`,
+      `them, or detach what is in its way (a detach that was interrupted: DETACH PARTITION … FINALIZE)${why}. PostgreSQL says`,
     statement,
     cause,
   );

@@ -187,6 +187,9 @@ test.each([
   ["516", "AUTHENTICATION_FAILED", "access_denied", false],
   ["159", "TIMEOUT_EXCEEDED", "statement_timeout", false],
   ["210", "NETWORK_ERROR", "unreachable", true],
+  ["236", "ABORTED", "unreachable", true],
+  ["394", "QUERY_WAS_CANCELLED", "unreachable", true],
+  ["745", "SERVER_OVERLOADED", "overload", true],
   ["60", "UNKNOWN_TABLE", "undefined_relation", false],
   ["407", "DECIMAL_OVERFLOW", "statement_failed", false],
   ["100000", "FROM_THE_FUTURE", "statement_failed", false],
@@ -230,6 +233,7 @@ test.each([
   [{ CLICKHOUSE_URL: "http://localhost", CLICKHOUSE_ENGINE: "ReplacingMergeTree" }, "CLICKHOUSE_ENGINE"],
   [{ CLICKHOUSE_URL: "http://localhost", CLICKHOUSE_ENGINE: "ReplicatedSummingMergeTree" }, "CLICKHOUSE_ENGINE"],
   [{ CLICKHOUSE_URL: "https://localhost", CLICKHOUSE_CA_FILE: "/nowhere/ca.pem" }, "CLICKHOUSE_CA_FILE"],
+  [{ CLICKHOUSE_URL: "https://localhost", CLICKHOUSE_CA_FILE: "/dev/null" }, "/dev/null holds nothing in PEM format"],
 ])("a wrong configuration names the variable: %j", (env, variable) => {
   expect(() => clickhouseConfig(env)).toThrow(variable);
   expect(() => clickhouseConfig(env)).not.toThrow("hunter2");

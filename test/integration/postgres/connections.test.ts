@@ -78,6 +78,31 @@ async function silentProxy(
   };
 }
 
+/** A way to the server on which requests to cancel take a while. */
+async function slowToCancel(ms: number): Promise<{ readonly url: string; readonly close: () => void }> {
+  const real = new URL(server.url);
+  const proxy = createServer((down) => {
+    down.once("data", (first) => {
+      // https://www.postgresql.org/docs/current/protocol-message-formats.html CancelRequest
+      const isCancel = first.length === 16 && first.readInt32BE(4) === 80_877_102;
+      const join = (): void => {
+        const up = connectSocket(Number(real.port), real.hostname);
+        up.write(first);
+        down.pipe(up).pipe(down);
+        for (const [one, other] of [[up, down] as const, [down, up] as const])
+          one.on("error", () => undefined).on("close", () => other.destroy());
+      };
+      down.pause();
+      if (isCancel) setTimeout(join, ms);
+      else join();
+    });
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const url = new URL(server.url);
+  url.port = String((proxy.address() as AddressInfo).port);
+  return { url: url.href, close: () => proxy.close() };
+}
+
 test("a server that is down is told of with its place, and is worth another try", async () => {
   const port = await findFreePort();
   const fault = await faultOf(storeOf((url) => (url.port = String(port))));
@@ -168,6 +193,24 @@ test("a run that is terminated ends its statement on the server, and says why", 
   stop.abort(new Error("terminated by a person"));
   await ending;
   expect(await warehouse.sql(running)).toEqual([[null]]);
+});
+
+test("a request to cancel that is long on its way ends nothing that the next run does in the same session", async () => {
+  const { url, close } = await slowToCancel(600);
+  const warehouse = new Warehouse(server, { DATABASE_URL: url });
+  const target = warehouse.target(shape);
+  const stop = new AbortController();
+  const given = attempt({ signal: stop.signal });
+  const quick = sql`SELECT 1 AS id, 'x' AS name FROM pg_sleep(0.3)`;
+  const staging = warehouse.store.stageQuery(target, quick, null, given);
+  const running = `SELECT min(pid)::text FROM pg_stat_activity WHERE application_name LIKE '%${given.runId}' AND wait_event = 'PgSleep'`;
+  await until(warehouse, running);
+  stop.abort(new Error("terminated by a person"));
+  // It has ended by itself meanwhile.
+  await (await staging).discard();
+  await warehouse.publishQuery(target, sql`SELECT 2 AS id, 'y' AS name FROM pg_sleep(1)`);
+  expect(await warehouse.sql("SELECT id FROM {x}")).toEqual([["2"]]);
+  close();
 });
 
 test("a network that goes silent ends a statement, soon after its limit or when the run is terminated", async () => {

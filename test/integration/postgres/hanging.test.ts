@@ -203,6 +203,28 @@ const KINDS: readonly Kind[] = [
     show: "SELECT t.reloptions FROM pg_class AS c JOIN pg_class AS t ON t.oid = c.reltoastrelid WHERE c.oid = '{x}'::regclass",
     keepsTable: true,
   },
+  {
+    name: "the name of a NOT NULL, and what people wrote about it",
+    hang: "ALTER TABLE {x} RENAME CONSTRAINT x_id_not_null TO must; COMMENT ON CONSTRAINT must ON {x} IS 'It must'",
+    show: "SELECT conname, obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conrelid = '{x}'::regclass ORDER BY 1",
+    then: () => [
+      ["must", "It must"],
+      ["x_shop_not_null", null],
+    ],
+    keepsTable: false,
+  },
+  {
+    name: "what people wrote about its row type, and took from it",
+    hang: "COMMENT ON TYPE {x} IS 'A sale'; REVOKE USAGE ON TYPE {x} FROM PUBLIC",
+    show: "SELECT obj_description(oid, 'pg_type'), typacl FROM pg_type WHERE oid = (SELECT reltype FROM pg_class WHERE oid = '{x}'::regclass)",
+    keepsTable: true,
+  },
+  {
+    name: "an index that an extension takes with it",
+    hang: "CREATE INDEX taken ON {x} (id); ALTER INDEX {s}.taken DEPENDS ON EXTENSION plpgsql",
+    show: "SELECT deptype FROM pg_depend WHERE objid = '{s}.taken'::regclass AND deptype = 'x'",
+    keepsTable: true,
+  },
 ];
 
 beforeAll(() => server.sql("CREATE ROLE reader; CREATE ROLE writer"));
@@ -248,6 +270,24 @@ describe.each(STRATEGIES)("%s", (_name, strategy, ids) => {
       expect(await run(kind.show)).toEqual(kind.then?.(expected) ?? shown);
     }
   });
+});
+
+test("a table that a subscription fills stays it, so that what is published elsewhere goes on to come", async () => {
+  const warehouse = new Warehouse(server);
+  const target = warehouse.target(shape);
+  await warehouse.publishRows(target, before);
+  const name = `s_${warehouse.schema}`;
+  await warehouse.sql(`CREATE PUBLICATION ${name} FOR TABLE {x}`);
+  await warehouse.sql(
+    `CREATE SUBSCRIPTION ${name} CONNECTION '${server.url}' PUBLICATION ${name} WITH (create_slot = false, slot_name = NONE, enabled = false)`,
+  );
+  await warehouse.sql(`DROP PUBLICATION ${name}`);
+  await warehouse.publishRows(target, after);
+  const tables =
+    "SELECT srrelid::regclass = '{x}'::regclass FROM pg_subscription_rel WHERE srsubid = (SELECT oid FROM pg_subscription WHERE subname = '";
+  expect(await warehouse.sql(`${tables}${name}')`)).toEqual([["true"]]);
+  await warehouse.sql(`DROP SUBSCRIPTION ${name}`);
+  expect(await warehouse.sql(`${IDS} {x}`)).toEqual([["1,3"]]);
 });
 
 test("a new table has the privileges that the schema gives to new ones", async () => {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -77,7 +77,14 @@ test.each([
 ])("%s is refused, with what to look at", async (_name, host, options) => {
   const connecting = isEncrypted(host, options());
   await expect(connecting).rejects.toMatchObject({ code: "postgres_tls_failed", retryable: false });
-  await expect(connecting).rejects.toThrow(/sslmode and sslrootcert/);
+  await expect(connecting).rejects.toThrow(/sslmode, sslrootcert/);
+});
+
+test("a key of another certificate is no matter of time", async () => {
+  const options = { sslmode: "verify-full", sslrootcert: ca, sslcert: ca, sslkey: join(folder, "other.key") };
+  const connecting = isEncrypted("localhost", options);
+  await expect(connecting).rejects.toMatchObject({ code: "postgres_tls_failed", retryable: false });
+  await expect(connecting).rejects.toThrow(/sslcert and sslkey/);
 });
 
 test("a server without TLS, a mode that is none and a certificate that is not there are told apart", async () => {
@@ -97,6 +104,11 @@ test("a server without TLS, a mode that is none and a certificate that is not th
     expect(config(`sslmode=verify-full&ssl=${ssl}`)).toThrow(/^ssl in DATABASE_URL: .*sslmode/);
   expect(config("sslmode=verify-full&sslnegotiation=direct")).toThrow(/^sslnegotiation in DATABASE_URL: .*sslmode/);
   expect(config("sslmode=verify-full&sslrootcert=/none.pem")).toThrow(/none\.pem/);
+  // An empty text would be none to Node, which then trusts every public authority.
+  const empty = join(folder, "empty.pem");
+  writeFileSync(empty, "");
+  expect(config(`sslmode=verify-full&sslrootcert=${empty}`)).toThrow(/empty\.pem holds nothing in PEM format/);
+  expect(config(`sslmode=verify-full&sslrootcert=${ca}&sslcert=${ca}`)).toThrow(/expected both sslcert and sslkey/);
   expect(config("connect_timeout=soon")).toThrow(/connect_timeout/);
 });
 

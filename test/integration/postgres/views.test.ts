@@ -127,6 +127,24 @@ test("a view that is described otherwise but defined the same is refreshed, not 
   expect(await warehouse.sql("SELECT obj_description('{x}'::regclass)")).toEqual([["It's another."]]);
 });
 
+test("in a key NULL is a value as any other: it is there once, also after a refresh", async () => {
+  const warehouse = new Warehouse(server);
+  await sales(warehouse);
+  const target = viewOf(warehouse, {}, { key: ["day"] });
+  const read = { kind: "table", assetKey: `${warehouse.schema}/sales` } as const;
+  const plain = sql`SELECT shop, amount AS revenue, CAST(NULL AS text) AS day FROM ${read} WHERE amount > 1`;
+  await expect(warehouse.publishView(target, plain)).rejects.toMatchObject({ code: "contract_broken" });
+  await warehouse.sql("DELETE FROM {sales} WHERE shop = 'b'");
+  await warehouse.publishView(target, plain);
+  const before = await oid(warehouse);
+  await warehouse.sql("UPDATE {sales} SET amount = 3 WHERE amount = 2");
+  await warehouse.publishView(target, plain);
+  expect([await rows(warehouse), await oid(warehouse)]).toEqual([[["a", "3.00"]], before]);
+  await warehouse.sql("INSERT INTO {sales} VALUES ('b', 9)");
+  await expect(warehouse.publishView(target, plain)).rejects.toMatchObject({ code: "contract_broken" });
+  expect(await rows(warehouse)).toEqual([["a", "3.00"]]);
+});
+
 test("contracts are kept: columns, types, NULL and keys; the view stays as it was", async () => {
   const warehouse = new Warehouse(server);
   await sales(warehouse);
