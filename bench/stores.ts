@@ -119,9 +119,9 @@ async function benchStore(
           return { seconds };
         }),
     });
-    const tuned = one.tuned === undefined ? [] : [byHand("by hand, tuned", one.tuned)];
+    const untuned = one.untuned === undefined ? [] : [byHand("by hand, untuned", one.untuned)];
     const { roundsFactor = 1 } = bench;
-    const found = await contest([ours, byHand("by hand", one.byHand), ...tuned], {
+    const found = await contest([ours, byHand("by hand", one.byHand), ...untuned], {
       rounds: rounds * roundsFactor,
       warmUp: 1,
       say,

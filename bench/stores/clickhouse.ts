@@ -26,14 +26,14 @@ export async function openClickHouse(folder: string, parquet: string): Promise<B
   const runWith = async (settings: ClickHouseSettings, ...statements: readonly string[]): Promise<void> => {
     for (const query of statements) await client.command({ query, clickhouse_settings: settings });
   };
-  const run = (...statements: readonly string[]): Promise<void> => runWith({}, ...statements);
+  const run = (...statements: readonly string[]): Promise<void> => runWith(TUNED, ...statements);
   const create = `CREATE TABLE bench.next ${DEFINITIONS}`;
   const insert = `INSERT INTO bench.next ${CLEANED}`;
   const keep = (where: string): string =>
     `INSERT INTO bench.next SELECT ${COLUMN_LIST} FROM bench.by_hand WHERE ${where}`;
   const exchange = ["EXCHANGE TABLES bench.next AND bench.by_hand", "DROP TABLE bench.next"];
   // As a query of the file's rows, whose parts are written side by side; an insert of the file itself writes one.
-  const sendFile = async (table: string, settings: ClickHouseSettings = {}): Promise<void> => {
+  const sendFile = async (table: string, settings = TUNED): Promise<void> => {
     const query = `INSERT INTO bench.${table} SELECT ${COLUMN_LIST} FROM input('${COLUMNS.replaceAll("'", "\\'")}') FORMAT Parquet`;
     const { stream } = await client.exec({ query, values: createReadStream(parquet), clickhouse_settings: settings });
     await stream.toArray();
@@ -55,7 +55,7 @@ export async function openClickHouse(folder: string, parquet: string): Promise<B
       "query, replace": {
         limit: 1.2,
         byHand: () => run(create, insert, ...exchange),
-        tuned: () => runWith(TUNED, create, insert, ...exchange),
+        untuned: () => runWith({}, create, insert, ...exchange),
       },
       "query, replace, rows as they are": {
         limit: null,
@@ -76,13 +76,13 @@ export async function openClickHouse(folder: string, parquet: string): Promise<B
         byHand: () => run(create, keep("id NOT IN (SELECT id FROM bench.source)"), insert, ...exchange),
       },
       "query, append": { limit: 2.2, byHand: () => run(insert.replace("next", "by_hand")) },
-      copy: { limit: 1.2, byHand: () => copy({}), tuned: () => copy(TUNED) },
+      copy: { limit: 1.2, byHand: () => copy(TUNED), untuned: () => copy({}) },
       rows: {
         limit: 1.5,
         byHand: async () => {
           await run(create);
           const values = Readable.from(copyTextPages(clickhouseLine), { objectMode: false });
-          await client.insert({ table: "bench.next", values, format: "TabSeparated" });
+          await client.insert({ table: "bench.next", values, format: "TabSeparated", clickhouse_settings: TUNED });
           await run(...exchange);
         },
       },

@@ -139,22 +139,21 @@ async function synchronize(
       WHERE (${scope}) AND NOT EXISTS (SELECT 1 FROM ${stage} AS staged WHERE ${same})`;
   const missing = `${stage} AS staged WHERE NOT EXISTS (SELECT 1 FROM ${name} AS old WHERE (${scope}) AND ${same})`;
   // Asked for their counts, the two come before the insert, whose unique values they may free.
-  const statement = `WITH deleted AS (${deleted} RETURNING 1), changed AS (${changed} RETURNING 1), missing AS (SELECT * FROM ${missing})
-      INSERT INTO ${name} (${columns}) SELECT ${columns} FROM missing
-      WHERE (SELECT count(*) FROM deleted) >= 0 AND (SELECT count(*) FROM changed) >= 0`;
+  const statement = `WITH deleted AS (${deleted} RETURNING 1), changed AS (${changed} RETURNING 1),
+      missing AS (SELECT * FROM ${missing}), inserted AS (
+        INSERT INTO ${name} (${columns}) SELECT ${columns} FROM missing
+        WHERE (SELECT count(*) FROM deleted) >= 0 AND (SELECT count(*) FROM changed) >= 0 RETURNING 1)
+      SELECT (SELECT count(*) FROM deleted) + (SELECT count(*) FROM inserted)`;
+  const left = `SELECT (SELECT count(*) FROM ${missing}) + (SELECT count(*) FROM ${name} AS old
+      WHERE (${scope}) AND NOT EXISTS (SELECT 1 FROM ${stage} AS staged WHERE ${same}))`;
+  const count = async (text: string): Promise<string | null | undefined> =>
+    (await client.text({ text, parameters })).rows[0]?.[0];
   // A row that another transaction deletes meanwhile, or gives another key, is neither changed nor inserted: it is there
-  // for the statement's snapshot. The next one sees what that transaction did. What it cannot mend, triggers keep away.
-  let left = "";
+  // for the statement's snapshot. The next one sees what that transaction did; what it leaves, triggers keep so.
   for (let pass = 1; pass <= MAX_PASSES; pass += 1) {
-    await client.run({ text: statement, parameters });
-    const { rows } = await client.text({
-      text: `SELECT (SELECT count(*) FROM ${missing}), (SELECT count(*) FROM ${name} AS old
-        WHERE (${scope}) AND NOT EXISTS (SELECT 1 FROM ${stage} AS staged WHERE ${same}))`,
-      parameters,
-    });
-    const before = left;
-    left = String(rows[0]);
-    if (left === "0,0" || left === before) return;
+    const mended = await count(statement);
+    if (pass > 1 && mended === "0") return;
+    if ((await count(left)) === "0") return;
   }
   throw new TransactionConflictError(`${name} was changed by others again and again`, statement, undefined);
 }

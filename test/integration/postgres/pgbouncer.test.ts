@@ -38,14 +38,16 @@ test("a request to cancel reaches the statement and harms nobody else behind PgB
   const others = (async (): Promise<void> => {
     while (!over.signal.aborted) await other.query("SELECT pg_sleep(0.02)");
   })();
-  const ends = { done: 0, cancelled: 0 };
+  // Its fault is the test's when it is waited for.
+  others.catch(() => undefined);
+  let cancelled = 0;
   for (let i = 0; i < CANCELS; i += 1) {
     const statement = ours.query("SELECT pg_sleep(0.04)").then(
-      () => (ends.done += 1),
+      () => undefined,
       (error: unknown) => {
         // 57014: cancelled
         if (!(error instanceof pg.DatabaseError && error.code === "57014")) throw error;
-        ends.cancelled += 1;
+        cancelled += 1;
       },
     );
     // Before it begins, within it, when it has ended.
@@ -56,7 +58,7 @@ test("a request to cancel reaches the statement and harms nobody else behind PgB
   over.abort();
   await others;
   // Those that came within it, at least; one that is on its way ends the next one.
-  expect(ends.cancelled).toBeGreaterThan(CANCELS / 4);
+  expect(cancelled).toBeGreaterThan(CANCELS / 4);
   await Promise.all([ours.end(), other.end()]);
 });
 
